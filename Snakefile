@@ -1,0 +1,21 @@
+# Reproduces, checks and extends arXiv 2511.11743. Start with README.md; what is run stands in
+# params.yaml; each rule is one `qmoe` command that can also be run by hand.
+from snakemake.utils import min_version
+
+min_version("9.20")
+
+
+configfile: "params.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/cells.smk"
+include: "workflow/rules/tables.smk"
+
+
+rule all:
+    """Everything that is made by default."""
+    default_target: True
+    input:
+        rules.tables.output,

@@ -1,0 +1,1 @@
+"""Curiosity-driven quantised mixtures of experts, as published and corrected."""

@@ -1,0 +1,1 @@
+"""From finished cells to tables: reads files only, never a model."""

@@ -1,0 +1,172 @@
+"""One subcommand a rule. Each can be run by hand, from the project's folder."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from qmoe.config import PARAMS, read, schema_table
+from qmoe.errors import UserError
+from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, Grid
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+Overrides = Annotated[
+    str, typer.Option("--set", help="JSON put over params.yaml, as Snakemake's --config is")
+]
+Name = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
+
+
+def _grid(overrides: str) -> Grid:
+    try:
+        over: dict[str, Any] = json.loads(overrides)
+    except json.JSONDecodeError as error:
+        raise UserError(f"--set is not JSON: {error}") from None
+    return Grid(read(over))
+
+
+def _same(made: object, asked: object) -> None:
+    if str(made) != str(asked):
+        raise UserError(
+            f"{PARAMS} or the data now ask for {made}, not {asked}: they changed while the "
+            "workflow ran; start it again"
+        )
+
+
+@app.command()
+def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
+    """Render the clips of a synthetic dataset."""
+    from qmoe.data import synth
+
+    params = read(json.loads(overrides))
+    grid = Grid(params)
+    _same(grid.sources[dataset].audio, folder)
+    recipe = params.datasets[dataset].model_dump(exclude={"kind", "folds"})
+    synth.render(
+        folder,
+        **recipe,
+        duration_s=params.embedding.duration_s,
+        sample_rate_hz=params.embedding.sample_rate_hz,
+    )
+
+
+@app.command()
+def embed(
+    dataset: Name,
+    table: Path,
+    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
+    overrides: Overrides = "{}",
+) -> None:
+    """Turn audio, or the authors' CSV, into a table of embeddings."""
+    from qmoe.data import source
+
+    grid = _grid(overrides)
+    _same(grid.sources[dataset].table, table)
+    source.write_table(grid.params, dataset, grid.sources[dataset], workers)
+
+
+@app.command()
+def plan(
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Write the specification of every experiment of the grid that has none yet."""
+    from qmoe.keys import write_atomically
+
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    for experiment in grid.experiments:
+        if not experiment.spec_file.exists():
+            write_atomically(experiment.spec_file, experiment.spec_text)
+    print(f"{len(grid.experiments)} experiments, {len(grid.cells)} cells")
+
+
+@app.command()
+def train(
+    spec: Annotated[Path, typer.Argument(help="spec.json of an experiment")],
+    folds: Annotated[list[int], typer.Argument(help="numbers of the folds, from 0")],
+) -> None:
+    """Train cells: the folds of an experiment that are not there yet."""
+    import torch
+
+    from qmoe import cells
+
+    torch.set_num_threads(1)  # one thread a cell: as many jobs as cores, and the same bytes
+    for cell in cells.train(spec, folds):
+        print(cell)
+
+
+@app.command()
+def collect(
+    table: Annotated[Path, typer.Argument(help="the tidy table to write")],
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Gather all cells of the grid into one tidy table, and write the summaries."""
+    from qmoe.analysis import collect as gather
+    from qmoe.keys import write_atomically
+
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    cells = gather.collect(grid)
+    gather.write_summaries(grid, cells)
+    write_atomically(table, cells.to_csv(index=False))
+
+
+@app.command()
+def tables(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
+) -> None:
+    """Write the paper's tables as CSV, Markdown and LaTeX, and their numbers for `dvc metrics`."""
+    import pandas as pd
+
+    from qmoe.analysis import provenance
+    from qmoe.analysis import tables as make
+    from qmoe.keys import write_atomically
+
+    frame = pd.read_csv(cells)
+    captions = make.captions(frame)
+    made = {"table1": make.table1(frame), "table3": make.table3(frame)}
+    for name, table in made.items():
+        make.write(table, folder / name, captions[name])
+    metrics = json.dumps(make.metrics(made["table1"]), indent=1)
+    write_atomically(folder / "metrics.json", metrics + "\n")
+    provenance.write(folder, key)
+
+
+@app.command()
+def prune(
+    roots: Annotated[list[str], typer.Argument(help="audio, embeddings or cells")],
+    overrides: Overrides = "{}",
+) -> None:
+    """Set aside what params.yaml no longer asks for, in results/attic."""
+    from qmoe import attic
+
+    folders = {"audio": AUDIO, "embeddings": EMBEDDINGS, "cells": CELLS}
+    grid = _grid(overrides)
+    for root in roots:
+        for path in attic.prune(grid, folders[root]):
+            print(f"set aside: {path}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the configuration table of the README."""
+    print(schema_table())
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user is one line on stderr and exit code 1."""
+    try:
+        app()
+    except UserError as error:
+        print(f"qmoe: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,106 @@
+"""Audio file -> mono wave -> log-mel picture."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import librosa
+import numpy as np
+import soundfile
+import soxr
+import torch
+from matplotlib import colormaps
+from numpy.typing import NDArray
+
+from qmoe.errors import UserError
+
+COLORMAPS = ("viridis", "magma", "gray")
+
+# libsndfile decodes what is left of a truncated file without an error; only its log tells.
+# 4294967295 is the size a streaming WAV writer puts in when it cannot know better.
+_TRUNCATED = re.compile(
+    r"^data : (?!4294967295 )\d+ \(should be|lacks an end-of-stream bit|Junk after the last page",
+    re.MULTILINE,
+)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a wave becomes a picture. Raises UserError where the values contradict each other."""
+
+    sample_rate_hz: int
+    duration_s: float
+    n_fft: int
+    hop_length: int
+    n_mels: int
+    f_min_hz: float
+    f_max_hz: float
+    top_db: float
+    colormap: str
+
+    def __post_init__(self) -> None:
+        if self.colormap not in COLORMAPS:
+            raise UserError(f"colormap {self.colormap!r}: choose one of {', '.join(COLORMAPS)}")
+        if not 0 <= self.f_min_hz < self.f_max_hz <= self.sample_rate_hz / 2:
+            raise UserError(
+                f"f_min_hz {self.f_min_hz:g}, f_max_hz {self.f_max_hz:g}: choose "
+                f"0 <= f_min_hz < f_max_hz <= {self.sample_rate_hz / 2:g} (half the sample rate)"
+            )
+        sizes = (self.duration_s, self.n_fft, self.hop_length, self.n_mels, self.top_db)
+        if min(sizes) <= 0:
+            raise UserError("duration_s, n_fft, hop_length, n_mels and top_db must be above 0")
+
+
+def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
+    """Wave of shape (samples,) at sample_rate_hz: channels averaged, other rates resampled.
+
+    Raises UserError naming the file when it is missing, undecodable, truncated, empty, or
+    holds NaN or infinite samples.
+    """
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz, log = file.samplerate, file.extra_info
+            wave = file.read(dtype="float32", always_2d=True).mean(axis=1)
+    except (OSError, soundfile.SoundFileError) as error:
+        raise UserError(f"{path}: cannot decode ({error}); replace or remove the file") from error
+    if _TRUNCATED.search(log):
+        raise UserError(f"{path}: the file is truncated or damaged; fetch it again or remove it")
+    if not wave.size:
+        raise UserError(f"{path}: no samples; replace or remove the file")
+    if not np.isfinite(wave).all():
+        raise UserError(f"{path}: NaN or infinite samples; replace or remove the file")
+    if rate_hz != sample_rate_hz:
+        wave = soxr.resample(wave, rate_hz, sample_rate_hz)
+    return np.asarray(wave, dtype=np.float32)
+
+
+def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.float32]:
+    """RGB picture (3, size, size) in 0..1, time to the right, low frequencies at the bottom.
+
+    wave (samples,) at recipe.sample_rate_hz keeps its first duration_s; a shorter one gets
+    silence appended. Mel power (Slaney scale, librosa's default) in dB below the clip's own
+    maximum, floored at -top_db, maps linearly to the colour map. A silent clip has no maximum
+    and is drawn wholly in the colour of the floor.
+    """
+    n_samples = round(recipe.duration_s * recipe.sample_rate_hz)
+    wave = wave[:n_samples]
+    peak = float(np.abs(wave).max(initial=0.0))
+    # Scaling by the peak first keeps very loud and very faint files from over- or underflowing.
+    wave = np.pad(wave / np.float32(peak or 1.0), (0, n_samples - len(wave)))
+    power = librosa.feature.melspectrogram(
+        y=wave,
+        sr=recipe.sample_rate_hz,
+        n_fft=recipe.n_fft,
+        hop_length=recipe.hop_length,
+        n_mels=recipe.n_mels,
+        fmin=recipe.f_min_hz,
+        fmax=recipe.f_max_hz,
+    )
+    floor = 10 ** (-recipe.top_db / 10)
+    relative = power / (power.max() or 1.0)
+    level = 1 + 10 * np.log10(np.maximum(relative, floor)) / recipe.top_db
+    colours = colormaps[recipe.colormap](level[::-1])[..., :3].astype(np.float32)
+    resized = torch.nn.functional.interpolate(
+        torch.from_numpy(colours).permute(2, 0, 1)[None], (size, size), mode="bilinear"
+    )
+    return np.asarray(resized[0].clamp(0, 1).numpy())

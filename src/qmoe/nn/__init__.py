@@ -1,0 +1,1 @@
+"""Quantised layers, experts, routers and curiosity rules."""

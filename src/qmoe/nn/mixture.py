@@ -1,0 +1,137 @@
+"""A mixture of quantised experts behind a router (METHOD section 3)."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from qmoe.nn.curiosity import STRATEGIES, Evidence
+from qmoe.nn.router import Router, uncertainty
+
+LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on the training part, D4 corrected
+
+
+@dataclass(frozen=True)
+class Output:
+    """What a model says of a batch of N clips.
+
+    A single network routes nothing: its `expert` is 0, its `gate` 1 and its `uncertainty` NaN.
+    """
+
+    logits: Tensor  # (N, C)
+    expert: Tensor  # (N,) index of the expert with the largest gate
+    gate: Tensor  # (N,) routing probability of that expert, after curiosity
+    uncertainty: Tensor  # (N,) u, not scaled
+    balance: Tensor  # () sum_i (mean over the batch of p_i)^2
+
+
+class Single(nn.Module):
+    """One expert, in the shape of a mixture."""
+
+    def __init__(self, expert: nn.Module) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList([expert])
+
+    def forward(self, x: Tensor) -> Output:
+        """(N, D) -> Output."""
+        return Output(
+            logits=self.experts[0](x),
+            expert=x.new_zeros(len(x), dtype=torch.long),
+            gate=x.new_ones(len(x)),
+            uncertainty=x.new_full((len(x),), torch.nan),
+            balance=x.new_zeros(()),
+        )
+
+    def calibrate(self, x: Tensor) -> None:
+        """Nothing to learn from the training part."""
+
+
+class Mixture(nn.Module):
+    """Top-k mixture: sum over the k chosen experts of expert_i(x) p_i, p not renormalised.
+
+    Args:
+        router: gives (N, E) logits and Monte-Carlo samples.
+        experts: E networks (N, D) -> (N, C).
+        bits: nominal precision of each expert.
+        strategy: a key of `STRATEGIES`, or "none".
+        alpha: strength of the strategy.
+        top_k: experts run for a sample, 1 in the paper.
+        per_batch: scale u over the batch at hand (as published, D4: a clip's route depends on its
+            neighbours, and a batch of one knows no curiosity) instead of by quantiles of u on the
+            training part, which `calibrate` stores with the model.
+
+    """
+
+    bits: Tensor
+    u_range: Tensor
+    u_escalate: Tensor
+
+    def __init__(
+        self,
+        router: Router,
+        experts: list[nn.Module],
+        *,
+        bits: list[float],
+        strategy: str,
+        alpha: float,
+        top_k: int,
+        per_batch: bool,
+    ) -> None:
+        super().__init__()
+        self.router, self.experts = router, nn.ModuleList(experts)
+        self.strategy, self.alpha, self.top_k = strategy, alpha, top_k
+        self.per_batch = per_batch
+        self.register_buffer("bits", torch.tensor(bits))
+        self.register_buffer("u_range", torch.tensor([0.0, 1.0]))
+        self.register_buffer("u_escalate", torch.tensor(torch.inf))
+
+    def calibrate(self, x: Tensor) -> None:
+        """Store the quantiles of u over the training part x (N, D)."""
+        if self.per_batch or not self.router.bayesian:
+            return
+        u = uncertainty(self.router.sample(x))
+        levels = torch.tensor([LOW_QUANTILE, HIGH_QUANTILE, max(0.0, 1.0 - self.alpha)])
+        low, high, escalate = u.quantile(levels.to(u))
+        self.u_range = torch.stack([low, high])
+        self.u_escalate = escalate
+
+    def _evidence(self, u: Tensor, samples: Tensor) -> Evidence:
+        if self.per_batch:
+            low, high = u.aminmax()
+            count = round(min(1.0, self.alpha) * len(u))
+            escalate = torch.zeros_like(u, dtype=torch.bool)
+            escalate[u.argsort(descending=True, stable=True)[:count]] = True
+        else:
+            low, high = self.u_range
+            escalate = u >= self.u_escalate if self.alpha > 0 else torch.zeros_like(u).bool()
+        # A batch of one, or a router without spread, has no range: u' is 0, not 0/0.
+        span = torch.where(high > low, high - low, torch.inf)
+        return Evidence(((u - low) / span).clamp(0, 1), escalate, samples, self.bits)
+
+    def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """(N, D) -> p (N, E) before curiosity, p after it, u (N,), NaN for a plain router."""
+        p = self.router(x).softmax(dim=-1)
+        if not self.router.bayesian:
+            return p, p, p.new_full((len(p),), torch.nan)
+        samples = self.router.sample(x)
+        u = uncertainty(samples).detach()
+        if self.strategy == "none":
+            return p, p, u
+        return p, STRATEGIES[self.strategy](p, self.alpha, self._evidence(u, samples)), u
+
+    def forward(self, x: Tensor) -> Output:
+        """(N, D) -> Output. Only the chosen experts run, each on its own rows."""
+        p, gates, u = self.route(x)
+        top, chosen = gates.topk(self.top_k, dim=-1)
+        logits: Tensor | None = None
+        for index, expert in enumerate(self.experts):
+            rows, rank = (chosen == index).nonzero(as_tuple=True)
+            if len(rows) == 0:
+                continue
+            part = expert(x.index_select(0, rows)) * top[rows, rank, None]
+            if logits is None:
+                logits = part.new_zeros(len(x), part.shape[1])
+            logits = logits.index_add(0, rows, part)
+        if logits is None:
+            raise ValueError("an empty batch has no logits")
+        return Output(logits, chosen[:, 0], top[:, 0], u, p.mean(dim=0).square().sum())

@@ -1,0 +1,106 @@
+"""Quantisers as pure functions of a tensor (METHOD section 2).
+
+Every function returns *dequantised* float32 values on the quantiser's grid. `straight_through`
+wraps one so that the forward value is exactly the quantised one and the gradient is the identity.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+Quantizer = Callable[[Tensor], Tensor]
+
+ACTIVATION_FLOOR = 1e-5  # smallest max|x| of a row; keeps silent rows finite
+TERNARY_ACTIVATION_THRESHOLD = 0.05  # times mean |x| of the row
+TERNARY_WEIGHT_THRESHOLD = 0.15  # times mean |W| of the output row
+
+
+class _StraightThrough(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
+        return quantize(x)
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
+        return gradients[0], None
+
+
+class _NoGradient(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
+        return quantize(x)
+
+    @staticmethod
+    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
+        return torch.zeros_like(gradients[0]), None
+
+
+def straight_through(x: Tensor, quantize: Quantizer) -> Tensor:
+    """`quantize(x)` whose gradient is that of x (Bengio et al. 2013, arXiv 1308.3432)."""
+    out: Tensor = _StraightThrough.apply(x, quantize)
+    return out
+
+
+def no_gradient(x: Tensor, quantize: Quantizer) -> Tensor:
+    """`quantize(x)` whose gradient is zero, as the derivative of a step function is."""
+    out: Tensor = _NoGradient.apply(x, quantize)
+    return out
+
+
+def int8_activations(x: Tensor) -> Tensor:
+    """Symmetric int8 per row: (..., D) -> (..., D), steps of max|x| / 127."""
+    scale = 127.0 / x.abs().amax(dim=-1, keepdim=True).clamp_(min=ACTIVATION_FLOOR)
+    return (x * scale).round_().clamp_(-128, 127).div_(scale)
+
+
+def k_bit_weights(w: Tensor, bits: int) -> Tensor:
+    """Weights (out, in) on 2^bits levels around their common mean; one bit: the bare sign.
+
+    The sign of exactly zero is zero, as in the published code. A constant matrix has nothing left
+    after centring and comes back as zeros.
+    """
+    centred = w - w.mean()
+    if bits == 1:
+        return centred.sign_()
+    top = float(2 ** (bits - 1) - 1)
+    step = centred.abs().max() / top
+    if step == 0:
+        return centred
+    return centred.div_(step).round_().clamp_(-top - 1, top).mul_(step)
+
+
+def ternary_activations(x: Tensor) -> Tensor:
+    """Signs of (..., D), zero below 0.05 of the row's mean magnitude; no scale."""
+    magnitude = x.abs()
+    threshold = TERNARY_ACTIVATION_THRESHOLD * magnitude.mean(dim=-1, keepdim=True)
+    return x.sign().mul_((magnitude >= threshold).to(x.dtype))
+
+
+def ternary_weights(w: Tensor) -> Tensor:
+    """BitNet weights (out, in): {-1, 0, 1} per output row, times the row's mean kept magnitude."""
+    centred = w - w.mean(dim=1, keepdim=True)
+    magnitude = centred.abs()
+    threshold = TERNARY_WEIGHT_THRESHOLD * magnitude.mean(dim=1, keepdim=True)
+    kept = (magnitude >= threshold).to(w.dtype)
+    alpha = magnitude.mul_(kept).sum(dim=1, keepdim=True) / kept.sum(dim=1, keepdim=True)
+    return centred.sign_().mul_(kept).mul_(alpha)
+
+
+def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
+    """Asymmetric 8-bit activations with the range found at run time: (N, D) -> (N, D).
+
+    `per_row=False` takes one range over the batch, as the usual runtimes do, so a row's value
+    depends on its neighbours; `per_row=True` takes a range for each row. Zero is always exact.
+    """
+    low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if per_row else x.aminmax()
+    low, high = low.clamp(max=0.0), high.clamp(min=0.0)
+    scale = ((high - low) / 255.0).clamp(min=torch.finfo(x.dtype).tiny)
+    zero_point = (-low / scale).round()
+    return ((x / scale).round() + zero_point).clamp(0, 255).sub(zero_point).mul(scale)
+
+
+def int8_weights(w: Tensor) -> Tensor:
+    """Symmetric int8 weights (out, in) with one scale for the matrix: the post-training scheme."""
+    scale = (w.abs().max() / 127.0).clamp(min=torch.finfo(w.dtype).tiny)
+    return (w / scale).round().clamp(-127, 127).mul(scale)

@@ -1,0 +1,66 @@
+"""The router: a small network whose softmax chooses experts (METHOD section 3)."""
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+class Router(nn.Module):
+    """Linear(D, 128) ReLU Dropout Linear(128, 64) ReLU [Dropout] Linear(64, E).
+
+    The Bayesian router has the second Dropout. Its Monte-Carlo passes use T fixed dropout masks,
+    drawn once from `seed` and kept with the model: each mask is one sampled router, shared by all
+    clips, so that a clip's uncertainty does not depend on its neighbours or on a random state.
+    """
+
+    mask_first: Tensor
+    mask_last: Tensor
+
+    def __init__(
+        self,
+        d_in: int,
+        experts: int,
+        *,
+        hidden: list[int],
+        dropout: float,
+        bayesian: bool,
+        samples: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.first = nn.Linear(d_in, hidden[0])
+        self.middle = nn.Sequential(
+            *(m for a, b in pairwise(hidden) for m in (nn.Linear(a, b), nn.ReLU()))
+        )
+        self.last = nn.Linear(hidden[-1], experts)
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        self.dropout = nn.Dropout(dropout)
+        self.bayesian = bayesian
+        generator = torch.Generator().manual_seed(seed)
+
+        def masks(width: int) -> Tensor:
+            kept = torch.rand(samples, 1, width, generator=generator) >= dropout
+            return kept / (1.0 - dropout)
+
+        # Made on every router alike, so that arms with and without curiosity start the same.
+        self.register_buffer("mask_first", masks(hidden[0]))
+        self.register_buffer("mask_last", masks(hidden[-1]))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, E) logits; dropout is on while training and off in evaluation."""
+        h = self.middle(self.dropout(self.first(x).relu()))
+        return self.last(self.dropout(h) if self.bayesian else h)
+
+    def sample(self, x: Tensor) -> Tensor:
+        """(N, D) -> (T, N, E) probabilities under the T fixed masks; the first layer runs once."""
+        h = self.middle(self.first(x).relu() * self.mask_first)
+        return self.last(h * self.mask_last).softmax(dim=-1)
+
+
+def uncertainty(samples: Tensor) -> Tensor:
+    """u = sum_i Var_t[p_i^(t)], unbiased: (T, N, E) -> (N,)."""
+    return samples.var(dim=0, correction=1).sum(dim=-1)

@@ -1,0 +1,251 @@
+"""One cell: split, fit, select, score. Everything it depends on is in `spec` and the table."""
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import accuracy_score, f1_score
+from torch import Tensor
+
+from qmoe.data.splits import Indices, stopping_split, test_folds
+from qmoe.data.table import EmbeddingTable
+from qmoe.errors import UserError
+from qmoe.nn.build import Model, build_model
+from qmoe.nn.experts import parameter_count
+from qmoe.nn.layers import quantize_after_training
+from qmoe.nn.mixture import Mixture, Output
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A trained cell: what is written to disk, as plain data."""
+
+    scores: dict[str, Any]
+    predictions: pd.DataFrame  # one row a test clip
+    history: pd.DataFrame  # one row an epoch
+    state: dict[str, Tensor]  # the model and its input normalisation
+
+
+@dataclass(frozen=True)
+class Normalizer:
+    """(x - offset) / scale by column, after an optional division by the row's norm."""
+
+    offset: Tensor  # (D,)
+    scale: Tensor  # (D,)
+    unit_rows: bool
+
+    @classmethod
+    def fit(cls, x: Tensor, kind: str) -> "Normalizer":
+        """Learn `standard` or `min_max` from x (N, D); `l2` and `raw` learn nothing.
+
+        A column without spread is shifted and not scaled.
+        """
+        offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
+        if kind == "standard":
+            offset, scale = x.mean(dim=0), x.std(dim=0, correction=0)
+        elif kind == "min_max":
+            offset, scale = x.amin(dim=0), x.amax(dim=0) - x.amin(dim=0)
+        return cls(offset, torch.where(scale > 0, scale, 1.0), kind == "l2")
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """(N, D) -> (N, D)."""
+        x = F.normalize(x, dim=1) if self.unit_rows else x
+        return (x - self.offset) / self.scale
+
+
+def pick_device(name: str) -> torch.device:
+    """The device called `name`.
+
+    Raises:
+        UserError: it is not there.
+
+    """
+    available = {
+        "cpu": True,
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+    }
+    if not available[name]:
+        here = ", ".join(device for device, there in available.items() if there)
+        raise UserError(f"device {name!r} is not available here: set device to one of {here}")
+    if name != "cpu":  # the CPU is deterministic on one thread without it, and starts 1.4 s sooner
+        torch.use_deterministic_algorithms(True)
+    return torch.device(name)
+
+
+def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
+    """Train and score one fold of the experiment that `spec` (see `qmoe.grid`) describes.
+
+    As published the scored fold also stops training and, for mixtures, picks the epoch (D5);
+    corrected, a part of the training clips does both and the test fold is scored once.
+
+    Raises:
+        UserError: the device is absent or the data cannot be split as asked.
+
+    """
+    device = pick_device(spec["device"])
+    protocol, training = spec["protocol"], spec["training"]
+    folds = test_folds(table.clips, protocol["folds"], spec["n_folds"], spec["split_seed"])
+    test = folds[fold]
+    fit: Indices = np.setdiff1d(np.arange(len(table.clips)), test)
+    stop = test
+    if protocol["stop_on"] == "held_out":
+        fit, stop = stopping_split(
+            table.clips, fit, protocol["held_out_fraction"], spec["split_seed"]
+        )
+    vectors = torch.from_numpy(np.array(table.vectors))
+    labels = torch.from_numpy(table.clips["label"].to_numpy(copy=True))
+    normalizer = Normalizer.fit(vectors[fit], spec["normalization"])
+    x, y = normalizer(vectors).to(device), labels.to(device)
+    classes = int(labels.max()) + 1
+
+    seed = spec["seed"] * 1000 + fold  # a start of its own for every fold
+    model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
+    history = pd.DataFrame(_fit(model, x, y, fit, stop, training))
+    kept = history["kept"].to_numpy().nonzero()[0][-1]
+    quantize_after_training(model)
+    out = predict(model, x[test], training["batch_size"])
+
+    predictions = _predictions(table.clips.iloc[test], out, spec["experts"])
+    truth, said = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
+    scores = {
+        "f1_weighted": weighted_f1(truth, said),
+        "accuracy": float(accuracy_score(truth, said)),
+        "epochs": len(history),
+        "scored_epoch": int(history["epoch"].iloc[kept]),
+        "stop_f1_weighted": float(history["stop_f1_weighted"].iloc[kept]),
+        "parameter_count": parameter_count(model),
+        "n_fit": len(fit),
+        "n_stop": len(stop),
+        "n_test": len(test),
+        "n_classes": classes,
+        "dimension": x.shape[1],
+    }
+    state = {f"model.{name}": value.cpu() for name, value in model.state_dict().items()}
+    state |= {"normalizer.offset": normalizer.offset, "normalizer.scale": normalizer.scale}
+    return Cell(scores, predictions, history, state)
+
+
+def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
+    """Weighted F1, the paper's score; a class that is never predicted counts as zero."""
+    return float(f1_score(truth, said, average="weighted", zero_division=0))
+
+
+def _fit(
+    model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    """Train in place, one record an epoch; leaves the model at the epoch marked `kept` last."""
+    rows = torch.from_numpy(fit).to(x.device)
+    stop_x, stop_y = x[stop], y[stop].cpu().numpy()
+    optimizer = _optimizer(model, training)
+    plateau = training["plateau"] and torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer,
+        mode="max",
+        factor=training["plateau"]["factor"],
+        patience=training["plateau"]["patience"],
+    )
+    counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
+    weight = torch.where(counts > 0, 1.0 / counts, 0.0)
+    best, best_epoch, best_state = -1.0, 0, copy.deepcopy(model.state_dict())
+    keep_best = training["checkpoint"] == "best"
+    model.calibrate(x[rows])
+    for epoch in range(1, training["epochs"] + 1):
+        model.train()
+        total = 0.0
+        for batch in rows[torch.randperm(len(rows)).to(x.device)].split(training["batch_size"]):
+            out = model(x[batch])
+            loss = F.cross_entropy(
+                out.logits, y[batch], weight, label_smoothing=training["label_smoothing"]
+            )
+            loss = loss + training["load_balance"] * out.balance
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            total += loss.item() * len(batch)
+        with torch.no_grad():
+            model.calibrate(x[rows])
+        f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).said)
+        improved = f1 > best + (training["min_delta"] if best >= 0 else 0.0)
+        yield {
+            "epoch": epoch,
+            "loss": total / len(rows),
+            "stop_f1_weighted": f1,
+            "learning_rate": optimizer.param_groups[0]["lr"],
+            "kept": improved if keep_best else True,
+        }
+        if plateau:
+            plateau.step(f1)
+        if improved:
+            best, best_epoch = f1, epoch
+            if keep_best:
+                best_state = copy.deepcopy(model.state_dict())
+        elif epoch - best_epoch >= training["patience"]:
+            break
+    if keep_best:
+        model.load_state_dict(best_state)
+
+
+def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[training["optimizer"]]
+    return kind(
+        model.parameters(),
+        lr=training["learning_rate"],
+        weight_decay=training["weight_decay"],
+        fused=True,
+    )
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Outputs of a model on N clips, on the CPU."""
+
+    probabilities: NDArray[np.float32]  # (N, C)
+    expert: NDArray[np.int64]  # (N,)
+    gate: NDArray[np.float32]  # (N,)
+    uncertainty: NDArray[np.float32]  # (N,)
+    routed: bool
+
+    @property
+    def said(self) -> NDArray[np.int64]:
+        """(N,) the most probable class."""
+        return self.probabilities.argmax(axis=1)
+
+
+@torch.no_grad()
+def predict(model: Model, x: Tensor, batch_size: int) -> Predictions:
+    """Evaluate x (N, D) in batches, in order."""
+    model.eval()
+    outs: list[Output] = [model(batch) for batch in x.split(batch_size)]
+
+    def joined(name: str) -> Any:
+        return torch.cat([getattr(out, name) for out in outs]).cpu()
+
+    return Predictions(
+        probabilities=joined("logits").softmax(dim=1).numpy(),
+        expert=joined("expert").numpy(),
+        gate=joined("gate").numpy(),
+        uncertainty=joined("uncertainty").numpy(),
+        routed=isinstance(model, Mixture),
+    )
+
+
+def _predictions(clips: pd.DataFrame, out: Predictions, schemes: list[str]) -> pd.DataFrame:
+    classes = {f"p_{c}": out.probabilities[:, c] for c in range(out.probabilities.shape[1])}
+    return pd.DataFrame(
+        {
+            "clip": clips["clip"].to_numpy(),
+            "recording": clips["recording"].to_numpy(),
+            "label": clips["label"].to_numpy(),
+            "prediction": out.said,
+            "expert": [schemes[i] for i in out.expert],
+            "gate": out.gate,
+            "uncertainty": out.uncertainty,
+            **classes,
+        }
+    )

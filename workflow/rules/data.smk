@@ -1,0 +1,60 @@
+# Needs:  params.yaml; audio folders or CSV files that it names
+# Makes:  data/audio (synthetic clips), data/embeddings (one table a dataset)
+
+
+rule embeddings:
+    """The embeddings of all datasets in the grid."""
+    input:
+        [str(source.table) for source in GRID.sources.values()],
+
+
+rule audio:
+    """The clips of all synthetic datasets in the grid."""
+    input:
+        [str(source.audio) for source in GRID.sources.values() if source.rendered],
+
+
+rule render:
+    """Synthesise the clips of a dataset from its seed."""
+    output:
+        directory("data/audio/{dataset}-{key}"),
+    log:
+        "logs/render/{dataset}-{key}.log",
+    benchmark:
+        "logs/render/{dataset}-{key}.tsv"
+    conda:
+        "../envs/qmoe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        set=SET,
+    message:
+        "Rendering the synthetic clips of {wildcards.dataset}"
+    shell:
+        "qmoe render {wildcards.dataset} {output} {params.set} 2> {log}"
+
+
+rule embed:
+    """Audio to pictures to vectors, or the authors' CSV to the same table."""
+    input:
+        audio_of,
+    output:
+        "data/embeddings/{dataset}-{key}.parquet",
+    log:
+        "logs/embed/{dataset}-{key}.log",
+    benchmark:
+        "logs/embed/{dataset}-{key}.tsv"
+    conda:
+        "../envs/qmoe.yaml"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        set=SET,
+    message:
+        "Embedding {wildcards.dataset}"
+    shell:
+        "qmoe embed {wildcards.dataset} {output} --workers {threads} {params.set} 2> {log}"

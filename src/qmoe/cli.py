@@ -1,6 +1,7 @@
 """One subcommand a rule. Each can be run by hand, from the project's folder."""
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -40,8 +41,8 @@ def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
     """Render the clips of a synthetic dataset."""
     from qmoe.data import synth
 
-    params = read(json.loads(overrides))
-    grid = Grid(params)
+    grid = _grid(overrides)
+    params = grid.params
     _same(grid.sources[dataset].audio, folder)
     recipe = params.datasets[dataset].model_dump(exclude={"kind", "folds"})
     synth.render(
@@ -64,6 +65,7 @@ def embed(
 
     grid = _grid(overrides)
     _same(grid.sources[dataset].table, table)
+    workers = min(workers, os.cpu_count() or 1)
     source.write_table(grid.params, dataset, grid.sources[dataset], workers)
 
 

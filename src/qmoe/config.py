@@ -4,6 +4,7 @@ The field descriptions below are the configuration table of the README (`qmoe sc
 """
 
 import difflib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args
 
@@ -52,8 +53,8 @@ class Synthetic(Section):
 
     kind: Literal["synthetic"]
     seed: int = Field(2511, description="of the synthesis")
-    recordings_per_class: Count = Field(16, description="recordings of each of the five classes")
-    takes_per_recording: Count = Field(5, description="clips cut from a recording")
+    recordings_per_class: Count = Field(8, description="recordings of each of the five classes")
+    takes_per_recording: Count = Field(4, description="clips cut from a recording")
     folds: int = Field(5, ge=2, description="folds where the dataset has no official ones")
 
 
@@ -206,8 +207,13 @@ class Training(Section):
 class Curiosity(Section):
     """A strategy and the alphas to run it with."""
 
-    strategy: Strategy
-    alpha: list[Annotated[float, Field(ge=0)]] | None = None
+    strategy: Strategy = Field(description="rule that bends the router's probabilities")
+    alpha: list[Annotated[float, Field(ge=0)]] | None = Field(
+        None, description="its strengths, each an arm of its own"
+    )
+    expert_sets: list[str] | None = Field(
+        None, description="only for these mixtures; for all of the grid where it is left out"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -273,13 +279,11 @@ class Params(Section):
     @model_validator(mode="after")
     def _references(self) -> "Params":
         for field in ("datasets", "protocols", "expert_sets"):
-            wanted, known = getattr(self.grid, field), getattr(self, field)
-            for name in wanted:
-                if name not in known:
-                    raise ValueError(
-                        f"grid.{field}: {name!r} is not defined{_hint(name, list(known))}"
-                    )
+            wanted = getattr(self.grid, field)
+            _all_known(f"grid.{field}", wanted, getattr(self, field))
             _no_repeats(f"grid.{field}", wanted)
+        for curiosity in self.grid.curiosity:
+            _all_known("grid.curiosity", curiosity.expert_sets or [], self.expert_sets)
         _no_repeats("grid.seeds", self.grid.seeds)
         _no_repeats(
             "grid.curiosity",
@@ -302,6 +306,12 @@ class Params(Section):
                         f"not {max(self.grid.folds)}"
                     )
         return self
+
+
+def _all_known(where: str, wanted: list[str], known: Iterable[str]) -> None:
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"{where}: {name!r} is not defined{_hint(name, list(known))}")
 
 
 def _no_repeats(where: str, values: list[Any]) -> None:
@@ -417,6 +427,7 @@ def schema_table() -> str:
         ("training.{single,mixture}", Fit),
         ("training.*.plateau", Plateau),
         ("grid", Grid),
+        ("grid.curiosity[]", Curiosity),
     ]
     for prefix, section in sections:
         for name, field in section.model_fields.items():

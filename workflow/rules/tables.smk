@@ -2,18 +2,11 @@
 # Makes:  results/cells.csv (tidy, a row a cell), results/summaries, results/tables
 
 
-rule stale:
-    """Asked for only where results/tables was made from another grid, or edited by hand."""
-    output:
-        temp(touch("results/.stale-{key}")),
-    localrule: True
-
-
 rule collect:
     """All cells in one tidy table; names the missing ones."""
     input:
         cells=ancient(cells_of(GRID.experiments)),
-        stale=stale_marker,
+        stale=STALE,
     output:
         table="results/cells.csv",
         summaries=directory("results/summaries"),

@@ -39,8 +39,10 @@ def test_folds(clips: pd.DataFrame, rule: str, n_folds: int, seed: int) -> list[
         return [np.flatnonzero(clips["fold"] == name) for name in names]
     _require_members(clips, "clip" if rule == "random" else "recording", n_folds)
     shuffle: dict[str, Any] = {"n_splits": n_folds, "shuffle": True, "random_state": seed}
-    splitter = StratifiedKFold(**shuffle) if rule == "random" else StratifiedGroupKFold(**shuffle)
-    split = splitter.split(clips, clips["label"], clips["recording"])
+    if rule == "random":
+        split = StratifiedKFold(**shuffle).split(clips, clips["label"])
+    else:
+        split = StratifiedGroupKFold(**shuffle).split(clips, clips["label"], clips["recording"])
     return [np.sort(test) for _, test in split]
 
 

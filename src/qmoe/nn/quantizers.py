@@ -64,7 +64,8 @@ def k_bit_weights(w: Tensor, bits: int) -> Tensor:
     if bits == 1:
         return centred.sign_()
     top = float(2 ** (bits - 1) - 1)
-    step = centred.abs().max() / top
+    low, high = centred.aminmax()
+    step = torch.maximum(-low, high) / top
     if step == 0:
         return centred
     return centred.div_(step).round_().clamp_(-top - 1, top).mul_(step)

@@ -1,0 +1,105 @@
+"""A small copy of the project to run, on a table small enough to train in a second."""
+
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from qmoe.config import merge
+
+ROOT = Path(__file__).parents[1]
+
+# Two classes, two folds, networks of eight units: a cell trains in milliseconds.
+TINY: dict[str, Any] = {
+    "datasets": {"small": {"kind": "csv", "path": "data/raw/small.csv", "folds": 2}},
+    "network": {"hidden": [8, 4]},
+    "router": {"hidden": [6, 4]},
+    "training": {"single": {"epochs": 3}, "mixture": {"epochs": 3}},
+    "grid": {
+        "datasets": ["small"],
+        "protocols": ["corrected"],
+        "expert_sets": ["FP32-Base", "BitNet-Q4/8-QMoE"],
+        "curiosity": [{"strategy": "none"}, {"strategy": "kl_divergence", "alpha": [0.3]}],
+        "seeds": [0],
+    },
+}
+
+
+def authors_csv(path: Path, *, clips_per_class: int = 12, dimension: int = 8) -> None:
+    """Write a file of the authors' form: two classes, a mean apart."""
+    rng = np.random.default_rng(7)
+    class_id = np.repeat([0, 1], clips_per_class)
+    values = rng.normal(size=(len(class_id), dimension)) + class_id[:, None]
+    frame = pd.DataFrame(values, columns=[str(i) for i in range(dimension)])
+    frame.insert(0, "class_id", class_id)
+    frame.insert(0, "category", np.array(["birds", "rain"])[class_id])
+    frame.insert(0, "name", [f"clip-{i:03d}" for i in range(len(frame))])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.to_csv(path, index=False)
+
+
+@dataclass
+class Project:
+    """A folder with the workflow in it."""
+
+    folder: Path
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """Run a command of this environment in the folder; return all that it prints."""
+        bin_folder = Path(sys.executable).parent
+        done = subprocess.run(
+            [str(bin_folder / command[0]), *command[1:]],
+            cwd=self.folder,
+            env={"PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder)},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command} exited with {done.returncode}:\n{done.stdout[-3000:]}")
+        return done.stdout
+
+    def snakemake(self, *arguments: str, check: bool = True) -> str:
+        return self.run("snakemake", "-j2", *arguments, check=check)
+
+    def set(self, **changes: Any) -> None:
+        """Put changes over params.yaml."""
+        path = self.folder / "params.yaml"
+        merged = merge(yaml.safe_load(path.read_text()), changes)
+        path.write_text(yaml.safe_dump(merged, sort_keys=False))
+
+    def cells(self) -> dict[str, float]:
+        """Time of the last change of every cell in results/cells."""
+        root = self.folder / "results/cells"
+        return {
+            str(p.parent.relative_to(root)): p.stat().st_mtime_ns
+            for p in root.rglob("predictions.parquet")
+        }
+
+    def table3(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results/tables/table3.csv")
+
+
+def copy_project(folder: Path) -> Project:
+    """The workflow and its configuration, without results; the package itself is installed."""
+    for name in ("Snakefile", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore"):
+        shutil.copy(ROOT / name, folder / name)
+    for name in ("workflow", "profiles", "src"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
+    return Project(folder)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A tiny project in an empty folder."""
+    made = copy_project(tmp_path)
+    made.set(**TINY)
+    authors_csv(tmp_path / "data/raw/small.csv")
+    return made

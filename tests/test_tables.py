@@ -1,0 +1,78 @@
+"""Tables from hand-made cells, against arithmetic on paper."""
+
+import io
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from qmoe.analysis import provenance, tables
+
+CELLS = pd.read_csv(
+    io.StringIO(
+        """dataset,synthetic,protocol,arm,model,strategy,alpha,seed,experts,fold,f1_weighted,parameter_count
+demo,True,corrected,F,F,none,,0,fp32,0,0.5,100
+demo,True,corrected,F,F,none,,0,fp32,1,0.7,100
+real,False,corrected,F,F,none,,0,fp32,0,0.2,110
+real,False,corrected,F,F,none,,0,fp32,1,0.8,110
+demo,True,corrected,M-C kl_global 0.3,M-C,kl_global,0.3,0,q4+q8,0,0.4,200
+demo,True,corrected,M-C kl_global 0.3,M-C,kl_global,0.3,0,q4+q8,1,0.4,200
+real,False,corrected,M-C kl_global 0.3,M-C,kl_global,0.3,0,q4+q8,0,0.9,210
+real,False,corrected,M-C kl_global 0.3,M-C,kl_global,0.3,0,q4+q8,1,0.9,210
+demo,True,corrected,Q,Q,none,,0,q4,0,0.6,100
+demo,True,corrected,Q,Q,none,,0,q4,1,0.6,100
+"""
+    )
+)
+
+
+def test_table1_means_deviations_and_average() -> None:
+    table = tables.table1(CELLS).set_index("model")
+    f = table.loc["F"]
+    assert f["demo_synthetic_f1_mean"] == pytest.approx(0.6)
+    assert f["demo_synthetic_f1_std"] == pytest.approx(0.02**0.5)  # ddof 1: (0.01 + 0.01) / 1
+    assert f["real_f1_std"] == pytest.approx(0.18**0.5)
+    assert f["avg_f1_mean"] == pytest.approx((0.6 + 0.5) / 2)
+    assert f["avg_f1_std"] == pytest.approx(((0.02 + 0.18) / 2) ** 0.5)
+    assert f["demo_synthetic_n"] == 2
+
+
+def test_an_arm_without_all_datasets_has_no_average() -> None:
+    table = tables.table1(CELLS).set_index("model")
+    assert pd.isna(table.loc["Q", "real_f1_mean"])
+    assert pd.isna(table.loc["Q", "avg_f1_mean"])
+
+
+def test_table3_has_mixtures_and_the_full_precision_network() -> None:
+    table = tables.table3(CELLS).set_index("model")
+    assert list(table.index) == ["F", "M-C"]
+    assert list(table["type"]) == ["single network", "curiosity"]
+    assert list(table["parameters"]) == [110, 210]
+    assert list(table["n"]) == [4, 4]
+    assert table.loc["M-C", "avg_f1_std"] == 0
+    assert "latency" not in " ".join(table.columns)  # absent until it is measured
+
+
+def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
+    tables.write(tables.table1(CELLS), tmp_path / "table1", tables.captions(CELLS)["table1"])
+    for suffix in ("md", "tex"):
+        assert "demo synthetic" in (tmp_path / f"table1.{suffix}").read_text()
+    assert "not the paper's data" in (tmp_path / "table1.md").read_text()
+    assert "0.600 ± 0.141" in (tmp_path / "table1.md").read_text()
+    again = pd.read_csv(tmp_path / "table1.csv")
+    pd.testing.assert_frame_equal(again, tables.table1(CELLS), check_dtype=False)
+
+
+def test_provenance_notices_another_grid_an_edit_and_a_loss(tmp_path: Path) -> None:
+    folder = tmp_path / "tables"
+    assert provenance.is_current(folder, "k1")  # no tables, none stale
+    folder.mkdir()
+    (folder / "table1.csv").write_text("a\n")
+    assert not provenance.is_current(folder, "k1")
+    provenance.write(folder, "k1")
+    assert provenance.is_current(folder, "k1")
+    assert not provenance.is_current(folder, "k2")
+    (folder / "table1.csv").write_text("b\n")
+    assert not provenance.is_current(folder, "k1")
+    (folder / "table1.csv").unlink()
+    assert not provenance.is_current(folder, "k1")

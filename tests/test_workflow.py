@@ -1,0 +1,221 @@
+"""Snakemake on a tiny grid: what runs, what does not, and the table is always the right one."""
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Project, copy_project
+
+pytestmark = pytest.mark.pipeline
+NOTHING = "Nothing to be done"
+ALPHAS = [{"strategy": "none"}, {"strategy": "kl_divergence", "alpha": [0.3, 1]}]
+
+
+def digests(project: Project) -> dict[str, str]:
+    root = project.folder / "results"
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in root.rglob("*")
+        if path.is_file() and path.name != ".snakemake_timestamp"
+    }
+
+
+def test_table3_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
+    said = project.snakemake("results/tables/table3.csv")
+    assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # can be run by hand
+    table = project.table3()
+    assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]
+    assert (table["n"] == 2).all()
+    cells = pd.read_csv(project.folder / "results/cells.csv")
+    assert len(cells) == 6
+    own = cells[cells["model"] == "FP32-Base"]["f1_weighted"]
+    assert table["avg_f1_mean"][0] == pytest.approx(sum(own) / 2)
+    assert table["avg_f1_std"][0] == pytest.approx(abs(own.iloc[0] - own.iloc[1]) / 2**0.5)
+    assert NOTHING in project.snakemake("results/tables/table3.csv")
+
+
+def test_summary_has_the_keys_of_the_original(project: Project) -> None:
+    project.snakemake()
+    summary = json.loads(
+        (
+            project.folder / "results/summaries/small/corrected/fp32/none/seed0/summary.json"
+        ).read_text()
+    )
+    f1 = [fold["best_f1"] for fold in summary["folds"]]
+    mean = sum(f1) / 2
+    assert summary["f1_mean"] == pytest.approx(mean)
+    assert summary["f1_std"] == pytest.approx((sum((v - mean) ** 2 for v in f1) / 2) ** 0.5)
+    assert set(summary) == {
+        "f1_mean", "f1_std", "accuracy_mean", "accuracy_std", "parameter_count", "folds",
+    }  # fmt: skip
+    # 8-8-4-2 with two LayerNorms: weights 64+32+8, biases 8+4+2, norms 16+8
+    assert summary["parameter_count"] == 142
+
+
+def test_bytes_do_not_depend_on_the_number_of_jobs(project: Project, tmp_path: Path) -> None:
+    project.snakemake()
+    first = digests(project)
+    for name in ("results", ".snakemake", "logs"):
+        (project.folder / name).rename(tmp_path / f"old-{name}")
+    project.run("snakemake", "-j1")
+    assert digests(project) == first
+
+
+def test_an_alpha_more_trains_its_cells_only_and_one_fewer_none(project: Project) -> None:
+    project.snakemake()
+    before, table = project.cells(), project.table3()
+    project.set(grid={"curiosity": ALPHAS})
+    project.snakemake()
+    after = project.cells()
+    assert {name: after[name] for name in before} == before
+    assert {name.split("/")[3] for name in set(after) - set(before)} == {"kl_divergence-1"}
+    assert len(project.table3()) == len(table) + 1
+    project.set(grid={"curiosity": [{"strategy": "none"}]})
+    project.snakemake()
+    assert project.cells() == after
+    assert list(project.table3()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
+
+
+def test_a_fold_more_trains_its_cells_only(project: Project) -> None:
+    project.set(grid={"folds": [0]})
+    project.snakemake()
+    before = project.cells()
+    project.set(grid={"folds": "all"})
+    project.snakemake()
+    after = project.cells()
+    assert {name: after[name] for name in before} == before
+    assert {name.rsplit("/", 1)[1] for name in set(after) - set(before)} == {"fold1"}
+    assert (project.table3()["n"] == 2).all()
+
+
+def test_parameters_changed_and_changed_back_give_the_first_table(project: Project) -> None:
+    project.snakemake()
+    table, cells = project.table3(), project.cells()
+    project.set(training={"single": {"learning_rate": 0.5}})
+    project.snakemake()
+    changed = project.cells()
+    assert {n.split("/")[2] for n in set(changed) - set(cells)} == {"fp32"}
+    project.set(training={"single": {"learning_rate": 5.793146438537801e-4}})
+    project.snakemake()
+    assert project.cells() == changed  # nothing was trained
+    pd.testing.assert_frame_equal(project.table3(), table)
+
+
+def test_snakemake_config_overrides_any_key(project: Project) -> None:
+    project.snakemake(
+        "--config", "grid={seeds: [3], expert_sets: [FP32-Base]}", "training={single: {epochs: 1}}"
+    )
+    cells = pd.read_csv(project.folder / "results/cells.csv")
+    assert set(cells["seed"]) == {3}
+    assert set(cells["epochs"]) == {1}
+
+
+def test_a_stale_or_edited_table_is_made_anew(project: Project) -> None:
+    project.snakemake()
+    path = project.folder / "results/tables/table3.csv"
+    good = path.read_text()
+    path.write_text(good.replace("FP32-Base", "Better-Base"))
+    project.snakemake("results/tables/table3.csv")
+    assert path.read_text() == good
+
+
+def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(project: Project) -> None:
+    project.snakemake()
+    first, times = digests(project), project.cells()
+    lost = next(iter(times))
+    for path in (project.folder / "results/cells" / lost).iterdir():
+        path.unlink()
+    project.snakemake("cells")
+    assert digests(project) == first
+    changed = {name for name, t in project.cells().items() if times[name] != t}
+    assert changed == {lost}
+
+
+def test_missing_cells_and_edited_scores_are_named(project: Project) -> None:
+    project.snakemake()
+    scores = next((project.folder / "results/cells").rglob("scores.json"))
+    edited = json.loads(scores.read_text()) | {"f1_weighted": 0.99}
+    scores.write_text(json.dumps(edited))
+    said = project.run("qmoe", "collect", "results/again.csv", check=False)
+    assert "0.99" in said and str(scores.parent.relative_to(project.folder)) in said
+    scores.unlink()
+    said = project.run("qmoe", "collect", "results/again.csv", check=False)
+    assert "1 of 6 cells are missing" in said
+    assert not (project.folder / "results/again.csv").exists()
+
+
+def test_after_a_kill_only_unfinished_cells_are_trained(project: Project) -> None:
+    project.set(training={"single": {"epochs": 3}, "mixture": {"epochs": 400, "patience": 400}})
+    bin_folder = Path(sys.executable).parent
+    running = subprocess.Popen(
+        [bin_folder / "snakemake", "-j1"],
+        cwd=project.folder,
+        env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(project.folder)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 90
+    while len(project.cells()) < 3 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    finished = {n: t for n, t in project.cells().items() if (
+        project.folder / "results/cells" / n / "scores.json").exists()}  # fmt: skip
+    assert 0 < len(finished) < 6
+    project.snakemake("--unlock")
+    project.snakemake()
+    after = project.cells()
+    assert len(after) == 6
+    assert {name: after[name] for name in finished} == finished
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("grid={datasets: [smal]}", "did you mean 'small'?"),
+        ("device=cdua", "did you mean 'cuda'?"),
+        ("sede=3", "unknown key 'sede'"),
+    ],
+)
+def test_a_wrong_configuration_stops_before_the_dag(
+    project: Project, override: str, message: str
+) -> None:
+    said = project.snakemake("-n", "--config", override, check=False)
+    assert message in said
+    assert "Traceback" not in said
+    assert "Building DAG" not in said
+
+
+def test_a_bad_csv_leaves_nothing_half_written(project: Project) -> None:
+    path = project.folder / "data/raw/small.csv"
+    frame = pd.read_csv(path).drop(columns="class_id")
+    frame.to_csv(path, index=False)
+    said = project.snakemake(check=False)
+    assert "no column class_id" in said
+    assert not list((project.folder / "data").rglob("*.parquet"))
+
+
+def test_audio_rendered_embedded_trained(tmp_path: Path) -> None:
+    """The default dataset, smaller: synthesis, pictures, frozen network, table."""
+    made = copy_project(tmp_path)
+    made.set(
+        datasets={"demo": {"recordings_per_class": 4, "takes_per_recording": 2, "folds": 2}},
+        grid={
+            "expert_sets": ["FP32-Base"],
+            "curiosity": [{"strategy": "none"}],
+            "protocols": ["corrected"],
+        },
+        training={"single": {"epochs": 2}},
+    )
+    made.snakemake()
+    assert list(made.table3()["datasets"]) == ["demo_synthetic"]
+    assert "synthetic" in (tmp_path / "results/tables/table1.md").read_text()
+    assert NOTHING in made.snakemake()

@@ -1,5 +1,6 @@
 """A small copy of the project to run, on a table small enough to train in a second."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -45,6 +46,10 @@ def authors_csv(path: Path, *, clips_per_class: int = 12, dimension: int = 8) ->
     frame.to_csv(path, index=False)
 
 
+# The commands of the environment that runs the tests come first.
+ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
 @dataclass
 class Project:
     """A folder with the workflow in it."""
@@ -53,11 +58,10 @@ class Project:
 
     def run(self, *command: str, check: bool = True) -> str:
         """Run a command of this environment in the folder; return all that it prints."""
-        bin_folder = Path(sys.executable).parent
         done = subprocess.run(
-            [str(bin_folder / command[0]), *command[1:]],
+            command,
             cwd=self.folder,
-            env={"PATH": f"{bin_folder}:/usr/local/bin:/usr/bin:/bin", "HOME": str(self.folder)},
+            env=ENVIRONMENT,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

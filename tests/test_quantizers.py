@@ -47,7 +47,7 @@ even_matrices = hnp.arrays(
 )
 binary = st.integers(-40, 40).map(lambda e: Fraction(2) ** e)
 decimal = st.integers(-25, 25).map(lambda e: Fraction(10) ** e)
-examples = settings(max_examples=60, deadline=None)
+examples = settings(max_examples=40, deadline=None)
 
 
 def tensor(values: np.ndarray, unit: Fraction) -> Tensor:
@@ -151,9 +151,7 @@ def test_ternary_weights_are_signs_times_the_mean_kept_magnitude_of_the_row(
             assert found.abs().max() <= 1e-6 * max(map(abs, row)) * float(unit)
             continue
         alpha = Fraction(sum(kept), len(kept) * len(row)) * unit
-        codes = [
-            (c > 0) - (c < 0) if m > 0 else 0 for c, m in zip(centred, margins, strict=True)
-        ]
+        codes = [(c > 0) - (c < 0) if m > 0 else 0 for c, m in zip(centred, margins, strict=True)]
         np.testing.assert_allclose(found, [c * float(alpha) for c in codes], rtol=1e-5)
 
 

@@ -5,13 +5,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import Project, copy_project
+from conftest import ENVIRONMENT, Project, copy_project
 
 pytestmark = pytest.mark.pipeline
 NOTHING = "Nothing to be done"
@@ -153,11 +152,10 @@ def test_missing_cells_and_edited_scores_are_named(project: Project) -> None:
 
 def test_after_a_kill_only_unfinished_cells_are_trained(project: Project) -> None:
     project.set(training={"single": {"epochs": 3}, "mixture": {"epochs": 400, "patience": 400}})
-    bin_folder = Path(sys.executable).parent
     running = subprocess.Popen(
-        [bin_folder / "snakemake", "-j1"],
+        ["snakemake", "-j1"],
         cwd=project.folder,
-        env={"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(project.folder)},
+        env=ENVIRONMENT,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,

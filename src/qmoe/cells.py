@@ -1,11 +1,10 @@
-"""Cells on disk: write, check, set aside."""
+"""Cells on disk: train what is missing, write it whole."""
 
 import json
 import os
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from safetensors.torch import save
 
 from qmoe.data import table as tables
@@ -65,14 +64,3 @@ def write(folder: Path, cell: Cell, spec: dict[str, Any]) -> None:
     place("history.csv", cell.history.to_csv(index=False).encode())
     place("predictions.parquet", cell.predictions.to_parquet(index=False))
     place("scores.json", (json.dumps(cell.scores, indent=1, sort_keys=True) + "\n").encode())
-
-
-def read_scores(folder: Path) -> dict[str, Any]:
-    """The scores of a cell."""
-    scores: dict[str, Any] = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
-    return scores
-
-
-def read_predictions(folder: Path) -> pd.DataFrame:
-    """The predictions of a cell, one row a test clip."""
-    return pd.read_parquet(folder / "predictions.parquet")

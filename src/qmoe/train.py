@@ -1,7 +1,6 @@
 """One cell: split, fit, select, score. Everything it depends on is in `spec` and the table."""
 
 import copy
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +19,7 @@ from qmoe.errors import UserError
 from qmoe.nn.build import Model, build_model
 from qmoe.nn.experts import parameter_count
 from qmoe.nn.layers import quantize_after_training
-from qmoe.nn.mixture import Mixture, Output
+from qmoe.nn.mixture import Output
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
 
     seed = spec["seed"] * 1000 + fold  # a start of its own for every fold
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
-    history = pd.DataFrame(_fit(model, x, y, fit, stop, training))
+    history = _fit(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
     quantize_after_training(model)
     out = predict(model, x[test], training["batch_size"])
@@ -142,8 +141,9 @@ def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
 
 def _fit(
     model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
-) -> Iterator[dict[str, Any]]:
+) -> pd.DataFrame:
     """Train in place, one record an epoch; leaves the model at the epoch marked `kept` last."""
+    history = []
     rows = torch.from_numpy(fit).to(x.device)
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()
     optimizer = _optimizer(model, training)
@@ -171,17 +171,18 @@ def _fit(
             loss.backward()
             optimizer.step()
             total += loss.item() * len(batch)
-        with torch.no_grad():
-            model.calibrate(x[rows])
+        model.calibrate(x[rows])
         f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).said)
         improved = f1 > best + (training["min_delta"] if best >= 0 else 0.0)
-        yield {
-            "epoch": epoch,
-            "loss": total / len(rows),
-            "stop_f1_weighted": f1,
-            "learning_rate": optimizer.param_groups[0]["lr"],
-            "kept": improved if keep_best else True,
-        }
+        history.append(
+            {
+                "epoch": epoch,
+                "loss": total / len(rows),
+                "stop_f1_weighted": f1,
+                "learning_rate": optimizer.param_groups[0]["lr"],
+                "kept": improved if keep_best else True,
+            }
+        )
         if plateau:
             plateau.step(f1)
         if improved:
@@ -192,6 +193,7 @@ def _fit(
             break
     if keep_best:
         model.load_state_dict(best_state)
+    return pd.DataFrame(history)
 
 
 def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
@@ -212,7 +214,6 @@ class Predictions:
     expert: NDArray[np.int64]  # (N,)
     gate: NDArray[np.float32]  # (N,)
     uncertainty: NDArray[np.float32]  # (N,)
-    routed: bool
 
     @property
     def said(self) -> NDArray[np.int64]:
@@ -234,7 +235,6 @@ def predict(model: Model, x: Tensor, batch_size: int) -> Predictions:
         expert=joined("expert").numpy(),
         gate=joined("gate").numpy(),
         uncertainty=joined("uncertainty").numpy(),
-        routed=isinstance(model, Mixture),
     )
 
 

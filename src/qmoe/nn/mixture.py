@@ -85,6 +85,7 @@ class Mixture(nn.Module):
         self.register_buffer("u_range", torch.tensor([0.0, 1.0]))
         self.register_buffer("u_escalate", torch.tensor(torch.inf))
 
+    @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
         """Store the quantiles of u over the training part x (N, D)."""
         if self.per_batch or not self.router.bayesian:

@@ -1,6 +1,7 @@
 """Training on tables of a hundred clips: what it may look at, when it stops, what it keeps."""
 
 import copy
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,15 @@ SMALL = {
 }
 SINGLE, PTQ, MIXTURE = "FP32-Base", "Q8-Base-PTQ", "BitNet-Q4/8-QMoE"
 WITH_PTQ = "BitNet-Q8PTQ-QMoE"
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As the pipeline trains; two threads would wait for each other on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def spec(
@@ -92,9 +102,9 @@ def changed(seed: int = 1, labels: bool = True, constant: bool = False) -> Embed
     vectors, clips, test = old.vectors.copy(), old.clips.copy(), TEST[0]
     vectors[test] = 3.0 if constant else rng.normal(size=(len(test), 16)) * 1e4
     if labels:
-        mixed = rng.permutation(test)
-        for column in ("label", "class_name"):
-            clips.loc[test, column] = old.clips[column].to_numpy()[mixed]
+        label = (old.clips["label"].to_numpy()[test] + 1) % 3  # other counts of the classes too
+        clips.loc[test, "label"] = label
+        clips.loc[test, "class_name"] = np.array(["rain", "sea", "wind"])[label]
     return EmbeddingTable(clips, vectors, {})
 
 
@@ -319,11 +329,19 @@ def test_training_stops_after_patience_epochs_that_are_not_better_by_min_delta()
     assert len(picky.history) == 4 and picky.scores["scored_epoch"] == 1
 
 
-def test_the_plateau_lowers_the_rate_after_its_patience() -> None:
+@pytest.mark.parametrize("rate", [1e-6, 0.01])
+def test_the_plateau_lowers_the_rate_when_f1_stands_still_for_its_patience(rate: float) -> None:
     plateau = {"factor": 0.25, "patience": 2}
-    described = spec(SINGLE, epochs=8, patience=99, learning_rate=1e-12, plateau=plateau)
-    rates = train_cell(table(), described, 0).history["learning_rate"]
-    assert rates.tolist() == pytest.approx([1e-12] * 4 + [2.5e-13] * 3 + [6.25e-14])
+    described = spec(SINGLE, epochs=12, patience=99, learning_rate=rate, plateau=plateau)
+    history = train_cell(table(), described, 0).history
+    best, waited, factor, wanted = -1.0, 0, 1.0, []
+    for f1 in history["stop_f1_weighted"]:
+        wanted.append(factor)
+        best, waited = (f1, 0) if f1 > best * 1.0001 else (best, waited + 1)
+        if waited > 2:
+            factor, waited = factor / 4, 0
+    assert (history["learning_rate"] / rate).tolist() == pytest.approx(wanted)
+    assert wanted[:4] == [1] * 4 and wanted[-1] < 1
 
 
 def one_step(expert_set: str, **training: Any) -> tuple[dict[str, Any], Cell, Tensor, Tensor]:
@@ -536,3 +554,18 @@ def test_two_training_clips_of_a_class_without_official_folds_are_refused_by_nam
     few = EmbeddingTable(small.clips.iloc[rows].reset_index(drop=True), small.vectors[rows], {})
     with pytest.raises(UserError, match="class 'wind' has 1 recordings"):
         train_cell(few, spec(SINGLE), 0)
+
+
+def test_the_stored_quantiles_are_of_the_fitted_clips_at_the_scored_epoch() -> None:
+    described = spec(MIXTURE, "corrected", "precision_prior", 0.3)
+    cell = train_cell(table(), described, 0)
+    fit = stopping_split(table().clips, REST[0], 0.1, 42)[0]
+    model = build_model(described, 16, 3, seed=999)
+    model.load_state_dict(
+        {n[6:]: v for n, v in cell.state.items() if n.startswith("model.")}, strict=True
+    )
+    x = torch.from_numpy(table().vectors[fit])
+    x = (x - cell.state["normalizer.offset"]) / cell.state["normalizer.scale"]
+    with torch.no_grad():
+        u = model.router.sample(x).double().numpy().var(axis=0, ddof=1).sum(axis=1)
+    np.testing.assert_allclose(cell.state["model.u_range"], np.quantile(u, [0.05, 0.95]), rtol=1e-3)

@@ -28,7 +28,7 @@ def digests(project: Project) -> dict[str, str]:
 
 def test_table3_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
     said = project.snakemake("results/tables/table3.csv")
-    assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # can be run by hand
+    assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # to run by hand
     table = project.table3()
     assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]
     assert (table["n"] == 2).all()
@@ -114,6 +114,14 @@ def test_snakemake_config_overrides_any_key(project: Project) -> None:
     cells = pd.read_csv(project.folder / "results/cells.csv")
     assert set(cells["seed"]) == {3}
     assert set(cells["epochs"]) == {1}
+
+
+def test_jobs_of_another_size_train_nothing(project: Project) -> None:
+    project.snakemake()
+    before = project.cells()
+    project.set(experiments_per_job=1)
+    project.snakemake("cells")
+    assert project.cells() == before
 
 
 def test_a_stale_or_edited_table_is_made_anew(project: Project) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +15,8 @@ from qmoe.keys import sha256
 from qmoe.train import Cell, train_cell
 
 
-def train(spec_file: Path, folds: list[int]) -> list[Path]:
-    """Train the folds of an experiment that are not there yet; return the folders written.
+def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
+    """Train the folds of an experiment that are not there yet; yield each folder when written.
 
     A finished cell is left as it is, so a job that was cut off goes on where it stopped.
 
@@ -29,19 +30,18 @@ def train(spec_file: Path, folds: list[int]) -> list[Path]:
         raise UserError(f"{spec_file} is not here: `qmoe plan` writes it") from None
     todo = [fold for fold in folds if not is_complete(spec_file.parent / f"fold{fold}")]
     if not todo:
-        return []
+        return
     embeddings = Path(spec["embeddings"])
     if not embeddings.exists():
         raise UserError(f"{embeddings} is not here: `snakemake {embeddings}` makes it")
     table = tables.read(embeddings)
     embeddings_sha256 = sha256(embeddings)
-    written = []
     for fold in todo:
         cell = train_cell(table, spec, fold)
         cell.scores["embeddings_sha256"] = embeddings_sha256
-        written.append(spec_file.parent / f"fold{fold}")
-        write(written[-1], cell, spec)
-    return written
+        folder = spec_file.parent / f"fold{fold}"
+        write(folder, cell, spec)
+        yield folder
 
 
 def is_complete(folder: Path) -> bool:

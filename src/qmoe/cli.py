@@ -87,17 +87,18 @@ def plan(
 
 @app.command()
 def train(
-    spec: Annotated[Path, typer.Argument(help="spec.json of an experiment")],
-    folds: Annotated[list[int], typer.Argument(help="numbers of the folds, from 0")],
+    specs: Annotated[list[Path], typer.Argument(help="spec.json of experiments")],
+    folds: Annotated[str, typer.Option(help="numbers of the folds, from 0: 0,1,2")],
 ) -> None:
-    """Train cells: the folds of an experiment that are not there yet."""
+    """Train cells: the folds of experiments that are not there yet."""
     import torch
 
     from qmoe import cells
 
     torch.set_num_threads(1)  # one thread a cell: as many jobs as cores, and the same bytes
-    for cell in cells.train(spec, folds):
-        print(cell)
+    for spec in specs:
+        for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
+            print(cell, flush=True)
 
 
 @app.command()

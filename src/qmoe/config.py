@@ -275,6 +275,9 @@ class Params(Section):
     grid: Grid
     split_seed: int = Field(ge=0, description="of the folds, 42 in the paper")
     device: Literal["cpu", "cuda", "mps"] = Field(description="where training runs")
+    experiments_per_job: Count = Field(
+        description="trained one after another by one job; changes no result"
+    )
 
     @model_validator(mode="after")
     def _references(self) -> "Params":

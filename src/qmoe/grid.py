@@ -123,6 +123,17 @@ class Grid:
         """Folders of all cells."""
         return [e.cell(fold) for e in self.experiments for fold in e.folds]
 
+    @property
+    def batches(self) -> dict[str, list[Experiment]]:
+        """Experiments that one job trains, by the name of the job: `DATASET_NUMBER`."""
+        size = self.params.experiments_per_job
+        return {
+            f"{dataset}_{start // size}": own[start : start + size]
+            for dataset in self.sources
+            for own in [[e for e in self.experiments if e.dataset == dataset]]
+            for start in range(0, len(own), size)
+        }
+
     @cached_property
     def key(self) -> str:
         """Hash of all that the tables are made from, and of the code that makes them."""

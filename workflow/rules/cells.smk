@@ -26,24 +26,22 @@ rule plan:
         "qmoe plan --key {params.key} {params.set} > {log} 2>&1"
 
 
-# The folds of a dataset are trained by one job an experiment, which imports torch once. Its
+# A job trains a few experiments of a dataset, so that torch is imported once for them all. Its
 # outputs are `update`: a cell that is there stays, and the job trains only those that are not.
-for name in GRID.sources:
-    folds = next(e.folds for e in GRID.experiments if e.dataset == name)
-    experiment = f"results/cells/{name}/{{protocol}}/{{experts}}/{{curiosity}}/seed{{seed}}-{{key}}"
+for name, batch in GRID.batches.items():
 
     rule:
         name:
             f"train_{name}"
         input:
-            embeddings=ancient(str(GRID.sources[name].table)),
-            spec=ancient(f"{experiment}/spec.json"),
+            embeddings=ancient(str(GRID.sources[batch[0].dataset].table)),
+            specs=ancient([str(e.spec_file) for e in batch]),
         output:
-            update([f"{experiment}/fold{fold}/scores.json" for fold in folds]),
+            update(cells_of(batch)),
         log:
-            f"logs/train/{name}/{{protocol}}/{{experts}}/{{curiosity}}/seed{{seed}}-{{key}}.log",
+            f"logs/train/{name}.log",
         benchmark:
-            f"logs/train/{name}/{{protocol}}/{{experts}}/{{curiosity}}/seed{{seed}}-{{key}}.tsv"
+            f"logs/train/{name}.tsv"
         conda:
             "../envs/qmoe.yaml"
         threads: 1
@@ -51,8 +49,8 @@ for name in GRID.sources:
             mem_mb=2000,
             runtime=240,
         params:
-            folds=folds,
+            folds=",".join(map(str, batch[0].folds)),
         message:
-            "Training {wildcards.protocol} {wildcards.experts} {wildcards.curiosity} seed {wildcards.seed}"
+            f"Training {', '.join(e.name for e in batch)}"
         shell:
-            "qmoe train {input.spec} {params.folds} > {log} 2>&1"
+            "qmoe train {input.specs} --folds {params.folds} > {log} 2>&1"

@@ -208,7 +208,7 @@ def test_the_scored_epoch_is_the_last_or_the_best(
     f1, best = cell.history["stop_f1_weighted"], kept_epochs(cell, min_delta)
     epochs = len(f1)
     assert epochs == best[-1] + 4 < 40, "stops after four epochs without a better one"
-    wanted = epochs if scored == "last" else best[-1]
+    wanted = epochs if scored == "last" else int(f1.idxmax()) + 1
     assert cell.scores["scored_epoch"] == wanted and cell.scores["epochs"] == epochs
     assert cell.scores["stop_f1_weighted"] == f1[wanted - 1]
     said = cell.predictions["prediction"].to_numpy()
@@ -326,7 +326,8 @@ def test_training_stops_after_patience_epochs_that_are_not_better_by_min_delta()
     usual = train_cell(table(), spec(SINGLE, **fast), 0)
     assert len(usual.history) > 4 and usual.scores["scored_epoch"] > 1
     picky = train_cell(table(), spec(SINGLE, **fast, min_delta=0.99), 0)
-    assert len(picky.history) == 4 and picky.scores["scored_epoch"] == 1
+    assert len(picky.history) == 4  # the gains were too small to go on, not to be kept
+    assert picky.scores["scored_epoch"] == picky.history["stop_f1_weighted"].idxmax() + 1
 
 
 @pytest.mark.parametrize("rate", [1e-6, 0.01])
@@ -511,9 +512,12 @@ def test_normalisation_is_learnt_from_the_rows_given(kind: str) -> None:
         assert np.abs(itself).max() <= 1 + 1e-5
 
 
+ordinary = st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+
+
 @settings(max_examples=30, deadline=None)
 @given(
-    hnp.arrays(np.float32, (5, 3), elements=st.floats(-1e6, 1e6, width=32)),
+    hnp.arrays(np.float32, (5, 3), elements=ordinary),
     st.sampled_from(["standard", "l2", "min_max", "raw"]),
 )
 def test_normalisation_never_divides_by_zero(x: np.ndarray, kind: str) -> None:

@@ -53,7 +53,8 @@ class Normalizer:
         elif kind == "min_max":
             unit = MinMaxScaler().fit(x.double())
             offset, scale = torch.tensor(unit.data_min_), torch.tensor(1.0 / unit.scale_)
-        return cls(offset.float(), scale.float(), kind == "l2")
+        scale = scale.float()
+        return cls(offset.float(), torch.where(scale > 0, scale, 1.0), kind == "l2")
 
     def __call__(self, x: Tensor) -> Tensor:
         """(N, D) -> (N, D)."""
@@ -155,7 +156,8 @@ def _fit(
     )
     counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
     weight = torch.where(counts > 0, 1.0 / counts, 0.0)
-    best, best_epoch, best_state = -1.0, 0, copy.deepcopy(model.state_dict())
+    best, best_state = -1.0, copy.deepcopy(model.state_dict())
+    to_beat, last_gain = -1.0, 0  # patience counts gains of more than min_delta only
     keep_best = training["checkpoint"] == "best"
     model.calibrate(x[rows])
     for epoch in range(1, training["epochs"] + 1):
@@ -173,7 +175,7 @@ def _fit(
             total += loss.item() * len(batch)
         model.calibrate(x[rows])
         f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).said)
-        improved = f1 > best + (training["min_delta"] if best >= 0 else 0.0)
+        improved = f1 > best
         history.append(
             {
                 "epoch": epoch,
@@ -186,10 +188,12 @@ def _fit(
         if plateau:
             plateau.step(f1)
         if improved:
-            best, best_epoch = f1, epoch
+            best = f1
             if keep_best:
                 best_state = copy.deepcopy(model.state_dict())
-        elif epoch - best_epoch >= training["patience"]:
+        if f1 > to_beat + training["min_delta"]:
+            to_beat, last_gain = f1, epoch
+        elif epoch - last_gain >= training["patience"]:
             break
     if keep_best:
         model.load_state_dict(best_state)

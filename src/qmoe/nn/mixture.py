@@ -94,12 +94,12 @@ class Mixture(nn.Module):
         levels = torch.tensor([LOW_QUANTILE, HIGH_QUANTILE, max(0.0, 1.0 - self.alpha)])
         low, high, escalate = u.quantile(levels.to(u))
         self.u_range = torch.stack([low, high])
-        self.u_escalate = escalate
+        self.u_escalate = escalate if self.alpha < 1 else torch.full_like(escalate, -torch.inf)
 
     def _evidence(self, u: Tensor, samples: Tensor) -> Evidence:
         if self.per_batch:
             low, high = u.aminmax()
-            count = round(min(1.0, self.alpha) * len(u))
+            count = int(min(1.0, self.alpha) * len(u))
             escalate = torch.zeros_like(u, dtype=torch.bool)
             escalate[u.argsort(descending=True, stable=True)[:count]] = True
         else:

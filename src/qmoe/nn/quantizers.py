@@ -57,8 +57,7 @@ def int8_activations(x: Tensor) -> Tensor:
 def k_bit_weights(w: Tensor, bits: int) -> Tensor:
     """Weights (out, in) on 2^bits levels around their common mean; one bit: the bare sign.
 
-    The sign of exactly zero is zero, as in the published code. A constant matrix has nothing left
-    after centring and comes back as zeros.
+    The sign of exactly zero is zero, as in the published code.
     """
     centred = w - w.mean()
     if bits == 1:

@@ -51,7 +51,7 @@ class Router(nn.Module):
         self.register_buffer("mask_last", masks(hidden[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D) -> (N, E) logits; dropout is on while training and off in evaluation."""
+        """(N, D) -> (N, E) logits; dropout is on in training only, as in any network."""
         h = self.middle(self.dropout(self.first(x).relu()))
         return self.last(self.dropout(h) if self.bayesian else h)
 

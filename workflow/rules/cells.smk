@@ -51,6 +51,6 @@ for name, batch in GRID.batches.items():
         params:
             folds=",".join(map(str, batch[0].folds)),
         message:
-            f"Training {', '.join(e.name for e in batch)}"
+            f"Training what is missing of {', '.join(e.name for e in batch)}"
         shell:
             "qmoe train {input.specs} --folds {params.folds} > {log} 2>&1"

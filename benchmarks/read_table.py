@@ -1,4 +1,4 @@
-"""Time to read a table of embeddings as large as UrbanSound8K's: `python benchmarks/read_table.py`."""
+"""Time to read a table of embeddings as large as UrbanSound8K's. Run it by hand."""
 
 import statistics
 import tempfile

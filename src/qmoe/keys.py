@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -54,8 +54,16 @@ def _is_docstring(node: Any) -> bool:
 
 
 def versions(*packages: str) -> dict[str, str]:
-    """Installed versions, without the local part that tells builds apart (`2.13.0+cpu`)."""
-    return {package: version(package).partition("+")[0] for package in packages}
+    """Installed versions, without the local part that tells builds apart (`2.13.0+cpu`).
+
+    Raises:
+        UserError: one is not installed.
+
+    """
+    try:
+        return {package: version(package).partition("+")[0] for package in packages}
+    except PackageNotFoundError as error:
+        raise UserError(f"package {error.name} is not installed: `make env` installs it") from None
 
 
 def sha256(path: Path) -> str:

@@ -49,6 +49,7 @@ def test_shipped_configurations_are_valid(path: Path) -> None:
         ({"router": {"top_k": 3}}, ["top_k is 3", "BitNet-Q8PTQ-QMoE"]),
         ({"normalization": "standart"}, ["did you mean 'standard'?"]),
         ({"embedding": {"f_max_hz": 20000}}, ["f_max_hz <= sample_rate_hz / 2"]),
+        ({"datasets": {"m": {"kind": "csv", "path": "x", "fold": 3}}}, ["m.fold'", "'folds'"]),
         ({"datasets": {"mine": {"kind": "vidio"}}}, ["'vidio'", "audio"]),
         ({"datasets": {"mine": {"kind": "audio", "path": "x"}}}, ["metadata or name_pattern"]),
         ({"datasets": {"mi/ne": {"kind": "csv", "path": "x"}}}, ["mi/ne"]),

@@ -200,6 +200,18 @@ def test_a_wrong_configuration_stops_before_the_dag(
     assert "Building DAG" not in said
 
 
+def test_commands_by_hand_name_what_is_not_there(project: Project) -> None:
+    assert "'nope' is not in grid.datasets" in project.run(
+        "qmoe", "embed", "nope", "x", check=False
+    )
+    project.run("qmoe", "plan")
+    spec = str(next((project.folder / "results/cells").rglob("spec.json")))
+    said = project.run("qmoe", "train", spec, "--folds", "2", check=False)
+    assert "folds 0 to 1, not 2" in said and "Traceback" not in said
+    said = project.run("qmoe", "train", spec, "--folds", "0", check=False)
+    assert "`snakemake data/embeddings/small-" in said  # the table that is missing, and its command
+
+
 def test_a_bad_csv_leaves_nothing_half_written(project: Project) -> None:
     path = project.folder / "data/raw/small.csv"
     frame = pd.read_csv(path).drop(columns="class_id")

@@ -28,6 +28,9 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
         spec = json.loads(spec_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{spec_file} is not here: `qmoe plan` writes it") from None
+    beyond = [fold for fold in folds if not 0 <= fold < spec["n_folds"]]
+    if beyond:
+        raise UserError(f"{spec_file} has folds 0 to {spec['n_folds'] - 1}, not {beyond[0]}")
     todo = [fold for fold in folds if not is_complete(spec_file.parent / f"fold{fold}")]
     if not todo:
         return

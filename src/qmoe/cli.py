@@ -10,7 +10,7 @@ import typer
 
 from qmoe.config import PARAMS, read, schema_table
 from qmoe.errors import UserError
-from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, Grid
+from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, Grid, Source
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -28,6 +28,13 @@ def _grid(overrides: str) -> Grid:
     return Grid(read(over))
 
 
+def _source(grid: Grid, dataset: str) -> Source:
+    if dataset not in grid.sources:
+        known = ", ".join(grid.sources)
+        raise UserError(f"dataset {dataset!r} is not in grid.datasets; these are: {known}")
+    return grid.sources[dataset]
+
+
 def _same(made: object, asked: object) -> None:
     if str(made) != str(asked):
         raise UserError(
@@ -43,7 +50,7 @@ def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
 
     grid = _grid(overrides)
     params = grid.params
-    _same(grid.sources[dataset].audio, folder)
+    _same(_source(grid, dataset).audio, folder)
     recipe = params.datasets[dataset].model_dump(exclude={"kind", "folds"})
     synth.render(
         folder,
@@ -64,7 +71,7 @@ def embed(
     from qmoe.data import source
 
     grid = _grid(overrides)
-    _same(grid.sources[dataset].table, table)
+    _same(_source(grid, dataset).table, table)
     workers = min(workers, os.cpu_count() or 1)
     source.write_table(grid.params, dataset, grid.sources[dataset], workers)
 
@@ -97,8 +104,12 @@ def train(
 
     torch.set_num_threads(1)  # one thread a cell: as many jobs as cores, and the same bytes
     for spec in specs:
+        trained = 0
         for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
             print(cell, flush=True)
+            trained += 1
+        if not trained:
+            print(f"{spec.parent}: every fold is there already")
 
 
 @app.command()

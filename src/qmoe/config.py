@@ -130,22 +130,25 @@ class Protocol(Section):
     """Switches between what was published and what a careful scientist would run."""
 
     folds: Literal["random", "grouped"] = Field(
-        description="stratified over clips (D3), or official folds, else whole recordings"
+        description="stratified over clips, or official folds, else whole recordings"
     )
     stop_on: Literal["test", "held_out"] = Field(
-        description="which clips stop training: the scored fold (D5), or part of the training ones"
+        description="which clips stop training: the scored fold, or part of the training ones"
     )
     held_out_fraction: Annotated[float, Field(gt=0, le=0.5)] = Field(
-        0.1, description="of the training clips, by recording, for stop_on: held_out"
+        0.1,
+        0.1,
+        description="of the training clips for stop_on: held_out; whole recordings, "
+        "one a class at least",
     )
     single_checkpoint: Literal["last", "best"] = Field(
-        description="epoch at which a single network is scored (D5)"
+        description="epoch at which a single network is scored"
     )
     mixture_checkpoint: Literal["last", "best"] = Field(
         description="epoch at which a mixture is scored"
     )
     uncertainty_scale: Literal["per_batch", "train_quantiles"] = Field(
-        description="how u becomes u' (D4)"
+        description="over what u is scaled to [0, 1]"
     )
     bayesian_router: Literal["with_curiosity", "always"] = Field(
         description="`always` gives arms without curiosity the same router"
@@ -198,7 +201,7 @@ class Fit(Section):
 
 
 class Training(Section):
-    """METHOD section 4: one column a kind of model."""
+    """The paper's procedure for single networks, and for mixtures."""
 
     single: Fit
     mixture: Fit
@@ -388,7 +391,9 @@ def _hint(name: str, known: list[str]) -> str:
 
 def _explain(error: dict[str, Any]) -> str:
     """One line for one pydantic error."""
-    where = [str(part) for part in error["loc"]]
+    # pydantic names the kind of a dataset as a level of its own; the file has no such level.
+    kinds = ("synthetic", "audio", "csv")
+    where = [str(part) for at, part in enumerate(error["loc"]) if at != 2 or part not in kinds]
     kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
         return f"unknown key {'.'.join(where)!r}{_hint(where[-1], _all_keys())}"

@@ -1,4 +1,4 @@
-"""Who is trained on, who stops training, who is scored (METHOD sections 1 and 4)."""
+"""Who is trained on, who stops training, who is scored."""
 
 import warnings
 from typing import Any
@@ -51,7 +51,7 @@ def _require_members(clips: pd.DataFrame, unit: str, n_folds: int) -> None:
     if counts.min() < n_folds:
         raise UserError(
             f"class {counts.idxmin()!r} has {counts.min()} {unit}s, fewer than the {n_folds} folds:"
-            f" lower folds, or add {unit}s"
+            f" add {unit}s, or lower folds in the dataset's entry of params.yaml (5 by default)"
         )
 
 

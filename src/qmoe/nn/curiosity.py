@@ -1,6 +1,6 @@
 """Curiosity strategies: rules that bend routing probabilities by the router's uncertainty.
 
-METHOD section 3. All take p (N, E), rows summing to 1, and return the same shape, renormalised.
+All take p (N, E), rows summing to 1, and return the same shape, renormalised.
 """
 
 from collections.abc import Callable

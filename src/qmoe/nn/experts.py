@@ -1,4 +1,4 @@
-"""The feed-forward networks of the paper (METHOD section 2): two hidden layers and a head."""
+"""The feed-forward networks of the paper: two hidden layers and a head."""
 
 from collections.abc import Callable
 from itertools import pairwise

@@ -1,4 +1,4 @@
-"""A mixture of quantised experts behind a router (METHOD section 3)."""
+"""A mixture of quantised experts behind a router."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Quantisers as pure functions of a tensor (METHOD section 2).
+"""Quantisers as pure functions of a tensor.
 
 Every function returns *dequantised* float32 values on the quantiser's grid. `straight_through`
 wraps one so that the forward value is exactly the quantised one and the gradient is the identity.

@@ -1,4 +1,4 @@
-"""The router: a small network whose softmax chooses experts (METHOD section 3)."""
+"""The router: a small network whose softmax chooses experts."""
 
 from itertools import pairwise
 

@@ -137,7 +137,6 @@ class Protocol(Section):
     )
     held_out_fraction: Annotated[float, Field(gt=0, le=0.5)] = Field(
         0.1,
-        0.1,
         description="of the training clips for stop_on: held_out; whole recordings, "
         "one a class at least",
     )

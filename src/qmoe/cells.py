@@ -1,7 +1,6 @@
 """Cells on disk: train what is missing, write it whole."""
 
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from safetensors.torch import save
 
 from qmoe.data import table as tables
 from qmoe.errors import UserError
-from qmoe.grid import CELL_FILES
-from qmoe.keys import sha256
+from qmoe.grid import is_complete
+from qmoe.keys import sha256, write_atomically
 from qmoe.train import Cell, train_cell
 
 
@@ -47,23 +46,12 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
         yield folder
 
 
-def is_complete(folder: Path) -> bool:
-    """Whether every file of a cell is there; they appear whole, the scores last."""
-    return all((folder / name).is_file() for name in CELL_FILES)
-
-
 def write(folder: Path, cell: Cell, spec: dict[str, Any]) -> None:
-    """Write a cell's four files, each under a draft name first, the scores last."""
-    folder.mkdir(parents=True, exist_ok=True)
-
-    def place(name: str, content: bytes) -> None:
-        draft = folder / f".{name}"
-        draft.write_bytes(content)
-        os.replace(draft, folder / name)  # noqa: PTH105 - the one atomic step
-
+    """Write a cell's four files, each whole or not at all, the scores last."""
     # One metadata entry: safetensors does not order several.
     metadata = {"spec": json.dumps(spec, sort_keys=True)}
-    place("model.safetensors", save(cell.state, metadata=metadata))
-    place("history.csv", cell.history.to_csv(index=False).encode())
-    place("predictions.parquet", cell.predictions.to_parquet(index=False))
-    place("scores.json", (json.dumps(cell.scores, indent=1, sort_keys=True) + "\n").encode())
+    write_atomically(folder / "model.safetensors", save(cell.state, metadata=metadata))
+    write_atomically(folder / "history.csv", cell.history.to_csv(index=False))
+    write_atomically(folder / "predictions.parquet", cell.predictions.to_parquet(index=False))
+    scores = json.dumps(cell.scores, indent=1, sort_keys=True)
+    write_atomically(folder / "scores.json", scores + "\n")

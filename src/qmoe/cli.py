@@ -210,15 +210,15 @@ def measure(
 
 
 @app.command()
-def packed(
+def collect_packed(
     table: Annotated[Path, typer.Argument(help="the tidy table to write")],
     overrides: Overrides = "{}",
 ) -> None:
     """Gather bytes and agreement of all packed models into one tidy table."""
-    from qmoe.analysis.collect import collect_packed
+    from qmoe.analysis import collect as gather
     from qmoe.keys import write_atomically
 
-    write_atomically(table, collect_packed(_grid(overrides)).to_csv(index=False))
+    write_atomically(table, gather.collect_packed(_grid(overrides)).to_csv(index=False))
 
 
 @app.command()
@@ -244,7 +244,7 @@ def tables(
     folder: Path,
     key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
-    """Write the paper's tables as CSV, Markdown and LaTeX, and their numbers for `dvc metrics`."""
+    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
     import pandas as pd
 
     from qmoe.analysis import provenance
@@ -252,13 +252,46 @@ def tables(
     from qmoe.keys import write_atomically
 
     frame = pd.read_csv(cells)
-    captions = make.captions(frame)
-    made = {"table1": make.table1(frame), "table3": make.table3(frame)}
-    for name, table in made.items():
-        make.write(table, folder / name, captions[name])
-    metrics = json.dumps(make.metrics(made["table1"]), indent=1)
-    write_atomically(folder / "metrics.json", metrics + "\n")
-    provenance.write(folder, key)
+    table = make.table1(frame)
+    caption = "Table 1. F1 across datasets." + make.scope(frame)
+    files = make.write(table, folder / "table1", caption)
+    metrics = folder / "metrics.json"
+    write_atomically(metrics, json.dumps(make.metrics(table), indent=1) + "\n")
+    provenance.write(folder / "provenance.json", key, [*files, metrics])
+
+
+@app.command()
+def measured_tables(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    packed: Annotated[Path, typer.Argument(help="the tidy table of packed models")],
+    measurements: Annotated[Path, typer.Argument(help="folder of the measurements")],
+    folder: Path,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
+) -> None:
+    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
+    import pandas as pd
+
+    from qmoe.analysis import measured as make
+    from qmoe.analysis import provenance
+    from qmoe.analysis.tables import marked, write
+
+    latency, energy, memory = (
+        marked(pd.read_csv(measurements / f"{what.value}.csv"))
+        for what in (Measured.LATENCY, Measured.ENERGY, Measured.MEMORY)
+    )
+    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
+    machine = json.loads((measurements / "latency.json").read_text(encoding="utf-8"))
+    captions = make.captions(scores, latency, energy, machine)
+    scores = marked(scores)
+    by_arm = make.per_arm(latency, energy, memory, sizes)
+    made = {
+        "table2": make.table2(scores, by_arm),
+        "table3": make.table3(scores, by_arm),
+        "table4": make.table4(scores, latency, by_arm),
+        "carbon": make.carbon(energy),
+    }
+    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
+    provenance.write(folder / "measured.json", key, files)
 
 
 @app.command()

@@ -255,7 +255,7 @@ def tables(
     table = make.table1(frame)
     caption = "Table 1. F1 across datasets." + make.scope(frame)
     files = make.write(table, folder / "table1", caption)
-    metrics = folder / "metrics.json"
+    metrics = folder.parent / "metrics.json"
     write_atomically(metrics, json.dumps(make.metrics(table), indent=1) + "\n")
     provenance.write(folder / "provenance.json", key, [*files, metrics])
 

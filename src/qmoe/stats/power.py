@@ -1,0 +1,93 @@
+"""What a sample of this size can show at all."""
+
+from math import comb, sqrt
+
+from scipy import stats
+from scipy.optimize import brentq
+
+POWER = 0.8
+
+
+def t_power(
+    effect_sd: float,
+    n: int,
+    *,
+    test_train_ratio: float = 0.0,
+    alpha: float = 0.05,
+    alternative: str = "two-sided",
+) -> float:
+    """Power of the paired t test, plain (ratio 0) or corrected, from the noncentral t.
+
+    Args:
+        effect_sd: true mean difference in standard deviations of the differences.
+        n: pairs.
+        test_train_ratio: n_test / n_train, see `paired.corrected_t`.
+        alpha: level; divide by the size of the family for Bonferroni, or the first step of Holm.
+        alternative: "two-sided", or anything else for one side, the right one.
+
+    """
+    shift, df = effect_sd / sqrt(1 / n + test_train_ratio), n - 1
+    if alternative != "two-sided":
+        return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
+    limit = stats.t.isf(alpha / 2, df)
+    return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
+
+
+def detectable_t(
+    n: int,
+    *,
+    test_train_ratio: float = 0.0,
+    alpha: float = 0.05,
+    alternative: str = "two-sided",
+    power: float = POWER,
+) -> float:
+    """Smallest effect, in standard deviations of the differences, that has the power.
+
+    NaN where there is none: fewer than two pairs.
+    """
+    if n < 2 or not test_train_ratio >= 0:
+        return float("nan")
+    one_side = alpha / 2 if alternative == "two-sided" else alpha
+    scale = sqrt(1 / n + test_train_ratio)
+
+    def lacking(effect_sd: float) -> float:
+        found = t_power(
+            effect_sd, n, test_train_ratio=test_train_ratio, alpha=alpha, alternative=alternative
+        )
+        return found - power
+
+    # T exceeds its limit mostly by a small denominator: 20 limits are beyond any power asked for
+    highest = 20 * scale * stats.t.isf(one_side, n - 1)
+    return float(brentq(lacking, 0.0, highest, xtol=1e-10))
+
+
+def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:
+    """Power of the two-sided F test for a true ratio of standard deviations, n values against m."""
+    low, high = stats.f.ppf([alpha / 2, 1 - alpha / 2], n - 1, m - 1) / sd_ratio**2
+    return float(stats.f.cdf(low, n - 1, m - 1) + stats.f.sf(high, n - 1, m - 1))
+
+
+def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = POWER) -> float:
+    """Smallest true ratio above 1 that the F test finds; a bound for the robuster tests."""
+    if min(n, m) < 2:
+        return float("nan")
+    guess = sqrt(stats.f.isf(alpha / 2, n - 1, m - 1) / stats.f.isf(power, n - 1, m - 1))
+    return float(brentq(lambda r: f_power(r, n, m, alpha=alpha) - power, 1.0, 2 * guess))
+
+
+def smallest_p_sign_flip(n: int, alternative: str = "two-sided") -> float:
+    """Smallest p of the sign-flip and the Wilcoxon signed-rank test: all n signs agree."""
+    return min(1.0, (2 if alternative == "two-sided" else 1) / 2**n)
+
+
+def smallest_p_permutation(n: int, m: int, ties: int = 1) -> float:
+    """Smallest two-sided p of a permutation test of n against m values.
+
+    Args:
+        n: values of one side.
+        m: values of the other.
+        ties: arrangements on one side that give the most extreme statistic.
+
+    """
+    sides = 2 if n == m else 1  # the two extremes are equally far out only between equals
+    return min(1.0, sides * ties / comb(n + m, n))

@@ -220,7 +220,7 @@ def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-si
     Counted out up to n = 16; beyond, 65,536 flips from a fixed seed.
     """
     d = differences(arm, baseline)
-    result = _exact("sign flip", d, alternative)
+    result = _exact("sign flip", d, d, alternative)
     if result.note:
         return result
     found = stats.permutation_test(
@@ -232,7 +232,7 @@ def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-si
         alternative=alternative,
         rng=np.random.default_rng(0),
     )
-    return replace(result, statistic=float(d.mean()), p=float(found.pvalue))
+    return replace(result, statistic=result.estimate, p=float(found.pvalue))
 
 
 def wilcoxon(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sided") -> Result:
@@ -242,31 +242,31 @@ def wilcoxon(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sid
     """
     d = differences(arm, baseline)
     kept = d[d != 0]
-    result = _exact("Wilcoxon", kept, alternative)
+    result = _exact("Wilcoxon", d, kept, alternative)
     if result.note:
         return result
     tied = len(np.unique(np.abs(kept))) < len(kept)
     flips = stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
     found = stats.wilcoxon(kept, alternative=alternative, method=flips if tied else "exact")
     statistic, p = float(found.statistic), float(found.pvalue)
-    return replace(result, estimate=float(d.mean()), statistic=statistic, p=p)
+    return replace(result, statistic=statistic, p=p)
 
 
-def _exact(test: str, d: Floats, alternative: str) -> Result:
-    """The test without its p; with a note, and p = 1, where there is nothing to flip."""
-    n, smallest = len(d), smallest_p_sign_flip(len(d), alternative)
-    mean = _mean_and_sd(d)[0]
-    note = "" if d.any() else "no difference to flip"
+def _exact(test: str, d: Floats, flipped: Floats, alternative: str) -> Result:
+    """The test without its p; with a note where there are not two differences to flip."""
+    n = len(flipped)
+    identical = len(d) > 1 and not d.any()
+    smallest = smallest_p_sign_flip(n, alternative)
     return Result(
         test=test,
         n=n,
         ddof=0,
         df=nan,
         alternative=alternative,
-        estimate=mean,
-        p=1.0 if note else nan,
+        estimate=_mean_and_sd(d)[0],
+        p=1.0 if identical else nan,
         smallest_p=max(smallest, 2 / (RESAMPLES + 1)) if n > 16 else smallest,
-        note=note,
+        note=IDENTICAL if identical else too_few(n) if n < 2 else "",
     )
 
 

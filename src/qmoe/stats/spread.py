@@ -67,8 +67,8 @@ def sd_ratio(
     n, m, f = len(a), len(b), result.estimate**2
     tail = min(stats.f.cdf(f, n - 1, m - 1), stats.f.sf(f, n - 1, m - 1))
     low, high = stats.f.ppf([alpha / 2, 1 - alpha / 2], n - 1, m - 1)
-    interval = {"ci_low": sqrt(f / high), "ci_high": sqrt(f / low)}
-    return replace(result, statistic=f, p=float(2 * tail), **interval)
+    p = float(2 * tail)
+    return replace(result, statistic=f, p=p, ci_low=sqrt(f / high), ci_high=sqrt(f / low))
 
 
 def brown_forsythe(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Result:
@@ -85,8 +85,7 @@ def _levene(test: str, center: str, arm: ArrayLike, baseline: ArrayLike, family:
     a, b, result = _begin(test, arm, baseline, 0.05, family)
     if result.note:
         return result
-    middle = {"mean": np.mean, "median": np.median}[center]
-    inner = [np.abs(x - middle(x)) for x in (a, b)]
+    inner = [np.abs(x - (np.mean(x) if center == "mean" else np.median(x))) for x in (a, b)]
     if all(_sd(z) == 0 for z in inner):  # two values a side: nothing is left within the groups
         return replace(result, note="deviations are all equal: no test")
     found = stats.levene(a, b, center=center)
@@ -118,8 +117,8 @@ def pitman_morgan(
     k = 1 + 2 * max(1 - within**2, 0) * stats.t.isf(alpha / 2, n - 2) ** 2 / (n - 2)
     p = float(2 * stats.t.sf(abs(t), n - 2))
     root = sqrt(k + sqrt(k**2 - 1))
-    interval = {"ci_low": result.estimate / root, "ci_high": result.estimate * root}
-    return replace(result, statistic=float(t), p=p, df=n - 2, **interval)
+    low, high = result.estimate / root, result.estimate * root
+    return replace(result, statistic=float(t), p=p, df=n - 2, ci_low=low, ci_high=high)
 
 
 def permutation(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Result:

@@ -7,12 +7,13 @@ spread to test against: an identity map gives p = 1, a constant shift p = NaN, e
 
 from dataclasses import replace
 from math import nan, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special, stats
 
-from qmoe.stats.power import detectable_t, smallest_p_sign_flip
+from qmoe.stats.power import detectable_shift, smallest_p_sign_flip
 from qmoe.stats.result import Result
 
 Floats = NDArray[np.float64]
@@ -114,11 +115,8 @@ def _t(
         note = "no ratio of test to training clips" if n > 1 else too_few(n)
         return Result(test, n, 1, max(n - 1, 0), alternative, mean, note=note)
     se = sd * sqrt(1 / n + ratio)
-    result = t_from(mean, se, n - 1, test=test, n=n, alternative=alternative, alpha=alpha)
-    effect_sd = detectable_t(
-        n, test_train_ratio=ratio, alpha=alpha / family, alternative=alternative
-    )
-    return replace(result, detectable=effect_sd * sd if sd else nan)
+    about: dict[str, Any] = {"alternative": alternative, "alpha": alpha, "family": family}
+    return t_from(mean, se, n - 1, test=test, n=n, **about)
 
 
 def t_from(
@@ -130,15 +128,17 @@ def t_from(
     n: int,
     alternative: str = "two-sided",
     alpha: float = 0.05,
+    family: int = 1,
 ) -> Result:
     """The t test of a mean that is known with a standard error."""
-    result = Result(test, n, 1, df, alternative, estimate, smallest_p=0.0)
+    result = Result(test, n, 1, df, alternative, estimate, se=se, smallest_p=0.0)
     if se == 0:
         same = estimate == 0
         note = IDENTICAL if same else "all differences are equal: no spread to test against"
         p = 1.0 if same else nan
         return replace(result, p=p, ci_low=estimate, ci_high=estimate, note=note)
     t = estimate / se
+    shift = detectable_shift(df, alpha=alpha / family, alternative=alternative)
     half = float(stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)) * se
     p = {
         "two-sided": 2 * stats.t.sf(abs(t), df),
@@ -151,6 +151,7 @@ def t_from(
         p=float(p),
         ci_low=-np.inf if alternative == "less" else estimate - half,
         ci_high=np.inf if alternative == "greater" else estimate + half,
+        detectable=shift * se,
     )
 
 
@@ -172,12 +173,7 @@ def tost(
     if n < 2 or np.isnan(test_train_ratio):
         return Result("TOST", n, 1, max(n - 1, 0), "equivalence", mean, note=too_few(n))
     se = sd * sqrt(1 / n + test_train_ratio)
-    result = tost_from(mean, se, n - 1, n=n, margin=margin, alpha=alpha)
-    # both one-sided tests must succeed, so each may fail in half of 20 %
-    half = detectable_t(
-        n, test_train_ratio=test_train_ratio, alpha=alpha, alternative="greater", power=0.9
-    )
-    return replace(result, detectable=half * sd if sd else nan)
+    return tost_from(mean, se, n - 1, n=n, margin=margin, alpha=alpha)
 
 
 def tost_from(
@@ -189,7 +185,10 @@ def tost_from(
         return replace(result, alternative="equivalence", p=nan)
     nearest = (margin - abs(estimate)) / se  # the worse of the two one-sided statistics
     p = float(stats.t.sf(nearest, df))
-    return replace(result, alternative="equivalence", statistic=nearest, p=p)
+    # both one-sided tests must succeed, so each may fail in half of 20 %
+    shift = detectable_shift(df, alpha=alpha, alternative="greater", power=0.9)
+    changed: dict[str, Any] = {"statistic": nearest, "p": p, "detectable": shift * se}
+    return replace(result, alternative="equivalence", **changed)
 
 
 def posterior(
@@ -200,7 +199,8 @@ def posterior(
     Corani and Benavoli (2015), Machine Learning 100; computed by baycomp.
 
     Returns:
-        p_below, p_within, p_above: mass left of, inside and right of the margin; NaN for n < 2.
+        p_below, p_within, p_above: mass left of, inside and right of the margin; NaN without
+            a spread, but all inside for identical scores.
 
     """
     from baycomp.single import Posterior
@@ -208,7 +208,7 @@ def posterior(
     d = differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
     names = ("p_below", "p_within", "p_above")
-    if n < 2 or np.isnan(test_train_ratio):
+    if n < 2 or np.isnan(test_train_ratio) or (sd == 0 and mean != 0):
         return dict.fromkeys(names, nan)
     masses = Posterior(mean, sd**2 * (1 / n + test_train_ratio), n - 1, margin).probs()
     return {name: float(mass) for name, mass in zip(names, masses, strict=True)}
@@ -280,4 +280,4 @@ def effect_size(arm: ArrayLike, baseline: ArrayLike) -> dict[str, float]:
     d_z = mean / sd if sd > 0 else nan
     half = max(n - 1, 1) / 2
     unbias = float(np.exp(special.gammaln(half) - special.gammaln(half - 0.5)) / sqrt(half))
-    return {"n": n, "mean_difference": mean, "d_z": d_z, "hedges_g": d_z * unbias}
+    return {"n": n, "mean_difference": mean, "d_z": d_z, "hedges_g": d_z * unbias if n > 2 else nan}

@@ -9,28 +9,35 @@ POWER = 0.8
 
 
 def t_power(
-    effect_sd: float,
-    n: int,
-    *,
-    test_train_ratio: float = 0.0,
-    alpha: float = 0.05,
-    alternative: str = "two-sided",
+    shift: float, df: float, *, alpha: float = 0.05, alternative: str = "two-sided"
 ) -> float:
-    """Power of the paired t test, plain (ratio 0) or corrected, from the noncentral t.
+    """Power of a t test, from the noncentral t.
 
     Args:
-        effect_sd: true mean difference in standard deviations of the differences.
-        n: pairs.
-        test_train_ratio: n_test / n_train, see `paired.corrected_t`.
+        shift: noncentrality, the true effect in standard errors of its estimate.
+        df: degrees of freedom.
         alpha: level; divide by the size of the family for Bonferroni, or the first step of Holm.
-        alternative: "two-sided", or anything else for one side, the right one.
+        alternative: "two-sided", or anything else for one side, that of the effect.
 
     """
-    shift, df = effect_sd / sqrt(1 / n + test_train_ratio), n - 1
     if alternative != "two-sided":
         return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
     limit = stats.t.isf(alpha / 2, df)
     return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
+
+
+def detectable_shift(
+    df: float, *, alpha: float = 0.05, alternative: str = "two-sided", power: float = POWER
+) -> float:
+    """Smallest effect, in standard errors, that a t test finds with the power; NaN at df 0."""
+    if not df > 0:
+        return float("nan")
+    limit = stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)
+
+    def lacking(shift: float) -> float:
+        return t_power(shift, df, alpha=alpha, alternative=alternative) - power
+
+    return float(brentq(lacking, 0.0, 20 * limit + 20, xtol=1e-10))
 
 
 def detectable_t(
@@ -41,24 +48,18 @@ def detectable_t(
     alternative: str = "two-sided",
     power: float = POWER,
 ) -> float:
-    """Smallest effect, in standard deviations of the differences, that has the power.
+    """Smallest effect of n pairs, in standard deviations of the differences.
 
-    NaN where there is none: fewer than two pairs.
+    Args:
+        n: pairs.
+        test_train_ratio: 0 for the plain t test, n_test / n_train for the corrected one.
+        alpha: level of one test.
+        alternative: as in `t_power`.
+        power: that it must have.
+
     """
-    if n < 2 or not test_train_ratio >= 0:
-        return float("nan")
-    one_side = alpha / 2 if alternative == "two-sided" else alpha
-    scale = sqrt(1 / n + test_train_ratio)
-
-    def lacking(effect_sd: float) -> float:
-        found = t_power(
-            effect_sd, n, test_train_ratio=test_train_ratio, alpha=alpha, alternative=alternative
-        )
-        return found - power
-
-    # T exceeds its limit mostly by a small denominator: 20 limits are beyond any power asked for
-    highest = 20 * scale * stats.t.isf(one_side, n - 1)
-    return float(brentq(lacking, 0.0, highest, xtol=1e-10))
+    shift = detectable_shift(n - 1, alpha=alpha, alternative=alternative, power=power)
+    return shift * sqrt(1 / n + test_train_ratio) if n else float("nan")
 
 
 def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:

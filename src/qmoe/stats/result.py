@@ -20,6 +20,7 @@ class Result:
     estimate: float
     statistic: float = nan
     p: float = nan
+    se: float = nan
     ci_low: float = nan
     ci_high: float = nan
     smallest_p: float = nan  # what the best imaginable data of this size would give

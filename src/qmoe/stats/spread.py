@@ -67,7 +67,7 @@ def sd_ratio(
     n, m, f = len(a), len(b), result.estimate**2
     tail = min(stats.f.cdf(f, n - 1, m - 1), stats.f.sf(f, n - 1, m - 1))
     low, high = stats.f.ppf([alpha / 2, 1 - alpha / 2], n - 1, m - 1)
-    p = float(2 * tail)
+    p = min(1.0, float(2 * tail))
     return replace(result, statistic=f, p=p, ci_low=sqrt(f / high), ci_high=sqrt(f / low))
 
 
@@ -161,7 +161,7 @@ def variance_reduction(arm: ArrayLike, baseline: ArrayLike) -> dict[str, float]:
     a, b = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     sd_a, sd_b = _sd(a), _sd(b)
     percent = 100 * (1 - (sd_a / sd_b) ** 2) if sd_b > 0 else nan
-    chance = null_probability(percent, len(a), len(b))
+    chance = null_probability(percent, len(a), len(b)) if sd_a > 0 else nan
     return {"n": len(a), "variance_reduction_percent": percent, "null_probability": chance}
 
 

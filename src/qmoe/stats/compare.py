@@ -53,6 +53,8 @@ def pairs(scores: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
     `ratio` is n_test / n_train of the cell where the table has both, else 1 / (k - 1) for the k
     folds of the dataset. Datasets that only one arm covers are left out.
 
+    A score may be NaN, where a measurement was below resolution: its pair is not tested.
+
     Raises:
         UserError: the arms cover different seeds or folds of a dataset.
 
@@ -60,10 +62,12 @@ def pairs(scores: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
     a, b = scores[scores["arm"] == arm], scores[scores["arm"] == baseline]
     shared = a["dataset"][a["dataset"].isin(b["dataset"])].unique()
     a, b = a[a["dataset"].isin(shared)], b[b["dataset"].isin(shared)]
-    joined = a.merge(b[[*KEYS, "score"]], on=KEYS, how="outer", suffixes=("", "_baseline"))
-    alone = joined[joined["score"].isna() | joined["score_baseline"].isna()]
+    joined = a.merge(
+        b[[*KEYS, "score"]], on=KEYS, how="outer", suffixes=("", "_baseline"), indicator=True
+    )
+    alone = joined[joined["_merge"] != "both"]
     if len(alone):
-        lacks = alone["score"].isna().map({True: arm, False: baseline})
+        lacks = (alone["_merge"] == "right_only").map({True: arm, False: baseline})
         raise UserError(
             f"{arm} and {baseline} cover different cells, missing: "
             f"{_cells(alone.assign(arm=lacks))}; add these rows, or drop their partners"
@@ -113,7 +117,8 @@ def judge(
         {name: own[name].iloc[0] for name in others} | _mean_row(own, len(groups)) for own in groups
     ]
     over = _corrected(pd.DataFrame(means), f"{family}, {OVER_DATASETS}")
-    return pd.concat([single, over.reindex(columns=single.columns)], ignore_index=True)
+    table = pd.concat([single, over.reindex(columns=single.columns)], ignore_index=True)
+    return table.astype({"n_folds": "Int64"})
 
 
 def _mean(values: "pd.Series[float]") -> float:
@@ -126,8 +131,10 @@ def _row(own: pd.DataFrame, margin: float, family: int) -> dict[str, Any]:
     Those of the spread take one value a fold, its mean over the seeds: the cells of a fold share
     its clips, and are no independent draws.
     """
+    ratio, asked = _mean(own["ratio"]), len(own)
+    own = own.dropna(subset=["score", "score_baseline"])
+    note = f"{asked - len(own)} of {asked} cells without a value" if len(own) < asked else ""
     a, b = own["score"].to_numpy(), own["score_baseline"].to_numpy()
-    ratio = _mean(own["ratio"])
     corrected = paired.corrected_t(a, b, ratio, family=family)
     flip = paired.sign_flip(a, b)
     effect = paired.effect_size(a, b)
@@ -169,7 +176,7 @@ def _row(own: pd.DataFrame, margin: float, family: int) -> dict[str, Any]:
         "sd_ratio_high": ratio_of_sd.ci_high,
         "brown_forsythe_p": spread.brown_forsythe(a_fold, b_fold).p,
         "detectable_sd_ratio": ratio_of_sd.detectable,
-        "note": corrected.note,
+        "note": "; ".join(filter(None, [note, corrected.note])),
     }
 
 
@@ -252,3 +259,13 @@ def compare(scores: pd.DataFrame, baseline: str, *, margin: float = paired.MARGI
     if not parts:
         raise UserError(f"no other arm shares a dataset with {baseline!r}: nothing to compare")
     return judge(parts, f"all arms against {baseline}", margin=margin)
+
+
+def markdown(table: pd.DataFrame, columns: list[str] | None = None) -> str:
+    """A Markdown table of four significant digits; empty where nothing can be told."""
+    shown = table if columns is None else table[[name for name in columns if name in table]]
+    cells = shown.map(
+        lambda v: "" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v)
+    )
+    headings = [name.replace("_", " ") for name in shown.columns]
+    return str(cells.set_axis(headings, axis=1).to_markdown(index=False, disable_numparse=True))

@@ -81,14 +81,13 @@ def smallest_p_sign_flip(n: int, alternative: str = "two-sided") -> float:
     return min(1.0, (2 if alternative == "two-sided" else 1) / 2**n)
 
 
-def smallest_p_permutation(n: int, m: int, ties: int = 1) -> float:
+def smallest_p_permutation(n: int, m: int, extreme: int = 1) -> float:
     """Smallest two-sided p of a permutation test of n against m values.
 
     Args:
         n: values of one side.
         m: values of the other.
-        ties: arrangements on one side that give the most extreme statistic.
+        extreme: arrangements that are never less extreme than the best imaginable data.
 
     """
-    sides = 2 if n == m else 1  # the two extremes are equally far out only between equals
-    return min(1.0, sides * ties / comb(n + m, n))
+    return min(1.0, 2 * extreme / comb(n + m, n))

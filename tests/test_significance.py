@@ -57,6 +57,7 @@ CELLS = make_cells()
 def latencies(repeats: int, cells: pd.DataFrame = CELLS) -> pd.DataFrame:
     """Packed times of every arm, and another runtime of the full-precision network."""
     rng = np.random.default_rng(5)
+    cells = cells[cells["protocol"] == "corrected"]
     own = cells.loc[cells.index.repeat(repeats), KEYS].reset_index(drop=True)
     own["repeat"] = own.groupby(KEYS, dropna=False).cumcount()
     wide = own["arm"].map({"M": 0.2}).fillna(0.05)
@@ -170,6 +171,11 @@ def test_a_wider_timing_is_found_with_fifty_repeats_only() -> None:
     assert (enough["sd_ratio"] > 3).all()
     assert set(enough["stars"]) == {"***"}
     assert set(enough["n"]) == {250}
+    # that one fold is slower throughout is no spread of its timings
+    slower = latencies(50).query("arm == ['M', 'FP32-Base']")
+    slower["latency_ms"] *= 1 + slower["fold"] * (slower["arm"] == "M")
+    shifted = significance.latency_variance(slower, CELLS)
+    assert shifted["sd_ratio"].tolist() == pytest.approx(enough["sd_ratio"].tolist())
     few = significance.latency_variance(latencies(49), CELLS)
     assert few["sd_ratio"].isna().all()
     assert set(few["stars"]) == {""}

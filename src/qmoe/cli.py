@@ -295,6 +295,59 @@ def measured_tables(
 
 
 @app.command()
+def compare(
+    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
+    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
+    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write, .csv or .md; without it CSV is printed")
+    ] = None,
+) -> None:
+    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
+    import pandas as pd
+
+    from qmoe.keys import write_atomically
+    from qmoe.stats import compare as made
+
+    if out is not None and out.suffix not in (".csv", ".md"):
+        raise UserError(f"{out}: name it .csv or .md")
+    if not margin > 0:
+        raise UserError(f"--margin is {margin}: it must be above 0")
+    try:
+        frame = pd.read_csv(scores)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{scores} cannot be read as CSV: {error}") from None
+    table = made.compare(frame, baseline, margin=margin)
+    csv = table.to_csv(index=False)
+    if out is None:
+        print(csv, end="")
+    else:
+        write_atomically(out, csv if out.suffix == ".csv" else made.markdown(table) + "\n")
+
+
+@app.command()
+def significance(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    latency: Annotated[
+        Path | None, typer.Option(help="CSV of wall times; without it no table of latency")
+    ] = None,
+    energy: Annotated[
+        Path | None, typer.Option(help="CSV of energy; without it no table of energy")
+    ] = None,
+) -> None:
+    """Write the significance files: each test as published beside the corrected one."""
+    import pandas as pd
+
+    from qmoe.analysis import significance as made
+
+    def read(path: Path | None) -> pd.DataFrame | None:
+        return None if path is None else pd.read_csv(path)
+
+    made.write(made.tables(pd.read_csv(cells), read(latency), read(energy)), folder)
+
+
+@app.command()
 def prune(
     roots: Annotated[list[str], typer.Argument(help="audio, embeddings, cells, packed...")],
     overrides: Overrides = "{}",

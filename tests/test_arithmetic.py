@@ -129,7 +129,6 @@ def test_rows_of_one_baseline_must_agree_on_it(tmp_path: Path) -> None:
         reductions = {"0.2": first, "0.3": second}
         to = {f"table5|datasets|quinn|curiosity|{a}|reduction": r for a, r in reductions.items()}
         found = by_id(edited(tmp_path, to=to))
-        claims.read.cache_clear()
         quinn = {name for name in found if name.startswith("table5/quinn")}
         return {name for name in quinn if found[name].verdict == "inconsistent"}
 

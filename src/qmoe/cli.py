@@ -153,6 +153,23 @@ def tables(
 
 
 @app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
+    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "1",
+    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "avg_f1_mean",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
+    from dataclasses import asdict
+
+    from qmoe.analysis import explain as why
+
+    cell = Path(what).is_dir()
+    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
+    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
+
+
+@app.command()
 def prune(
     roots: Annotated[list[str], typer.Argument(help="audio, embeddings or cells")],
     overrides: Overrides = "{}",

@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -262,7 +261,6 @@ def _f1(id: str, f1: Spread, tolerance: Tolerance, **about: Any) -> Claim:
     )
 
 
-@cache
 def read(path: Path = FILE) -> Paper:
     """The paper's statements.
 

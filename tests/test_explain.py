@@ -170,6 +170,8 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, results: Pa
         ("table3", "9", "n", "8 corrected M-C kl_divergence 0.3"),
         ("table3", "M-C", "n", "4 rows have the words 'M-C'"),
         ("table3", "nonsense", "n", "0 rows"),
+        ("table3", "", "n", "8 rows have the words ''"),
+        ("table3", "1", "", "has no column ''; it has: protocol"),
         ("table1", "2", "quinn_f1_mean", "is empty"),
         ("elsewhere/table1.csv", "1", "n", "snakemake -j1 elsewhere/table1.csv"),
     ],

@@ -182,8 +182,8 @@ def audit(
 @app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
-    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "1",
-    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "avg_f1_mean",
+    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",
+    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
 ) -> None:
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""

@@ -11,7 +11,15 @@ configfile: "params.yaml"
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/cells.smk"
+include: "workflow/rules/packed.smk"
+include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
+
+
+if workflow.is_main_process:
+    attic.restore(GRID)
+    for marker in STALE:
+        marker.write_text(str(time.time_ns()))
 
 
 rule all:
@@ -19,3 +27,4 @@ rule all:
     default_target: True
     input:
         rules.tables.output,
+        rules.measured_tables.output,

@@ -18,9 +18,9 @@ from torch import Tensor
 from qmoe.config import read
 from qmoe.grid import Grid
 from qmoe.nn.build import build_model
-from qmoe.nn.curiosity import STRATEGIES, Evidence, kl_divergence, kl_global
+from qmoe.nn.curiosity import STRATEGIES, Evidence, kl_divergence, kl_global, uncertainty
 from qmoe.nn.mixture import Mixture
-from qmoe.nn.router import Router, uncertainty
+from qmoe.nn.router import Router
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 BENDING = sorted(set(STRATEGIES) - {"kl_global"})

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, SUMMARIES, Grid
+from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, MEASUREMENTS, PACKED, SUMMARIES, Grid
 
 ATTIC = Path("results/attic")
 
@@ -15,6 +15,8 @@ def _wanted(grid: Grid) -> dict[Path, set[Path]]:
         AUDIO: {path for path in audio if path},
         EMBEDDINGS: {source.table for source in grid.sources.values()},
         CELLS: {e.spec_file for e in grid.experiments} | set(grid.cells),
+        PACKED: {grid.packed(e, fold) for e in grid.experiments for fold in e.folds},
+        MEASUREMENTS: {grid.measurements},
         SUMMARIES: {e.summary for e in grid.experiments},
     }
 

@@ -1,17 +1,21 @@
-"""Cells on disk: train what is missing, write it whole."""
+"""Cells on disk: train what is missing, write it whole, load it again."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from safetensors import safe_open
 from safetensors.torch import save
 
 from qmoe.data import table as tables
 from qmoe.errors import UserError
 from qmoe.grid import is_complete
 from qmoe.keys import sha256, write_atomically
-from qmoe.train import Cell, train_cell
+from qmoe.nn.build import Model, build_model
+from qmoe.nn.layers import quantize_after_training
+from qmoe.train import Cell, Normalizer, train_cell
 
 
 def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
@@ -42,16 +46,60 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
         cell = train_cell(table, spec, fold)
         cell.scores["embeddings_sha256"] = embeddings_sha256
         folder = spec_file.parent / f"fold{fold}"
-        write(folder, cell, spec)
+        write(folder, cell, spec, table.metadata)
         yield folder
 
 
-def write(folder: Path, cell: Cell, spec: dict[str, Any]) -> None:
-    """Write a cell's four files, each whole or not at all, the scores last."""
+def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
+    """Write a cell's four files, each whole or not at all, the scores last.
+
+    The model says itself what it is: its specification, its classes, what made its input.
+    """
+    about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # One metadata entry: safetensors does not order several.
-    metadata = {"spec": json.dumps(spec, sort_keys=True)}
+    metadata = {"qmoe": json.dumps(about, sort_keys=True)}
     write_atomically(folder / "model.safetensors", save(cell.state, metadata=metadata))
     write_atomically(folder / "history.csv", cell.history.to_csv(index=False))
     write_atomically(folder / "predictions.parquet", cell.predictions.to_parquet(index=False))
     scores = json.dumps(cell.scores, indent=1, sort_keys=True)
     write_atomically(folder / "scores.json", scores + "\n")
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained model, in evaluation mode on the CPU, and what it says of itself."""
+
+    model: Model
+    normalizer: Normalizer
+    spec: dict[str, Any]
+    classes: list[str]
+    embedding: dict[str, Any]  # metadata of the table of embeddings
+
+    @property
+    def dimension(self) -> int:
+        """D, values of an embedding."""
+        return len(self.normalizer.offset)
+
+
+def load(cell: Path) -> Trained:
+    """The model of a cell, as it was scored.
+
+    Raises:
+        UserError: there is no whole cell at `cell`.
+
+    """
+    if not is_complete(cell):
+        raise UserError(f"{cell} is no trained cell: `qmoe train` makes it")
+    with safe_open(cell / "model.safetensors", "pt") as file:
+        about = json.loads(file.metadata()["qmoe"])
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    spec = about["spec"]
+    normalizer = Normalizer(
+        state.pop("normalizer.offset"),
+        state.pop("normalizer.scale"),
+        spec["normalization"] == "l2",
+    )
+    model = build_model(spec, len(normalizer.offset), len(about["classes"]), seed=0)
+    model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
+    quantize_after_training(model)
+    return Trained(model.eval(), normalizer, spec, about["classes"], about["embedding"])

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,7 +11,16 @@ import typer
 
 from qmoe.config import PARAMS, read, schema_table
 from qmoe.errors import UserError
-from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, Grid, Source
+from qmoe.grid import (
+    AUDIO,
+    CELLS,
+    CHECK,
+    EMBEDDINGS,
+    MEASUREMENTS,
+    PACKED,
+    Grid,
+    Source,
+)
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -18,6 +28,14 @@ Overrides = Annotated[
     str, typer.Option("--set", help="JSON put over params.yaml, as Snakemake's --config is")
 ]
 Name = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
+
+
+class Measured(StrEnum):
+    """What `qmoe measure` can measure: modules of `qmoe.measure`."""
+
+    LATENCY = "latency"
+    ENERGY = "energy"
+    MEMORY = "memory"
 
 
 def _grid(overrides: str) -> Grid:
@@ -113,6 +131,97 @@ def train(
 
 
 @app.command()
+def export(
+    cells: Annotated[list[Path], typer.Argument(help="folders of trained cells")],
+    root: Annotated[Path, typer.Option(help="packed models lie below it as the cells do")],
+) -> None:
+    """Pack trained cells: the files of a model that runs without torch."""
+    import torch
+
+    from qmoe.deploy.export import export as pack
+
+    torch.set_num_threads(1)
+    for cell in cells:
+        folder = root / (cell.relative_to(CELLS) if cell.is_relative_to(CELLS) else cell.name)
+        pack(cell, folder)
+        print(folder, flush=True)
+
+
+@app.command()
+def check(
+    packed: Annotated[list[Path], typer.Argument(help="folders of packed models")],
+) -> None:
+    """Prove that packed models agree with the trained ones on their whole test fold."""
+    import torch
+
+    from qmoe.deploy.check import LARGEST_LOGIT_DIFFERENCE, LEAST_ARGMAX_AGREEMENT
+    from qmoe.deploy.check import check as compare
+    from qmoe.keys import write_atomically
+
+    torch.set_num_threads(1)
+    for folder in packed:
+        found = compare(folder)
+        if not found.holds:
+            raise UserError(
+                f"{folder} disagrees with the trained model: classes agree on "
+                f"{found.argmax_agreement:.4f} of {found.n} clips (at least "
+                f"{LEAST_ARGMAX_AGREEMENT}), logits differ by up to "
+                f"{found.max_logit_difference:.3g} (at most {LARGEST_LOGIT_DIFFERENCE}); "
+                "compare the processor and the versions with those in its manifest.json"
+            )
+        write_atomically(folder / CHECK, json.dumps(found.as_dict(), indent=1) + "\n")
+        print(folder, found.argmax_agreement, found.max_logit_difference, flush=True)
+
+
+@app.command()
+def predict(
+    packed: Annotated[Path, typer.Argument(help="folder of a packed model")],
+    inputs: Annotated[list[Path], typer.Argument(help="a CSV of embeddings, or audio files")],
+) -> None:
+    """Classify with a packed model; prints CSV: clip, class, probability, expert, uncertainty."""
+    from qmoe.deploy.predict import predict as classify
+
+    classify(packed, inputs).to_csv(sys.stdout, index=False)
+
+
+@app.command()
+def measure(
+    what: Annotated[Measured, typer.Argument()],
+    table: Annotated[Path, typer.Argument(help="CSV to write; the machine goes into .json beside")],
+    overrides: Overrides = "{}",
+) -> None:
+    """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
+    from importlib import import_module
+
+    from qmoe.keys import write_atomically
+    from qmoe.measure import hardware
+    from qmoe.measure.subjects import pin_to_one_thread
+
+    grid = _grid(overrides)
+    _same(grid.measurements, table.parent)
+    machine = hardware.describe()
+    if machine["busy_percent_before"] > hardware.BUSY_PERCENT:
+        busy = machine["busy_percent_before"]
+        print(f"the machine is {busy:.0f} % busy with other work: do not trust these numbers")
+    machine["pinned_to_processor"] = pin_to_one_thread()
+    rows = import_module(f"qmoe.measure.{what.value}").measure(grid)
+    write_atomically(table.with_suffix(".json"), json.dumps(machine, indent=1) + "\n")
+    write_atomically(table, rows.to_csv(index=False))
+
+
+@app.command()
+def collect_packed(
+    table: Annotated[Path, typer.Argument(help="the tidy table to write")],
+    overrides: Overrides = "{}",
+) -> None:
+    """Gather bytes and agreement of all packed models into one tidy table."""
+    from qmoe.analysis import collect as gather
+    from qmoe.keys import write_atomically
+
+    write_atomically(table, gather.collect_packed(_grid(overrides)).to_csv(index=False))
+
+
+@app.command()
 def collect(
     table: Annotated[Path, typer.Argument(help="the tidy table to write")],
     key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
@@ -135,7 +244,7 @@ def tables(
     folder: Path,
     key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
-    """Write the paper's tables as CSV, Markdown and LaTeX, and their numbers for `dvc metrics`."""
+    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
     import pandas as pd
 
     from qmoe.analysis import provenance
@@ -143,13 +252,46 @@ def tables(
     from qmoe.keys import write_atomically
 
     frame = pd.read_csv(cells)
-    captions = make.captions(frame)
-    made = {"table1": make.table1(frame), "table3": make.table3(frame)}
-    for name, table in made.items():
-        make.write(table, folder / name, captions[name])
-    metrics = json.dumps(make.metrics(made["table1"]), indent=1)
-    write_atomically(folder / "metrics.json", metrics + "\n")
-    provenance.write(folder, key)
+    table = make.table1(frame)
+    caption = "Table 1. F1 across datasets." + make.scope(frame)
+    files = make.write(table, folder / "table1", caption)
+    metrics = folder / "metrics.json"
+    write_atomically(metrics, json.dumps(make.metrics(table), indent=1) + "\n")
+    provenance.write(folder / "provenance.json", key, [*files, metrics])
+
+
+@app.command()
+def measured_tables(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    packed: Annotated[Path, typer.Argument(help="the tidy table of packed models")],
+    measurements: Annotated[Path, typer.Argument(help="folder of the measurements")],
+    folder: Path,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
+) -> None:
+    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
+    import pandas as pd
+
+    from qmoe.analysis import measured as make
+    from qmoe.analysis import provenance
+    from qmoe.analysis.tables import marked, write
+
+    latency, energy, memory = (
+        marked(pd.read_csv(measurements / f"{what.value}.csv"))
+        for what in (Measured.LATENCY, Measured.ENERGY, Measured.MEMORY)
+    )
+    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
+    machine = json.loads((measurements / "latency.json").read_text(encoding="utf-8"))
+    captions = make.captions(scores, latency, energy, machine)
+    scores = marked(scores)
+    by_arm = make.per_arm(latency, energy, memory, sizes)
+    made = {
+        "table2": make.table2(scores, by_arm),
+        "table3": make.table3(scores, by_arm),
+        "table4": make.table4(scores, latency, by_arm),
+        "carbon": make.carbon(energy),
+    }
+    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
+    provenance.write(folder / "measured.json", key, files)
 
 
 @app.command()
@@ -198,13 +340,19 @@ def explain(
 
 @app.command()
 def prune(
-    roots: Annotated[list[str], typer.Argument(help="audio, embeddings or cells")],
+    roots: Annotated[list[str], typer.Argument(help="audio, embeddings, cells, packed...")],
     overrides: Overrides = "{}",
 ) -> None:
     """Set aside what params.yaml no longer asks for, in results/attic."""
     from qmoe import attic
 
-    folders = {"audio": AUDIO, "embeddings": EMBEDDINGS, "cells": CELLS}
+    folders = {
+        "audio": AUDIO,
+        "embeddings": EMBEDDINGS,
+        "cells": CELLS,
+        "packed": PACKED,
+        "measurements": MEASUREMENTS,
+    }
     grid = _grid(overrides)
     for root in roots:
         for path in attic.prune(grid, folders[root]):

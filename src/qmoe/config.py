@@ -199,6 +199,23 @@ class Fit(Section):
     min_delta: Annotated[float, Field(ge=0)] = Field(description="how much better counts")
 
 
+class Measurement(Section):
+    """How time and energy are measured."""
+
+    batch_sizes: Annotated[list[Count], Field(min_length=1)] = Field(
+        description="clips in a timed call"
+    )
+    repeats: Annotated[int, Field(ge=2)] = Field(
+        description="timed calls of every model and batch size; a spread needs 50"
+    )
+    energy_interval_s: Positive = Field(description="between two readings of the power")
+    energy_intervals: Annotated[int, Field(ge=10)] = Field(description="readings in a loop")
+    energy_folds: Count = Field(description="folds of every arm whose energy is measured")
+    country_iso_code: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = Field(
+        description="three letters; its electricity turns joules into grams of CO2"
+    )
+
+
 class Training(Section):
     """The paper's procedure for single networks, and for mixtures."""
 
@@ -277,6 +294,7 @@ class Params(Section):
     grid: Grid
     split_seed: int = Field(ge=0, description="of the folds, 42 in the paper")
     device: Literal["cpu", "cuda", "mps"] = Field(description="where training runs")
+    measurement: Measurement
     experiments_per_job: Count = Field(
         description="trained one after another by one job; changes no result"
     )
@@ -433,6 +451,7 @@ def schema_table() -> str:
         ("router", Router),
         ("training.{single,mixture}", Fit),
         ("training.*.plateau", Plateau),
+        ("measurement", Measurement),
         ("grid", Grid),
         ("grid.curiosity[]", Curiosity),
     ]

@@ -18,7 +18,10 @@ from qmoe.keys import fingerprint, key, source_key, versions
 AUDIO = Path("data/audio")
 EMBEDDINGS = Path("data/embeddings")
 CELLS = Path("results/cells")
+PACKED = Path("results/packed")
+MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
+CHECK = "check.json"  # in the folder of a packed model, the last file
 CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
 
 
@@ -39,7 +42,8 @@ _PICTURE_LIBRARIES = (
     "soxr",
     "torch",
 )
-_TRAINING_LIBRARIES = ("numpy", "scikit-learn", "torch")
+_TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
+_PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,12 @@ class Experiment:
         """What is compared: model, strategy and alpha."""
         curiosity = "" if self.alpha is None else f" {self.strategy} {self.alpha:g}"
         return self.model + curiosity
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """What names it in every table of the project."""
+        names = ("dataset", "synthetic", "protocol", "arm", "model", "strategy", "alpha", "seed")
+        return {n: getattr(self, n) for n in names} | {"experts": "+".join(self.experts)}
 
     @cached_property
     def key(self) -> str:
@@ -131,6 +141,31 @@ class Grid:
         """Folders of all cells."""
         return [e.cell(fold) for e in self.experiments for fold in e.folds]
 
+    @cached_property
+    def packed_root(self) -> Path:
+        """Where packed models lie, in the folders of their cells; a key of the code that packs."""
+        packing = {"source": source_key("deploy/*.py"), "versions": versions(*_PACKING_LIBRARIES)}
+        return PACKED / key(packing)
+
+    def packed(self, experiment: Experiment, fold: int) -> Path:
+        """Folder of the packed model of a cell."""
+        return self.packed_root / experiment.cell(fold).relative_to(CELLS)
+
+    @property
+    def measured(self) -> list[Experiment]:
+        """Experiments whose time and energy are measured: every arm, with the first seed."""
+        return [e for e in self.experiments if e.seed == self.params.grid.seeds[0]]
+
+    @cached_property
+    def measurements(self) -> Path:
+        """Folder of the measurements; a key of the models, the settings and the measuring code."""
+        models = [[str(e.path), list(e.folds)] for e in self.measured]
+        settings = self.params.measurement.model_dump()
+        code = source_key("measure/*.py")
+        return MEASUREMENTS / key(
+            [models, self.packed_root.name, settings, code, versions("codecarbon")]
+        )
+
     @property
     def batches(self) -> dict[str, list[Experiment]]:
         """Experiments that one job trains, by the name of the job: `DATASET_NUMBER`."""
@@ -146,7 +181,7 @@ class Grid:
     def key(self) -> str:
         """Hash of all that the tables are made from, and of the code that makes them."""
         experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
-        return key([experiments, source_key("analysis/*.py")])
+        return key([experiments, self.measurements.name, source_key("analysis/*.py")])
 
 
 def _source(params: Params, name: str) -> Source:

@@ -30,6 +30,7 @@ class Cell:
     predictions: pd.DataFrame  # one row a test clip
     history: pd.DataFrame  # one row an epoch
     state: dict[str, Tensor]  # the model and its input normalisation
+    classes: list[str]  # names by label
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
 
     seed = spec["seed"] * 1000 + fold  # a start of its own for every fold
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
-    history = _fit(model, x, y, fit, stop, training)
+    history = fit_model(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
     quantize_after_training(model)
     out = predict(model, x[test], training["batch_size"])
@@ -132,7 +133,8 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     }
     state = {f"model.{name}": value.cpu() for name, value in model.state_dict().items()}
     state |= {"normalizer.offset": normalizer.offset, "normalizer.scale": normalizer.scale}
-    return Cell(scores, predictions, history, state)
+    names = table.clips.drop_duplicates("label").set_index("label")["class_name"].sort_index()
+    return Cell(scores, predictions, history, state, names.tolist())
 
 
 def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
@@ -140,7 +142,7 @@ def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
     return float(f1_score(truth, said, average="weighted", zero_division=0))
 
 
-def _fit(
+def fit_model(
     model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
 ) -> pd.DataFrame:
     """Train in place, one record an epoch; leaves the model at the epoch marked `kept` last."""

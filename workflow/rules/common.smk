@@ -22,22 +22,34 @@ with open(workflow.source_path("../../params.yaml")) as file:
     OVERRIDES = json.dumps(difference(yaml.safe_load(file), config))
 SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
 
-# Where the tables on disk are of another grid, or were edited, `collect` waits for this file,
-# which is newer than they are. Times alone would keep them after a checkout. Its content is new
-# as well: Snakemake passes over a newer file with the content that it remembers.
-STALE = (
-    [] if provenance.is_current(Path("results/tables"), GRID.key) else "results/.stale"
-)
+STALE = []  # markers that the main process writes before any job
 
-if workflow.is_main_process:
-    attic.restore(GRID)
-    if STALE:
-        Path(STALE).write_text(str(time.time_ns()))
+
+def stale(record, files):
+    """An input that is newer than anything, where the files on disk are of another grid.
+
+    Times alone would keep them after a checkout. The marker's content is new as well: Snakemake
+    passes over a newer file with the content that it remembers.
+    """
+    if provenance.is_current(Path(record), GRID.key, map(Path, files)):
+        return []
+    marker = Path("results") / f".stale-{Path(record).stem}"
+    STALE.append(marker)
+    return [str(marker)]
+
+
+# Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
+EVERY_CORE = workflow.cores or 1
 
 
 def cells_of(experiments):
     """The cells of the experiments, each by the file that is written last."""
     return [f"{e.cell(fold)}/scores.json" for e in experiments for fold in e.folds]
+
+
+def packed_of(experiments, file=""):
+    """The packed models of the experiments, or a file in each."""
+    return [str(GRID.packed(e, fold) / file) for e in experiments for fold in e.folds]
 
 
 def audio_of(wildcards):

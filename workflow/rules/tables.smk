@@ -1,12 +1,19 @@
-# Needs:  every cell of the grid
+# Needs:  every cell of the grid; for all but Table 1 packed models and measurements
 # Makes:  results/cells.csv (tidy, a row a cell), results/summaries, results/tables
+
+F1_TABLES = expand("results/tables/table1.{format}", format=["csv", "md", "tex"])
+MEASURED_TABLES = expand(
+    "results/tables/{table}.{format}",
+    table=["table2", "table3", "table4", "carbon"],
+    format=["csv", "md", "tex"],
+)
 
 
 rule collect:
     """All cells in one tidy table; names the missing ones."""
     input:
         cells=ancient(cells_of(GRID.experiments)),
-        stale=STALE,
+        stale=stale("results/tables/provenance.json", F1_TABLES),
     output:
         table="results/cells.csv",
         summaries=directory("results/summaries"),
@@ -25,15 +32,11 @@ rule collect:
 
 
 rule tables:
-    """The paper's tables, and what they were made from."""
+    """Table 1, and what it was made from."""
     input:
         "results/cells.csv",
     output:
-        expand(
-            "results/tables/{table}.{format}",
-            table=["table1", "table3"],
-            format=["csv", "md", "tex"],
-        ),
+        F1_TABLES,
         "results/tables/metrics.json",
         "results/tables/provenance.json",
     log:
@@ -44,6 +47,52 @@ rule tables:
     params:
         key=GRID.key,
     message:
-        "Writing the tables"
+        "Writing Table 1"
     shell:
         "qmoe tables {input} results/tables --key {params.key} > {log} 2>&1"
+
+
+rule collect_packed:
+    """Bytes of every packed model, and how it agrees with the trained one."""
+    input:
+        checks=ancient(packed_of(GRID.experiments, "check.json")),
+        stale=stale("results/tables/measured.json", MEASURED_TABLES),
+    output:
+        "results/packed.csv",
+    log:
+        "logs/packed.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        set=SET,
+    message:
+        "Collecting sizes and agreement"
+    shell:
+        "qmoe collect-packed {output} {params.set} > {log} 2>&1"
+
+
+rule measured_tables:
+    """Tables 2, 3, 4 and the carbon table, and what they were made from."""
+    input:
+        cells="results/cells.csv",
+        packed="results/packed.csv",
+        measurements=expand(
+            f"{GRID.measurements}/{{what}}.csv", what=["latency", "energy", "memory"]
+        ),
+    output:
+        MEASURED_TABLES,
+        "results/tables/measured.json",
+    log:
+        "logs/measured_tables.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+        folder=GRID.measurements,
+    message:
+        "Writing Tables 2, 3, 4 and the carbon table"
+    shell:
+        "qmoe measured-tables {input.cells} {input.packed} {params.folder} results/tables"
+        " --key {params.key} > {log} 2>&1"

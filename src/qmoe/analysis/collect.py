@@ -7,11 +7,10 @@ from typing import Any
 import pandas as pd
 from sklearn.metrics import f1_score
 
+from qmoe.analysis.published import theoretical_bytes
 from qmoe.errors import UserError
-from qmoe.grid import Grid, is_complete
+from qmoe.grid import CHECK, Grid, is_complete
 from qmoe.keys import named, sha256, write_atomically
-
-KEYS = ("dataset", "synthetic", "protocol", "arm", "model", "strategy", "alpha", "seed")
 
 
 def collect(grid: Grid) -> pd.DataFrame:
@@ -43,8 +42,8 @@ def collect(grid: Grid) -> pd.DataFrame:
                     f"{tables[experiment.dataset]} holds: remove the cell, or restore the table"
                 )
             rows.append(
-                {name: getattr(experiment, name) for name in KEYS}
-                | {"experts": "+".join(experiment.experts), "fold": fold}
+                experiment.columns
+                | {"fold": fold}
                 | scores
                 | {"cell": experiment.cell(fold).as_posix()}
             )
@@ -61,6 +60,45 @@ def _checked_scores(cell: Path) -> dict[str, Any]:
             "one was edited: remove the folder, and it is trained anew"
         )
     return scores
+
+
+def collect_packed(grid: Grid) -> pd.DataFrame:
+    """One row for every packed model of the grid: its keys, its bytes, its agreement.
+
+    Raises:
+        UserError: packed models or their checks are missing; they are named.
+
+    """
+    rows, missing = [], []
+    for experiment in grid.experiments:
+        for fold in experiment.folds:
+            folder = grid.packed(experiment, fold)
+            if not (folder / CHECK).is_file():
+                missing.append(folder)
+                continue
+            checked = json.loads((folder / CHECK).read_text(encoding="utf-8"))
+            cell = experiment.cell(fold)
+            scores = json.loads((cell / "scores.json").read_text(encoding="utf-8"))
+            published = theoretical_bytes(
+                experiment.experts,
+                scores["dimension"],
+                experiment.spec["network"]["hidden"],
+                scores["n_classes"],
+                experiment.spec.get("router"),
+            )
+            rows.append(
+                experiment.columns
+                | {"fold": fold}
+                | checked
+                | {"published_bytes": published}
+                | {"packed": folder.as_posix(), "cell": cell.as_posix()}
+            )
+    if missing:
+        raise UserError(
+            f"{len(missing)} packed models are not checked: {named(missing)}; "
+            "`snakemake -j8 packed` makes and checks them"
+        )
+    return pd.DataFrame(rows)
 
 
 def write_summaries(grid: Grid, cells: pd.DataFrame) -> None:

@@ -1,30 +1,29 @@
-"""What a folder of tables was made from, so that a stale or edited table is noticed."""
+"""What files were made from, so that a stale or edited one is noticed."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 from qmoe.keys import sha256, write_atomically
 
-FILE = "provenance.json"
+
+def write(record: Path, key: str, files: Iterable[Path]) -> None:
+    """Record the key of what the files were made from, and their hashes; they lie beside it."""
+    hashes = {path.name: sha256(path) for path in files}
+    text = json.dumps({"grid": key, "files": hashes}, indent=1, sort_keys=True)
+    write_atomically(record, text + "\n")
 
 
-def write(folder: Path, grid_key: str) -> None:
-    """Record the key of the grid and the hash of every file beside it."""
-    files = {p.name: sha256(p) for p in sorted(folder.iterdir()) if p.name != FILE}
-    text = json.dumps({"grid": grid_key, "files": files}, indent=1, sort_keys=True)
-    write_atomically(folder / FILE, text + "\n")
-
-
-def is_current(folder: Path, grid_key: str) -> bool:
-    """Whether the tables in `folder` are those of the grid, unchanged. True where there are none.
+def is_current(record: Path, key: str, files: Iterable[Path]) -> bool:
+    """Whether the files are those of the key, unchanged. True where there are none at all.
 
     Times of files say nothing after `git checkout` or `dvc checkout`; this does.
     """
     try:
-        record = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        files = {name: sha256(folder / name) for name in record["files"]}
+        written = json.loads(record.read_text(encoding="utf-8"))
+        hashes = {name: sha256(record.parent / name) for name in written["files"]}
+        return bool(written["grid"] == key and written["files"] == hashes)
     except FileNotFoundError:
-        return not folder.exists()
+        return not any(path.exists() for path in [record, *files])
     except (json.JSONDecodeError, KeyError):
         return False
-    return bool(record["grid"] == grid_key and record["files"] == files)

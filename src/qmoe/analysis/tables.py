@@ -1,7 +1,7 @@
 """The paper's tables from the tidy table of cells: CSV for machines, Markdown and LaTeX for people.
 
 F1 is weighted. Mean and standard deviation run over the n = seeds x folds cells of a row, ddof 1.
-Columns that need time or energy are not here before they are measured.
+Tables that also show measured columns are in `qmoe.analysis.measured`.
 """
 
 from pathlib import Path
@@ -47,47 +47,38 @@ def table1(cells: pd.DataFrame) -> pd.DataFrame:
     return flat.join(average(scores)[["avg_f1_mean", "avg_f1_std"]]).reset_index()
 
 
-def table3(cells: pd.DataFrame) -> pd.DataFrame:
-    """Table 3, mixtures beside the full-precision network: type, parameters, average F1.
-
-    `parameters` is the largest over the datasets, which differ in classes and dimension.
-    """
-    named = marked(cells)
-    named = named[named["experts"].str.contains("+", regex=False) | (named["experts"] == "fp32")]
-    if named.empty:
-        columns = [*ARM, "type", "datasets", "n", "parameters", "avg_f1_mean", "avg_f1_std"]
-        return pd.DataFrame(columns=columns)
-    arms = named.groupby(ARM, sort=False, dropna=False)
-    about = pd.DataFrame(
-        {
-            "type": arms[["experts", "strategy"]].first().apply(_type, axis=1),
-            "datasets": arms["dataset"].unique().map(" ".join),
-            "parameters": arms["parameter_count"].max(),
-        }
-    )
-    return about.join(average(per_dataset(named))).reset_index()
-
-
-def _type(arm: pd.Series) -> str:
-    if "+" not in arm["experts"]:
-        return "single network"
-    return "plain router" if arm["strategy"] == "none" else "curiosity"
-
-
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
-    """Means and deviations as `0.843 ± 0.011`, and headings in words."""
+    """Means and deviations as `0.843 ± 0.011`, bytes in kB, and headings in words."""
     shown = pd.DataFrame(index=table.index)
     for column in table.columns:
-        if column.endswith("_mean"):
-            stem = column.removesuffix("_mean")
+        stem, _, unit = column.rpartition("_")
+        words = stem.replace("_", " ")
+        if unit == "mean":
             pairs = zip(table[column], table[f"{stem}_std"], strict=True)
-            heading = stem.removesuffix("_f1").replace("avg", "average").replace("_", " ") + " F1"
-            shown[heading] = [f"{mean:.3f} ± {std:.3f}" for mean, std in pairs]
-        elif column == "alpha":
-            shown[column] = [f"{a:g}" if pd.notna(a) else "" for a in table[column]]
-        elif not column.endswith("_std"):
-            shown[column.replace("_", " ")] = table[column].replace("none", "")
+            heading = words.removesuffix("f1").replace("avg", "average").strip() + " F1"
+            shown[heading.strip()] = [f"{mean:.3f} ± {std:.3f}" for mean, std in pairs]
+        elif unit == "bytes":
+            shown[f"{words} kB"] = [_number(value / 1000, 4) for value in table[column]]
+        elif unit in UNITS:
+            shown[f"{words} {UNITS[unit]}"] = [_number(value, 3) for value in table[column]]
+        elif unit != "std" and pd.api.types.is_float_dtype(table[column]):
+            shown[column.replace("_", " ")] = [_number(value, 3) for value in table[column]]
+        elif unit != "std":
+            values = table[column].astype(object)
+            shown[column.replace("_", " ")] = values.where(table[column].notna(), "").replace(
+                "none", ""
+            )
     return shown
+
+
+UNITS = {"ms": "ms", "j": "J", "g": "g", "w": "W", "s": "s"}
+
+
+def _number(value: float, digits: int) -> str:
+    """To so many significant digits; empty for NaN."""
+    if pd.isna(value):
+        return ""
+    return f"{value:.{digits}g}" if abs(value) < 10**digits else f"{value:.0f}"
 
 
 def metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
@@ -100,23 +91,23 @@ def metrics(table: pd.DataFrame) -> dict[str, dict[str, dict[str, float]]]:
     return found
 
 
-def write(table: pd.DataFrame, stem: Path, caption: str) -> None:
-    """Write `stem`.csv, .md and .tex."""
-    write_atomically(stem.with_suffix(".csv"), table.to_csv(index=False))
+def write(table: pd.DataFrame, stem: Path, caption: str) -> list[Path]:
+    """Write `stem`.csv, .md and .tex, and return their paths."""
     people = for_people(table)
     markdown = people.to_markdown(index=False, disable_numparse=True)
-    write_atomically(stem.with_suffix(".md"), f"{caption}\n\n{markdown}\n")
     latex = people.replace("_", " ", regex=True).replace("±", r"$\\pm$", regex=True)
-    write_atomically(stem.with_suffix(".tex"), latex.to_latex(index=False, caption=caption))
+    texts = {
+        ".csv": table.to_csv(index=False),
+        ".md": f"{caption}\n\n{markdown}\n",
+        ".tex": latex.to_latex(index=False, caption=caption.replace("%", r"\%")),
+    }
+    for suffix, text in texts.items():
+        write_atomically(stem.with_suffix(suffix), text)
+    return [stem.with_suffix(suffix) for suffix in texts]
 
 
-def captions(cells: pd.DataFrame) -> dict[str, str]:
-    """Caption of each table; says how many cells stand behind it and which data are synthetic."""
+def scope(cells: pd.DataFrame) -> str:
+    """What the F1 of a table are, and which data are synthetic; the end of every caption."""
     synthetic = sorted(cells.loc[cells["synthetic"], "dataset"].unique())
     note = f" {', '.join(synthetic)}: synthetic audio, not the paper's data." if synthetic else ""
-    basis = " Weighted F1, mean ± standard deviation (ddof 1) over n = seeds x folds cells."
-    return {
-        "table1": "Table 1. F1 across datasets." + basis + note,
-        "table3": "Table 3. Mixtures of experts beside the full-precision network. Parameters: the "
-        "largest over the datasets; n: over all of them." + basis + note,
-    }
+    return " Weighted F1, mean ± standard deviation (ddof 1) over n = seeds x folds cells." + note

@@ -46,7 +46,7 @@ def embed(
     backbone = _load_once(backbone_name)  # here first: one download, and an early error
     files = [folder / file for file in clips["file"]]
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]
-    work = partial(_embed_files, recipe=recipe, backbone_name=backbone_name)
+    work = partial(embed_files, recipe=recipe, backbone_name=backbone_name)
     vectors = []
     with (
         ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool,
@@ -72,7 +72,8 @@ def embed(
     )
 
 
-def _embed_files(files: list[Path], recipe: Recipe, backbone_name: str) -> NDArray[np.float32]:
+def embed_files(files: list[Path], recipe: Recipe, backbone_name: str) -> NDArray[np.float32]:
+    """Embed audio files in one batch and process: (number of files, D)."""
     backbone = _load_once(backbone_name)
     pictures = np.stack(
         [

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from qmoe.nn.curiosity import STRATEGIES, Evidence
-from qmoe.nn.router import Router, uncertainty
+from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
+from qmoe.nn.router import Router
 
 LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on the training part, D4 corrected
 
@@ -96,19 +96,6 @@ class Mixture(nn.Module):
         self.u_range = torch.stack([low, high])
         self.u_escalate = escalate if self.alpha < 1 else torch.full_like(escalate, -torch.inf)
 
-    def _evidence(self, u: Tensor, samples: Tensor) -> Evidence:
-        if self.per_batch:
-            low, high = u.aminmax()
-            count = int(min(1.0, self.alpha) * len(u))
-            escalate = torch.zeros_like(u, dtype=torch.bool)
-            escalate[u.argsort(descending=True, stable=True)[:count]] = True
-        else:
-            low, high = self.u_range
-            escalate = u >= self.u_escalate if self.alpha > 0 else torch.zeros_like(u).bool()
-        # A batch of one, or a router without spread, has no range: u' is 0, not 0/0.
-        span = torch.where(high > low, high - low, torch.inf)
-        return Evidence(((u - low) / span).clamp(0, 1), escalate, samples, self.bits)
-
     def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(N, D) -> p (N, E) before curiosity, p after it, u (N,), NaN for a plain router."""
         p = self.router(x).softmax(dim=-1)
@@ -118,7 +105,15 @@ class Mixture(nn.Module):
         u = uncertainty(samples).detach()
         if self.strategy == "none":
             return p, p, u
-        return p, STRATEGIES[self.strategy](p, self.alpha, self._evidence(u, samples)), u
+        evidence = weigh(
+            u,
+            samples,
+            self.bits,
+            self.alpha,
+            u_range=None if self.per_batch else self.u_range,
+            u_escalate=None if self.per_batch else self.u_escalate,
+        )
+        return p, STRATEGIES[self.strategy](p, self.alpha, evidence), u
 
     def forward(self, x: Tensor) -> Output:
         """(N, D) -> Output. Only the chosen experts run, each on its own rows."""

@@ -59,8 +59,3 @@ class Router(nn.Module):
         """(N, D) -> (T, N, E) probabilities under the T fixed masks; the first layer runs once."""
         h = self.middle(self.first(x).relu() * self.mask_first)
         return self.last(h * self.mask_last).softmax(dim=-1)
-
-
-def uncertainty(samples: Tensor) -> Tensor:
-    """u = sum_i Var_t[p_i^(t)], unbiased: (T, N, E) -> (N,)."""
-    return samples.var(dim=0, correction=1).sum(dim=-1)

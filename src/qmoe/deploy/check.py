@@ -1,0 +1,79 @@
+"""Does a packed model say what the trained one says, on every clip of the test fold?"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from qmoe.cells import Trained, load
+from qmoe.data import table as tables
+from qmoe.deploy.packed import PackedModel
+
+INEXACT = "ptq8"  # ONNX Runtime's activations have one range a batch: its difference is reported
+LEAST_ARGMAX_AGREEMENT = 0.995
+LARGEST_LOGIT_DIFFERENCE = 0.05
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Trained and packed model on the n clips of a test fold, in the batches of training."""
+
+    n: int
+    argmax_agreement: float  # share of clips with the same class
+    expert_agreement: float  # share of clips sent to the same expert
+    max_logit_difference: float  # over the clips sent to the same expert
+    exact: bool  # whether the bounds are meant for it: no expert quantised by the runtime
+    disk_bytes: int
+    resident_bytes: int
+
+    @property
+    def holds(self) -> bool:
+        """Within the documented bounds, or free of them."""
+        return not self.exact or (
+            self.argmax_agreement >= LEAST_ARGMAX_AGREEMENT
+            and self.max_logit_difference <= LARGEST_LOGIT_DIFFERENCE
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For agreement.json."""
+        return asdict(self) | {"holds": self.holds}
+
+
+def check(folder: Path) -> Agreement:
+    """Run a packed model and the one it was made from on the clips of the cell's predictions.
+
+    Raises:
+        UserError: the cell, its embeddings or the packed model are missing or damaged.
+
+    """
+    packed = PackedModel(folder)
+    cell = Path(packed.manifest["provenance"]["cell"])
+    trained = load(cell)
+    table = tables.read(Path(trained.spec["embeddings"]))
+    clips = pd.read_parquet(cell / "predictions.parquet", columns=["clip"])["clip"]
+    rows = pd.Index(table.clips["clip"]).get_indexer(clips)
+    return agreement(trained, packed, np.array(table.vectors[rows]))
+
+
+@torch.no_grad()
+def agreement(trained: Trained, packed: PackedModel, vectors: Any) -> Agreement:
+    """Compare on embeddings (n, D), in the batches in which the cell was scored."""
+    size = trained.spec["training"]["batch_size"]
+    outs = [trained.model(x) for x in trained.normalizer(torch.from_numpy(vectors)).split(size)]
+    logits = torch.cat([out.logits for out in outs]).numpy()
+    expert = torch.cat([out.expert for out in outs]).numpy()
+    other = packed.predict(vectors, size)
+    alike = expert == other.expert
+    difference = np.abs(logits - other.logits).max(axis=1)
+    return Agreement(
+        n=len(vectors),
+        argmax_agreement=float((logits.argmax(1) == other.logits.argmax(1)).mean()),
+        expert_agreement=float(alike.mean()),
+        max_logit_difference=float(difference[alike].max(initial=0.0)),
+        exact=INEXACT not in trained.spec["experts"],
+        disk_bytes=packed.disk_bytes,
+        resident_bytes=packed.resident_bytes,
+    )

@@ -1,0 +1,142 @@
+"""ONNX graphs of experts and routers, node by node: (N, D) float32 in, (N, C) out.
+
+Quantised layers compute in integers, exactly as they were trained: activations become uint8 with
+zero point 128 (int8 takes a slow path in ONNX Runtime), weights lie packed in the file and are
+unpacked by BitShift and BitwiseAnd, which the runtime folds into int8 when it loads the model.
+"""
+
+from typing import Any
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from qmoe.deploy.bits import narrowest, pack
+
+OPSET = 18
+LAYER_NORM_EPSILON = 1e-5
+ACTIVATION_FLOOR = 1e-5  # smallest max|x| of a row, as in nn.quantizers
+
+Weights = NDArray[Any]
+
+
+class Graph:
+    """Nodes and initialisers of one ONNX model; methods append a step and return its output."""
+
+    def __init__(self, d_in: int) -> None:
+        self.d_in = d_in
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: dict[bytes, onnx.TensorProto] = {}  # by content: none stands twice
+
+    def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """Append a node with one output."""
+        name = f"{kind}_{len(self.nodes)}"
+        self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
+        return name
+
+    def constant(self, value: Any, dtype: Any = np.float32) -> str:
+        """An initialiser."""
+        array = np.ascontiguousarray(value, dtype=dtype).reshape(np.shape(value))
+        content = f"{array.dtype}{array.shape}".encode() + array.tobytes()
+        if content not in self.initializers:
+            name = f"constant_{len(self.initializers)}"
+            self.initializers[content] = numpy_helper.from_array(array, name)
+        return self.initializers[content].name
+
+    def linear(self, x: str, weight: Weights, bias: Weights) -> str:
+        """Float32 layer, weight (out, in); x may have leading axes."""
+        product = self.node("MatMul", x, self.constant(weight.T))
+        return self.node("Add", product, self.constant(bias))
+
+    def layer_norm(self, x: str, weight: Weights, bias: Weights) -> str:
+        """LayerNorm over the last axis."""
+        return self.node(
+            "LayerNormalization",
+            x,
+            self.constant(weight),
+            self.constant(bias),
+            axis=-1,
+            epsilon=LAYER_NORM_EPSILON,
+        )
+
+    def unpacked(self, values: NDArray[np.int64], bits: int) -> str:
+        """Integers (K, N) that lie in the file with `bits` bits each, as int8."""
+        if bits == 8:
+            return self.constant(values, np.int8)
+        packed = self.constant(pack(values, bits), np.uint8)
+        mask = self.constant([2**bits - 1], np.uint8)
+        parts = [packed]
+        for shift in range(bits, 8, bits):
+            amount = self.constant([shift], np.uint8)
+            parts.append(self.node("BitShift", packed, amount, direction="RIGHT"))
+        codes = self.node(
+            "Concat", *(self.node("BitwiseAnd", part, mask) for part in parts), axis=1
+        )
+        if values.shape[1] % (8 // bits):
+            start, end, axis = (self.constant([v], np.int64) for v in (0, values.shape[1], 1))
+            codes = self.node("Slice", codes, start, end, axis)
+        signed = self.node("Cast", codes, to=TensorProto.INT8)
+        if bits == 1:
+            signed = self.node("Mul", signed, self.constant([2], np.int8))
+        offset = 1 if bits == 1 else 2 ** (bits - 1)
+        return self.node("Sub", signed, self.constant([offset], np.int8))
+
+    def _row_scale(self, x: str) -> str:
+        """(N, 1) 127 / max|x|."""
+        axis = self.constant([-1], np.int64)
+        largest = self.node("ReduceMax", self.node("Abs", x), axis, keepdims=1)
+        floored = self.node("Max", largest, self.constant(ACTIVATION_FLOOR))
+        return self.node("Div", self.constant(127.0), floored)
+
+    def integer_linear(
+        self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
+    ) -> str:
+        """Int8 activations of each row times `levels` (out, in) of at most 8 bits, times `step`."""
+        scale = self._row_scale(x)
+        rounded = self.node("Round", self.node("Mul", x, scale))
+        shifted = self.node("Add", rounded, self.constant(128.0))
+        codes = self.node("Cast", shifted, to=TensorProto.UINT8)
+        weight, zero = self.unpacked(levels.T, bits), self.constant(128, np.uint8)
+        total = self.node("MatMulInteger", codes, weight, zero)
+        # Two products: the runtime fuses one into MatMulIntegerToFloat and loses the bias.
+        by_row = self.node("Div", self.node("Cast", total, to=TensorProto.FLOAT), scale)
+        scaled = self.node("Mul", by_row, self.constant(step))
+        return self.node("Add", scaled, self.constant(bias))
+
+    def int16_linear(self, x: str, levels: NDArray[np.int64], step: float, bias: Weights) -> str:
+        """The same with levels that need 16 bits: int16 in the file, float32 in memory."""
+        scale = self._row_scale(x)
+        quantized = self.node("Div", self.node("Round", self.node("Mul", x, scale)), scale)
+        stored = self.node("Cast", self.constant(levels.T, np.int16), to=TensorProto.FLOAT)
+        weight = self.node("Mul", stored, self.constant(step))
+        return self.node("Add", self.node("MatMul", quantized, weight), self.constant(bias))
+
+    def k_bit_linear(
+        self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
+    ) -> tuple[str, int]:
+        """A BitLinear layer behind its LayerNorm; returns its output and the bits of the file."""
+        bits = narrowest(levels)
+        if bits == 16:
+            return self.int16_linear(x, levels, step, bias), bits
+        return self.integer_linear(x, levels, bits, step, bias), bits
+
+    def model(self, outputs: dict[str, tuple[str, list[Any]]]) -> onnx.ModelProto:
+        """The finished model; `outputs` maps names to (node output, shape)."""
+        named = [
+            helper.make_node("Identity", [value], [name]) for name, (value, _) in outputs.items()
+        ]
+        graph = helper.make_graph(
+            [*self.nodes, *named],
+            "qmoe",
+            [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", self.d_in])],
+            [
+                helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+                for name, (_, shape) in outputs.items()
+            ],
+            list(self.initializers.values()),
+        )
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)])
+        model.ir_version = 9
+        onnx.checker.check_model(model)
+        return model

@@ -1,0 +1,68 @@
+"""Classify a CSV of embeddings, or audio files, with a packed model."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from qmoe.deploy.packed import PackedModel
+from qmoe.errors import UserError
+
+
+def predict(folder: Path, inputs: list[Path]) -> pd.DataFrame:
+    """One row a clip: clip, class, probability, expert, uncertainty.
+
+    Args:
+        folder: a packed model.
+        inputs: one CSV with a column for every value, headed 0, 1, 2, ..., and maybe `name`; or
+            audio files, which become embeddings by the recipe that the model was trained on.
+
+    Raises:
+        UserError: the model or an input is missing, or has another width than the model.
+
+    """
+    model = PackedModel(folder)
+    names, vectors = _csv(inputs[0]) if _is_csv(inputs) else _audio(inputs, model.manifest)
+    out = model.predict(vectors)
+    best = out.logits.argmax(axis=1)
+    schemes = [expert["scheme"] for expert in model.manifest["experts"]]
+    return pd.DataFrame(
+        {
+            "clip": names,
+            "class": [model.manifest["classes"][label] for label in best],
+            "probability": out.probabilities[np.arange(len(best)), best],
+            "expert": [schemes[index] for index in out.expert],
+            "uncertainty": out.uncertainty,
+        }
+    )
+
+
+def _is_csv(inputs: list[Path]) -> bool:
+    missing = [path for path in inputs if not path.is_file()]
+    if missing:
+        raise UserError(f"{missing[0]} is not here")
+    return len(inputs) == 1 and inputs[0].suffix == ".csv"
+
+
+def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
+    frame = pd.read_csv(path)
+    columns = sorted((c for c in frame.columns if str(c).isdigit()), key=int)
+    if not columns:
+        raise UserError(f"{path} has no columns 0, 1, 2, ...: one for every value is needed")
+    names = [str(name) for name in frame.get("name", frame.index)]
+    return names, frame[columns].to_numpy(dtype=np.float32)
+
+
+def _audio(files: list[Path], manifest: dict[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
+    from qmoe.data.audio import Recipe  # torch, which only audio needs
+    from qmoe.data.embed import embed_files
+
+    made_by = manifest["embedding"]
+    if "recipe" not in made_by:
+        raise UserError(
+            "the model was trained on a CSV of embeddings and cannot hear: give it such a CSV"
+        )
+    vectors = embed_files(files, Recipe(**made_by["recipe"]), made_by["backbone"])
+    return [path.name for path in files], vectors

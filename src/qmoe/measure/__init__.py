@@ -1,0 +1,1 @@
+"""Size, latency and energy of packed models."""

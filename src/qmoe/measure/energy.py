@@ -1,0 +1,178 @@
+"""Energy and carbon of an inference and of a training epoch, by codecarbon, without a network.
+
+Where the processor counts its energy (RAPL) that is read; elsewhere codecarbon estimates it from
+the processor's rated power and load. Either way the power of the idle machine is measured beside
+it and subtracted, and what is below twice the idle machine's own scatter is not given as a number.
+"""
+
+import logging
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import ceil, nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from codecarbon import OfflineEmissionsTracker
+from codecarbon.external.hardware import CPU
+
+from qmoe.config import Measurement
+from qmoe.data import table as tables
+from qmoe.data.splits import test_folds
+from qmoe.grid import Experiment, Grid
+from qmoe.measure.subjects import subjects
+from qmoe.measure.units import grams, joules
+from qmoe.nn.build import build_model
+from qmoe.train import Normalizer, fit_model
+
+IDLE_LOOPS = 5
+SCATTER = 2.0  # standard deviations of the idle machine that a difference must exceed
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What a loop took, idle power included."""
+
+    runs: int
+    duration_s: float
+    energy_j: float
+    carbon_g: float
+    source: str
+
+
+@dataclass(frozen=True)
+class Idle:
+    """The machine at rest, over loops as long as the measured ones."""
+
+    power_w: float
+    resolution_w: float  # least difference of power that counts
+
+
+def read_energy(run: Callable[[], Any], duration_s: float, settings: Measurement) -> Reading:
+    """Call `run` again and again for at least `duration_s` and read the energy of it all.
+
+    Raises:
+        ArithmeticError: energy, power and time of the reading do not belong together.
+
+    """
+    tracker = OfflineEmissionsTracker(
+        country_iso_code=settings.country_iso_code,
+        measure_power_secs=settings.energy_interval_s,
+        save_to_file=False,
+        allow_multiple_runs=True,
+        log_level="error",
+    )
+    tracker.start()
+    start = time.perf_counter()
+    runs = 0
+    while time.perf_counter() - start < duration_s:
+        run()
+        runs += 1
+    tracker.stop()
+    data = tracker.final_emissions_data
+    energy_j = joules(data.energy_consumed)
+    power_w = data.cpu_power + data.gpu_power + data.ram_power
+    if not 0.5 < energy_j / (power_w * data.duration) < 2:
+        raise ArithmeticError(
+            f"codecarbon read {energy_j:.3g} J in {data.duration:.3g} s and {power_w:.3g} W: "
+            "a unit is wrong, or its version is not the one that requirements.lock names"
+        )
+    return Reading(runs, data.duration, energy_j, grams(data.emissions), _source(tracker))
+
+
+def _source(tracker: OfflineEmissionsTracker) -> str:
+    modes = [part._mode for part in tracker._hardware if isinstance(part, CPU)]
+    names = {"intel_rapl": "RAPL", "cpu_load": "estimate from rated power and load"}
+    return " + ".join(names.get(mode, mode) for mode in modes) or "no processor found"
+
+
+def idle(duration_s: float, settings: Measurement) -> Idle:
+    """Power of the machine while this process sleeps."""
+    readings = [
+        read_energy(lambda: time.sleep(duration_s / 10), duration_s, settings)
+        for _ in range(IDLE_LOOPS)
+    ]
+    powers = [reading.energy_j / reading.duration_s for reading in readings]
+    return Idle(statistics.median(powers), SCATTER * statistics.stdev(powers))
+
+
+def net(reading: Reading, at_rest: Idle, per_run: int) -> dict[str, Any]:
+    """Energy and carbon of one of `per_run` items of each run, idle power subtracted.
+
+    Below the resolution both are NaN, and `below_resolution_j` says what could have been seen.
+    """
+    items = reading.runs * per_run
+    net_j = reading.energy_j - at_rest.power_w * reading.duration_s
+    resolution_j = at_rest.resolution_w * reading.duration_s
+    seen = net_j > resolution_j
+    return {
+        "runs": reading.runs,
+        "duration_s": reading.duration_s,
+        "total_j": reading.energy_j,
+        "idle_w": at_rest.power_w,
+        "energy_j": net_j / items if seen else nan,
+        "carbon_g": reading.carbon_g * net_j / reading.energy_j / items if seen else nan,
+        "resolution_j": resolution_j / items,
+        "source": reading.source,
+    }
+
+
+def measure(grid: Grid) -> pd.DataFrame:
+    """One row a loop: the columns of the cell, `per` (inference or training epoch), batch_size.
+
+    Also energy_j and carbon_g, each of one inference (a clip) or one training epoch, NaN below
+    resolution_j; what they were computed from; and their source.
+    """
+    settings = grid.params.measurement
+    duration_s = settings.energy_interval_s * settings.energy_intervals
+    logging.getLogger("codecarbon").setLevel(logging.ERROR)
+    read_energy(lambda: time.sleep(0.01), 0.1, settings)  # finds the hardware, once
+    rows = []
+    for number in range(settings.energy_folds):
+        for dataset in grid.sources:
+            own = [e for e in grid.measured if e.dataset == dataset and number < len(e.folds)]
+            if not own:
+                continue
+            at_rest = idle(duration_s, settings)
+            fold = own[0].folds[number]
+            for model in subjects(grid, dataset, fold):
+                for size in settings.batch_sizes:
+                    x = np.resize(model.x, (size, model.x.shape[1]))
+                    reading = read_energy(lambda x=x, m=model: m.run(x), duration_s, settings)  # type: ignore[misc]
+                    about = model.about | {"per": "inference", "batch_size": size}
+                    rows.append(about | net(reading, at_rest, per_run=size))
+            for experiment in own:
+                reading, epochs = _training(grid, experiment, fold, duration_s, settings)
+                about = experiment.columns | {"fold": fold, "runtime": "torch_eager"}
+                size = experiment.spec["training"]["batch_size"]
+                about |= {"per": "training epoch", "batch_size": size}
+                rows.append(about | net(reading, at_rest, per_run=epochs))
+    return pd.DataFrame(rows)
+
+
+def _training(
+    grid: Grid, experiment: Experiment, fold: int, duration_s: float, settings: Measurement
+) -> tuple[Reading, int]:
+    """A training of as many epochs as fill the time, scoring its own clips; and their number."""
+    spec = experiment.spec
+    table = tables.read(grid.sources[experiment.dataset].table)
+    protocol = spec["protocol"]
+    test = test_folds(table.clips, protocol["folds"], spec["n_folds"], spec["split_seed"])[fold]
+    fit = np.setdiff1d(np.arange(len(table.clips)), test)
+    vectors = torch.from_numpy(np.array(table.vectors))
+    x = Normalizer.fit(vectors[fit], spec["normalization"])(vectors)
+    y = torch.from_numpy(table.clips["label"].to_numpy(copy=True))
+
+    def train(epochs: int) -> None:
+        model = build_model(spec, x.shape[1], int(y.max()) + 1, seed=0)
+        endless = spec["training"] | {"epochs": epochs, "patience": epochs + 1}
+        fit_model(model, x, y, fit, test, endless)
+
+    train(1)
+    start = time.perf_counter()
+    train(2)
+    epochs = max(2, ceil(2 * duration_s / (time.perf_counter() - start)))
+    return read_energy(lambda: train(epochs), duration_s, settings), epochs

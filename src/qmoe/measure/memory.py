@@ -1,0 +1,41 @@
+"""Peak resident memory of a fresh process that loads a packed model and classifies one clip."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+
+from qmoe.grid import Grid
+
+PROGRAM = """
+import sys
+import numpy as np
+from pathlib import Path
+from qmoe.deploy.packed import PackedModel
+model = PackedModel(Path(sys.argv[1]))
+model.predict(np.zeros((1, len(model.offset)), dtype=np.float32))
+print(Path("/proc/self/status").read_text())
+"""
+
+
+def peak_rss_bytes(packed: Path) -> int | None:
+    """High-water mark of the process's resident memory; None where the system has no /proc."""
+    if not Path("/proc/self/status").exists():
+        return None
+    status = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(packed)], check=True, capture_output=True, text=True
+    ).stdout
+    found = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(found.group(1)) * 1024 if found else None
+
+
+def measure(grid: Grid) -> pd.DataFrame:
+    """One row an arm and dataset, on its first fold: the columns of the cell, peak_rss_bytes."""
+    rows = []
+    for experiment in grid.measured:
+        fold = experiment.folds[0]
+        peak = peak_rss_bytes(grid.packed(experiment, fold))
+        rows.append(experiment.columns | {"fold": fold, "peak_rss_bytes": peak})
+    return pd.DataFrame(rows)

@@ -1,0 +1,20 @@
+"""The only place where units are converted. Ours are SI: seconds, joules, grams, bytes."""
+
+J_PER_KWH = 3.6e6
+G_PER_KG = 1e3
+MS_PER_NS = 1e-6
+
+
+def joules(kwh: float) -> float:
+    """Kilowatt hours, as codecarbon reports them, in joules."""
+    return kwh * J_PER_KWH
+
+
+def grams(kg: float) -> float:
+    """Kilograms in grams."""
+    return kg * G_PER_KG
+
+
+def milliseconds(ns: int) -> float:
+    """Nanoseconds in milliseconds."""
+    return ns * MS_PER_NS

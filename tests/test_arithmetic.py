@@ -142,10 +142,9 @@ def test_parameters_layer_by_layer() -> None:
     # dimension 4, hidden 3 and 2, 5 classes: written out layer by layer
     linear = (4 * 3 + 3) + (3 * 2 + 2) + (2 * 5 + 5)
     norms = 2 * 3 + 2 * 2
-    assert arithmetic.parameters("fp32", 4, 5, [3, 2]) == (0, linear + norms)
-    inputs = 2 * 4 + 2 * 3
-    assert arithmetic.parameters("quantised", 4, 5, [3, 2]) == (18, linear + norms + inputs)
-    assert arithmetic.parameters("popcount", 4, 5, [3, 2]) == (28, 28 + norms)
+    assert arithmetic.parameters("fp32", 4, 5, [3, 2]) == linear + norms
+    assert arithmetic.parameters("q4", 4, 5, [3, 2]) == linear + norms + 2 * 4 + 2 * 3
+    assert arithmetic.parameters("popcount", 4, 5, [3, 2]) == 4 * 3 + 3 * 2 + 2 * 5 + norms
 
 
 def test_urbansound_grows_whatever_was_rounded() -> None:

@@ -23,7 +23,8 @@ from qmoe.data.table import EmbeddingTable
 from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.keys import write_atomically
-from qmoe.nn.curiosity import STRATEGIES, Evidence
+from qmoe.nn.curiosity import STRATEGIES
+from qmoe.nn.experts import BITS
 
 RECORDINGS = r"(?P<recording>r\d+)-\d+"
 CLEAN: dict[str, Any] = {
@@ -191,6 +192,13 @@ def test_arms_that_lack_cells_of_others(ran: Ran) -> None:
     }
 
 
+def test_cells_of_another_grid_are_refused(ran: Ran) -> None:
+    _, old = ran()
+    grid, _ = ran(split_seed=1)
+    with pytest.raises(UserError, match="is not of this grid"):
+        audit.audit(grid, old)
+
+
 def test_arms_that_are_one(ran: Ran) -> None:
     grid, cells = ran()
     plain, curious = (
@@ -316,20 +324,8 @@ def test_the_command_writes_both_files(ran: Ran) -> None:
         cli.audit(Path("results"))
 
 
-BITS = (1.58, 4.0, 8.0)
-
-
-@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
-@pytest.mark.parametrize("alpha", [0.3, 1.0])
-def test_the_rules_in_numpy_are_those_of_the_networks(strategy: str, alpha: float) -> None:
-    rng = np.random.default_rng(5)
-    p, passes = rng.dirichlet([1.0] * 3, 200), rng.dirichlet([2.0] * 3, (10, 200))
-    u = rng.uniform(size=200)
-    escalate = u > 0.6
-    evidence = Evidence(*map(torch.tensor, (u, escalate, passes, np.array(BITS))))
-    theirs = STRATEGIES[strategy](torch.tensor(p), alpha, evidence).numpy()
-    ours = routing.route(strategy, p, alpha, u, escalate, passes, np.array(BITS))
-    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+def test_bits_are_those_of_the_networks() -> None:
+    assert routing.BITS == BITS
 
 
 @pytest.mark.parametrize(

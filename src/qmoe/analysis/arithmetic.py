@@ -4,7 +4,7 @@ A printed number stands for every value that rounds to it. A statement is `incon
 values behind the printed numbers could make it true.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import sqrt
@@ -13,6 +13,7 @@ from typing import Literal
 import pandas as pd
 
 from qmoe.analysis.claims import Number, Paper, Sizes
+from qmoe.analysis.published import theoretical_bytes
 
 Interval = tuple[float, float]
 
@@ -152,42 +153,37 @@ def _reductions(paper: Paper) -> Iterable[Check]:
         )
 
 
-def parameters(scheme: str, dimension: int, classes: int, hidden: list[int]) -> tuple[int, int]:
-    """(weights in quantised layers, all parameters) of a single network.
+def parameters(scheme: str, dimension: int, classes: int, hidden: list[int]) -> int:
+    """Parameters of a single network.
 
-    `fp32`: Linear and LayerNorm for each hidden layer, then Linear. `quantised`: a LayerNorm of
-    the input of each hidden layer as well; the last layer stays in fp32. `popcount`: as fp32
-    without biases, and the last layer is quantised too.
+    `fp32`: Linear and LayerNorm for each hidden layer, then Linear. `popcount`: the same without
+    biases. Others: a LayerNorm of the input of each hidden layer as well.
     """
-    widths = [dimension, *hidden]
-    inner = sum(a * b for a, b in pairwise(widths))
-    norms = 2 * sum(hidden) + (2 * sum(widths[:-1]) if scheme == "quantised" else 0)
-    last = hidden[-1] * classes
-    biases = 0 if scheme == "popcount" else sum(hidden) + classes
-    quantised = {"fp32": 0, "quantised": inner, "popcount": inner + last}[scheme]
-    return quantised, inner + last + norms + biases
+    widths = [dimension, *hidden, classes]
+    count = sum(a * b for a, b in pairwise(widths)) + 2 * sum(hidden)
+    if scheme != "popcount":
+        count += sum(widths[1:])
+    if scheme not in ("popcount", "fp32"):
+        count += 2 * sum(widths[:-2])
+    return count
 
 
-_SIZES: dict[str, tuple[str, int, Callable[[list[int]], int]]] = {
-    # network: kind, bits a weight, number of fp32 scales
-    "FP32-Base": ("fp32", 32, lambda hidden: 0),
-    **{f"Q{k}-Base": ("quantised", k, len) for k in (1, 2, 4, 8, 16)},
-    "BitNet-Base": ("quantised", 2, sum),
-    "Popcount-Base": ("popcount", 2, lambda hidden: 0),
+_SCHEMES = {
+    "FP32-Base": "fp32",
+    **{f"Q{bits}-Base": f"q{bits}" for bits in (1, 2, 4, 8, 16)},
+    "BitNet-Base": "bitnet",
+    "Popcount-Base": "popcount",
 }
 
 
 def _sizes(sizes: Sizes) -> Iterable[Check]:
     for name, stated in sizes.networks.items():
-        kind, bits, scales = _SIZES[name]
-        shape = (sizes.dimension, sizes.classes, sizes.hidden)
-        quantised, count = parameters(kind, *shape)
+        scheme = _SCHEMES[name]
+        count = parameters(scheme, sizes.dimension, sizes.classes, sizes.hidden)
         printed = Number(str(stated.parameters))
         yield _check(f"sizes/{name}/parameters", "code", printed, (count, count), "the layout")
-        kb = (quantised * bits / 8 + 4 * (count - quantised + scales(sizes.hidden))) / 1000
-        how = f"{bits} bits a quantised weight, 4 bytes for every other parameter and scale,"
-        if not quantised:
-            how = "4 bytes a parameter"
+        kb = theoretical_bytes([scheme], sizes.dimension, sizes.hidden, sizes.classes) / 1000
+        how = "bits times count"
         yield _check(f"sizes/{name}/kb", "code", stated.size_kb, (kb, kb), how, " kB")
 
 
@@ -312,7 +308,7 @@ def _compression(paper: Paper) -> Check:
 def _parameters(paper: Paper) -> Check:
     claim, sizes = paper.claims["params_1_2m"], paper.sizes
     shape = (sizes.dimension, sizes.classes, sizes.hidden)
-    counts = [parameters(kind, *shape)[1] / 1e6 for kind in ("fp32", "quantised")]
+    counts = [parameters(scheme, *shape) / 1e6 for scheme in ("fp32", "q4")]
     check = _check(
         claim.id,
         claim.locus,

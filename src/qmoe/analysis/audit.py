@@ -28,9 +28,15 @@ def audit(grid: Grid, cells: pd.DataFrame) -> list[Finding]:
         cells: its tidy table; predictions and histories are read from the folders it names.
 
     Raises:
-        UserError: a cell that the table names is not on disk.
+        UserError: the table holds cells of another grid, or one that is not on disk.
 
     """
+    foreign = sorted(set(cells["cell"]) - {cell.as_posix() for cell in grid.cells})
+    if foreign:
+        raise UserError(
+            f"{foreign[0]} is not of this grid: `snakemake -j1 results/cells.csv` makes the table "
+            "anew"
+        )
     read = {
         name: tables.read(source.table)
         for name, source in grid.sources.items()

@@ -91,9 +91,9 @@ def batches(where: str, experiments: list[Experiment]) -> Iterable[Finding]:
         if e.strategy == "none" or e.spec["protocol"]["uncertainty_scale"] != "per_batch":
             continue
         rule = effect(e.strategy, e.alpha or 0.0, e.experts)
-        if rule.change_by_uncertainty > SAME:
+        if rule.change_by_neighbours > SAME:
             routed[e.arm] = {
-                "change_of_a_probability_by_neighbours_up_to": rule.change_by_uncertainty,
+                "change_of_a_probability_by_neighbours_up_to": rule.change_by_neighbours,
                 "curiosity_is_off_in_a_batch_of_one": rule.change_in_a_batch_of_one < SAME,
             }
     if routed:
@@ -149,7 +149,7 @@ def identities(where: str, experiments: list[Experiment], cells: pd.DataFrame) -
         elif rule.choices_changed == 0 and e.spec["router"]["top_k"] == 1:
             steady[arm] = {
                 "largest_change_of_a_probability": rule.largest_change,
-                "looks_at_uncertainty": rule.change_by_uncertainty > SAME,
+                "looks_at_uncertainty": rule.change_by_neighbours > SAME,
             }
     if steady:
         yield Finding(

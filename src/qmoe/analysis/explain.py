@@ -71,22 +71,27 @@ class Table:
     tidy: str = CELLS
 
 
+_ALPHA = Columns("alpha", "alpha", SAME)
 _AVERAGE = (
-    Columns("alpha", "alpha", SAME),
     Columns("avg_f1_mean", "f1_weighted", MEAN_OF_MEANS),
     Columns("avg_f1_std", "f1_weighted", RMS_OF_STDS),
 )
+
+
+def _f1(prefix: str = "") -> tuple[Columns, ...]:
+    return (
+        Columns(f"{prefix}n", "f1_weighted", COUNT),
+        Columns(f"{prefix}f1_mean", "f1_weighted", MEAN),
+        Columns(f"{prefix}f1_std", "f1_weighted", STD),
+    )
+
+
 TABLES = {
-    "table1": Table(
-        (
-            *_AVERAGE,
-            Columns("(?P<dataset>.+)_n", "f1_weighted", COUNT),
-            Columns("(?P<dataset>.+)_f1_mean", "f1_weighted", MEAN),
-            Columns("(?P<dataset>.+)_f1_std", "f1_weighted", STD),
-        )
-    ),
+    "table1": Table((_ALPHA, *_AVERAGE, *_f1("(?P<dataset>.+)_"))),
+    "table2": Table(_f1(), keys=("dataset", "protocol", "model")),
     "table3": Table(
         (
+            _ALPHA,
             *_AVERAGE,
             Columns("n", "f1_weighted", COUNT),
             Columns("parameters", "parameter_count", LARGEST),

@@ -348,6 +348,50 @@ def significance(
 
 
 @app.command()
+def audit(
+    what: Annotated[
+        Path, typer.Argument(help="folder of results, or one table of embeddings (.parquet, .csv)")
+    ] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Check data, protocol and results: writes audit.json and audit.md into the folder."""
+    import pandas as pd
+
+    from qmoe.analysis import audit as checks
+    from qmoe.keys import write_atomically
+
+    if not what.is_dir():
+        print(checks.to_markdown(checks.audit_file(what)))
+        return
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    if not (what / "cells.csv").exists():
+        raise UserError(f"{what / 'cells.csv'} is not here: `snakemake -j8 tables` makes it")
+    found = checks.audit(grid, pd.read_csv(what / "cells.csv"))
+    write_atomically(what / "audit.json", checks.to_json(found))
+    write_atomically(what / "audit.md", checks.to_markdown(found))
+    print(checks.to_markdown(found).splitlines()[2])
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
+    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",
+    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
+    from dataclasses import asdict
+
+    from qmoe.analysis import explain as why
+
+    cell = Path(what).is_dir()
+    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
+    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
+
+
+@app.command()
 def prune(
     roots: Annotated[list[str], typer.Argument(help="audio, embeddings, cells, packed...")],
     overrides: Overrides = "{}",

@@ -329,22 +329,23 @@ def compare(
 def significance(
     cells: Annotated[Path, typer.Argument(help="the tidy table")],
     folder: Path,
-    latency: Annotated[
-        Path | None, typer.Option(help="CSV of wall times; without it no table of latency")
+    measurements: Annotated[
+        Path | None, typer.Option(help="their folder; without it no tables of time and energy")
     ] = None,
-    energy: Annotated[
-        Path | None, typer.Option(help="CSV of energy; without it no table of energy")
-    ] = None,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
     """Write the significance files: each test as published beside the corrected one."""
     import pandas as pd
 
+    from qmoe.analysis import provenance
     from qmoe.analysis import significance as made
 
-    def read(path: Path | None) -> pd.DataFrame | None:
-        return None if path is None else pd.read_csv(path)
+    def read(what: Measured) -> pd.DataFrame | None:
+        return measurements and pd.read_csv(measurements / f"{what.value}.csv")
 
-    made.write(made.tables(pd.read_csv(cells), read(latency), read(energy)), folder)
+    tables = made.tables(pd.read_csv(cells), read(Measured.LATENCY), read(Measured.ENERGY))
+    files = made.write(tables, folder)
+    provenance.write(folder / "provenance.json", key, files)
 
 
 @app.command()

@@ -181,7 +181,7 @@ class Grid:
     def key(self) -> str:
         """Hash of all that the tables are made from, and of the code that makes them."""
         experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
-        return key([experiments, self.measurements.name, source_key("analysis/*.py")])
+        return key([experiments, self.measurements.name, source_key("analysis/*.py", "stats/*.py")])
 
 
 def _source(params: Params, name: str) -> Source:

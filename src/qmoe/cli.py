@@ -61,6 +61,29 @@ def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
 
 
 @app.command()
+def download(archive: Path, overrides: Overrides = "{}") -> None:
+    """Download the archive of a public dataset; goes on where an earlier try was cut."""
+    from qmoe.data import acquire
+
+    sources = _grid(overrides).sources.values()
+    remotes = next((s.remotes for s in sources if s.archive == archive and s.remotes), None)
+    _same(archive if remotes else "no such archive", archive)
+    acquire.download(archive, remotes or ())
+
+
+@app.command()
+def unpack(folder: Path, overrides: Overrides = "{}") -> None:
+    """Unpack the archive of a public dataset."""
+    from qmoe.data.unpack import unpack as extract
+
+    sources = _grid(overrides).sources.values()
+    archive = next((s.archive for s in sources if s.audio == folder), None)
+    _same(folder if archive else "no such folder", folder)
+    if archive:
+        extract(archive, folder)
+
+
+@app.command()
 def embed(
     dataset: Name,
     table: Path,

@@ -41,11 +41,21 @@ def cells_of(experiments):
 
 
 def audio_of(wildcards):
-    """The rendered clips of a synthetic dataset; other audio is part of the table's key."""
+    """The clips that a rule makes; other audio is part of the table's key."""
     source = GRID.sources[wildcards.dataset]
-    return ancient(str(source.audio)) if source.rendered else []
+    return ancient(str(source.audio)) if source.made else []
+
+
+def archive_of(wildcards):
+    """The archive of a public dataset: downloaded, or a file of the user."""
+    folder = Path("data/audio/public") / wildcards.folder
+    return ancient(
+        str(next(s.archive for s in GRID.sources.values() if s.audio == folder))
+    )
 
 
 wildcard_constraints:
+    archive="[^/.][^/]*",
+    folder="[^/]+",
     dataset="[A-Za-z0-9][A-Za-z0-9_-]*?",
     key="[0-9a-f]{10}",

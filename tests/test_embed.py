@@ -127,7 +127,7 @@ def test_a_ready_picture_is_taken_as_it_is(tmp_path: Path) -> None:
     for name in ("a/x.png", "b/y.png"):
         (tmp_path / name).parent.mkdir()
         Image.fromarray(pixels).save(tmp_path / name)
-    listed = list_clips(tmp_path, suffixes=(".wav", ".png"))
+    listed = list_clips(tmp_path, files=["a/x.png", "b/y.png"])
     table = embed(tmp_path, listed, RECIPE, BACKBONE)
     expected = load(BACKBONE)(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)
     np.testing.assert_allclose(table.vectors[[0]], expected, rtol=0, atol=1e-3)

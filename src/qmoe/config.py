@@ -405,13 +405,23 @@ def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> Params
         UserError: the file is missing, not YAML, or does not validate.
 
     """
+    return load(merge(read_yaml(path), overrides or {}))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The content of params.yaml, or of a file to put over it.
+
+    Raises:
+        UserError: the file is missing or not YAML.
+
+    """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not here: run from the project's folder") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return load(merge(data, overrides or {}))
+    return data
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 
 _TRIES = 3  # of one address, each from where the last one was cut
-_CHUNK_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 16  # what is lost of it when a connection is cut in the middle
 _TIMEOUT_S = (15, 60)  # to connect, and between two pieces
 
 
@@ -44,14 +44,13 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             _fetch(target, remote, partial)
         except requests.RequestException as error:
             failures.append(f"{remote.url}: {_reason(error)}")
-        except ValueError as error:  # of pooch: the checksum
+        except ValueError:  # of pooch: the checksum
             found = pooch.file_hash(str(partial), (remote.checksum or "sha256").partition(":")[0])
             _forget(partial)
             failures.append(
                 f"{remote.url}: the checksum is {found}, expected {remote.checksum}: either the "
                 "file was damaged on the way, then start again, or it was changed there"
             )
-            del error
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
@@ -63,8 +62,8 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             for rest in target.parent.glob(f".{target.name}.*"):
                 rest.unlink()
             if remote.checksum is None:
-                print(f"{target}: no checksum is public; pin what came in params.yaml: "
-                      f"sha256: {sha256(target)}")  # fmt: skip
+                pin = f"sha256: {sha256(target)}"
+                print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
             return
     raise UserError(
         f"no {target.name}: {'; '.join(failures)}. If you have the archive, name it as `archive:` "
@@ -86,12 +85,11 @@ def _fetch(target: Path, remote: Remote, partial: Path) -> None:
 
     def resume(url: str, output: str, _: object) -> None:
         for tries_left in reversed(range(_TRIES)):
-            before = _size(partial)
             try:
                 _get(url, partial)
                 break
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                if not tries_left or _size(partial) == before:
+                if not tries_left:
                     raise
         # A second name, not a move: a wrong checksum is reported from the first one.
         Path(output).unlink()

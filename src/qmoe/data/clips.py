@@ -55,16 +55,23 @@ def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd
         target = pd.to_numeric(fold_recording(clips["file"], "esc")["target"])
         code = target // 10 if categories == "official" else target // 5 % 5
         return clips.assign(class_name=[CATEGORIES[number] for number in code])
-    clips = list_clips(folder, name_pattern=_ABGQI_NAME, suffixes=SUFFIXES + PICTURES)
-    class_name = clips["class_name"].str.lower()
-    absent = set(ABGQI) - set(class_name)
+    files = [
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES + PICTURES
+        and path.name[0] != "."
+        and path.parent.name.lower() in ABGQI
+    ]
+    absent = set(ABGQI) - {file.parent.name.lower() for file in files}
     if absent:
         raise UserError(
             f"{folder}: no folder of clips called {min(absent)}; name an archive with a folder a "
             "class as `archive:` in the dataset's entry of params.yaml"
         )
-    own = class_name.isin(ABGQI)
-    return clips.assign(class_name=class_name)[own].reset_index(drop=True)
+    clips = list_clips(
+        folder, name_pattern=_ABGQI_NAME, files=sorted(file.as_posix() for file in files)
+    )
+    return clips.assign(class_name=clips["class_name"].str.lower())
 
 
 def list_clips(
@@ -72,7 +79,7 @@ def list_clips(
     *,
     metadata: Path | None = None,
     name_pattern: str | None = None,
-    suffixes: tuple[str, ...] = SUFFIXES,
+    files: list[str] | None = None,
 ) -> pd.DataFrame:
     """One row a clip, sorted by `clip`.
 
@@ -82,7 +89,7 @@ def list_clips(
     With metadata, a CSV with columns file and class, optionally recording and fold (or ESC-50's
     or UrbanSound8K's names for them), decides; audio files it does not list are left out, and a
     file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file
-    counts and name_pattern reads its name, see fold_recording. The class is then the group
+    (or those of `files`) counts and name_pattern reads its name, see fold_recording. The class is then the group
     `class`, or the parent folder's name less a leading 'NNN - ', or the group `target` as two
     digits. Without recordings each clip is its own.
 
@@ -93,14 +100,13 @@ def list_clips(
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path or download the data set")
-    files = sorted(
+    files = files or sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.suffix.lower() in suffixes and path.name[0] != "." and path.is_file()
+        if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
     )
     if not files:
-        *some, last = (suffix[1:] for suffix in suffixes)
-        raise UserError(f"{folder}: no {', '.join(some)} or {last} file in it; check the path")
+        raise UserError(f"{folder}: no wav, ogg or flac file in it; check the path")
     if metadata:
         table = _from_metadata(metadata, folder, files)
     else:

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import soundfile
 import yaml
-from conftest import ROOT
+from conftest import ROOT, copy_project
 
 from qmoe.config import load, merge
 from qmoe.data import acquire
@@ -529,3 +530,36 @@ def test_every_entry_of_the_registry_says_where_and_under_which_licence() -> Non
         for remote in known.remotes:
             assert remote.url.startswith("https://")
             assert remote.checksum is None or len(remote.checksum) == len("md5:") + 32
+
+
+@pytest.mark.pipeline
+def test_from_an_address_to_a_table_and_one_download_for_two_configurations(
+    tmp_path: Path, served: Served
+) -> None:
+    project = copy_project(tmp_path)
+    served.content = esc50(tmp_path / "served.zip").read_bytes()
+    sha256 = hashlib.sha256(served.content).hexdigest()
+    project.set(
+        datasets={"esc": {"kind": "public", "name": "esc50", "url": served.url, "sha256": sha256,
+                          "duration_s": 0.1}},
+        embedding={"n_fft": 512, "hop_length": 128},
+        grid={"datasets": ["esc"], "protocols": ["corrected"], "expert_sets": ["FP32-Base"],
+              "curiosity": [{"strategy": "none"}]},
+        training={"single": {"epochs": 1}},
+    )  # fmt: skip
+    served.status = 404
+    said = project.snakemake("--retries", "0", check=False)
+    assert f"{served.url}: 404" in said and "Traceback" not in said
+    served.status, served.asked = 200, []
+    project.snakemake()
+    assert len(served.asked) == 1
+    assert list(pd.read_csv(tmp_path / "results/cells.csv")["fold"]) == [0, 1, 2, 3, 4]
+    (archive,) = (tmp_path / "data/archives").iterdir()
+    assert archive.read_bytes() == served.content
+    project.set(datasets={"esc": {"categories": "published"}})
+    said = project.snakemake("--dry-run", "embeddings")
+    assert "rule embed" in said and "rule download" not in said and "rule unpack" not in said
+    assert len(served.asked) == 1
+    (folder,) = (tmp_path / "data/audio/public").iterdir()
+    assert len(list(folder.rglob("[0-9]*.wav"))) == 150
+    assert not list((tmp_path / "data/embeddings").glob(".*.parts"))

@@ -211,7 +211,7 @@ def estimate(
         over = merge(read_yaml(path), over)
     table, basis = reckon(grid := Grid(read(over)), [grid, Grid(read())])
     total = table.sum(numeric_only=True).to_frame().T.assign(dataset="total")
-    rows = pd.concat([table, total])
+    rows = pd.concat([table, total]).astype({"clips": int, "cells": int})
     print(rows.to_markdown(index=False, floatfmt=".2f", intfmt="d"))
     core_h = total["train_core_h"].item() + total["embed_core_h"].item()
     gb = total.filter(like="_gb").sum(axis=1).item()

@@ -114,7 +114,7 @@ class Public(Section):
     @model_validator(mode="before")
     @classmethod
     def _defaults(cls, data: Any) -> Any:
-        known = REGISTRY.get(data.get("name")) if isinstance(data, dict) else None
+        known = REGISTRY.get(str(data.get("name"))) if isinstance(data, dict) else None
         if known is None:
             return data
         url = [data["url"]] if isinstance(data.get("url"), str) else data.get("url")

@@ -4,6 +4,7 @@ Training is taken as proportional to clips x values x epochs x expert networks. 
 most cells sooner or later than those the cost was measured on, so the hours say the order only.
 """
 
+from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
@@ -18,7 +19,7 @@ DIMENSION = {"efficientnet_lite0": 1280, "efficientnet_b3": 1536}
 # Measured on 2 cores of this project's machine: a default run trains 170 cells, 370 networks, in
 # 322 core seconds, on 128 clips of 1280 values, for at most 100 epochs.
 _DEFAULT_S = 322 / (370 * 128 * 1280 * 100)
-_EMBED_S = {"efficientnet_lite0": 0.030, "efficientnet_b3": 0.170}  # a clip, on one core
+_EMBED_S = {"efficientnet_lite0": 0.030, "efficientnet_b3": 0.130}  # a clip, on one core
 _BYTES = 4  # of a value
 _CELL_GB = 30e-6  # of a cell beside its weights
 _TRAIN_LOGS = Path("logs/train")
@@ -70,7 +71,7 @@ def _work(params: Params, experiment: Experiment, n_clips: int, dim: int) -> flo
 
 
 def _cost(measured: list[Grid]) -> tuple[float, str]:
-    """Core seconds of a unit of work, from the benchmark files of jobs whose cells are all there."""
+    """Core seconds of a unit of work, from benchmark files of jobs whose cells are all there."""
     seconds = work = 0.0
     jobs = 0
     for grid in measured:
@@ -126,7 +127,7 @@ def _audio_gb(params: Params, name: str, source: Source, n_clips: int) -> tuple[
 
 def _cell_gb(params: Params, experiment: Experiment, dim: int) -> float:
     def weights(widths: list[int]) -> int:
-        return sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+        return sum(a * b for a, b in pairwise(widths))
 
     count = len(experiment.experts) * weights([dim, *params.network.hidden])
     if len(experiment.experts) > 1:

@@ -182,7 +182,8 @@ def _source(params: Params, name: str) -> Source:
             "source": source_key("data/table.py", "data/clips.py"),
         }
         return Source(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
-    archive, remotes = None, ()
+    archive: Path | None = None
+    remotes: tuple[Remote, ...] = ()
     if isinstance(dataset, Synthetic):
         recipe = {
             **dataset.model_dump(exclude={"folds"}),

@@ -43,11 +43,11 @@ rule download:
         "data/archives/{archive}",
     log:
         "logs/download/{archive}.log",
+    retries: 3
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     threads: 1
-    retries: 3
     params:
         set=SET,
     message:

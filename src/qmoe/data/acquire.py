@@ -55,8 +55,7 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             if error.errno != errno.ENOSPC:
                 raise
             raise UserError(
-                f"no space left for {target}: free some and start again, "
-                "what has arrived is kept"
+                f"no space left for {target}: free some and start again, what has arrived is kept"
             ) from error
         else:
             for rest in target.parent.glob(f".{target.name}.*"):

@@ -79,9 +79,9 @@ def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
 
 
 def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
-    """Mel power (n_mels, frames), as librosa.feature.melspectrogram has it in a quarter of the time.
+    """Mel power (n_mels, frames): librosa.feature.melspectrogram in a quarter of its time.
 
-    It would make the filters anew for every clip, and multiplies by their zeros.
+    That would make the filters anew for every clip, and multiplies by their zeros.
     """
     window, filters = _window_and_filters(recipe)
     spectrum = torch.stft(
@@ -143,7 +143,7 @@ def read_picture(path: Path, size: int) -> NDArray[np.float32]:
     """
     try:
         with Image.open(path) as image:
-            pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / 255
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / np.float32(255)
     except (OSError, SyntaxError) as error:
         raise UserError(f"{path}: cannot decode ({error}); replace or remove the file") from error
     return _resized(pixels, size, antialias=True)

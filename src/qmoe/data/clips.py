@@ -88,10 +88,10 @@ def list_clips(
 
     With metadata, a CSV with columns file and class, optionally recording and fold (or ESC-50's
     or UrbanSound8K's names for them), decides; audio files it does not list are left out, and a
-    file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file
-    (or those of `files`) counts and name_pattern reads its name, see fold_recording. The class is then the group
-    `class`, or the parent folder's name less a leading 'NNN - ', or the group `target` as two
-    digits. Without recordings each clip is its own.
+    file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file,
+    or those that `files` names, counts and name_pattern reads its name, see fold_recording. The
+    class is then the group `class`, or the parent folder's name less a leading 'NNN - ', or the
+    group `target` as two digits. Without recordings each clip is its own.
 
     Raises UserError when the folder or its audio is missing, files or columns are missing, names
     are double or do not match, a class is unknown, or only some clips have a fold.

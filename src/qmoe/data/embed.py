@@ -36,9 +36,9 @@ def embed(
     workers: int = 1,
     scratch: Path | None = None,
 ) -> EmbeddingTable:
-    """Embed the clips that list_clips(folder) found, in their order; PNG files are pictures already.
+    """Embed the clips that list_clips(folder) found, in their order.
 
-    Labels are the alphabetical codes of class_name. Batches have a fixed composition and every
+    PNG files are pictures already. Labels are the alphabetical codes of class_name. Batches have a fixed composition and every
     worker computes on one thread, so the vectors do not depend on `workers`. Workers are threads:
     decoding, Fourier transform and network all leave Python's lock, and nothing is imported twice.
     A progress bar goes to stderr.

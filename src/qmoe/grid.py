@@ -121,7 +121,7 @@ class Source:
     @property
     def made(self) -> bool:
         """Whether the pipeline makes the audio itself: renders or unpacks it."""
-        return self.audio is not None and AUDIO in self.audio.parents
+        return self.audio is not None and self.audio.parent == AUDIO
 
 
 class Grid:
@@ -197,7 +197,7 @@ def _source(params: Params, name: str) -> Source:
     elif isinstance(dataset, Public):
         archive, remotes, identity = _archive(dataset)
         unpacked = [identity, source_key("data/unpack.py")]
-        audio = AUDIO / "public" / f"{dataset.name}-{key(unpacked)}"
+        audio = AUDIO / f"{dataset.name}.{key(unpacked)}"  # rendered folders have no dot
         content = [*unpacked, dataset.name, dataset.classes, dataset.categories]
     else:
         audio = Path(dataset.path)

@@ -48,7 +48,7 @@ def audio_of(wildcards):
 
 def archive_of(wildcards):
     """The archive of a public dataset: downloaded, or a file of the user."""
-    folder = Path("data/audio/public") / wildcards.folder
+    folder = Path("data/audio") / wildcards.folder
     return ancient(
         str(next(s.archive for s in GRID.sources.values() if s.audio == folder))
     )
@@ -56,6 +56,6 @@ def archive_of(wildcards):
 
 wildcard_constraints:
     archive="[^/.][^/]*",
-    folder="[^/]+",
+    folder="[a-z0-9]+[.][0-9a-f]{10}",
     dataset="[A-Za-z0-9][A-Za-z0-9_-]*?",
     key="[0-9a-f]{10}",

@@ -61,7 +61,7 @@ rule unpack:
     input:
         archive_of,
     output:
-        directory("data/audio/public/{folder}"),
+        directory("data/audio/{folder}"),
     log:
         "logs/unpack/{folder}.log",
     benchmark:

@@ -2,8 +2,8 @@
 
 import errno
 import logging
+import shutil
 import sys
-from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 
@@ -23,25 +23,28 @@ _TIMEOUT_S = (15, 60)  # to connect, and between two pieces
 def download(target: Path, remotes: tuple[Remote, ...]) -> None:
     """Fetch `target` from the first address that gives it whole and with the right checksum.
 
-    What came before a connection was cut, or the process killed, is kept beside it and the next
-    call goes on from there. A file of the same name and checksum under another key is taken over.
+    What came before a connection was cut, or the process killed, is kept in a hidden folder beside
+    it, and the next call goes on from there. A file of the same dataset and checksum under another
+    key is taken over.
 
     Raises:
         UserError: no address gave it, or the disk is full; says what each one answered.
 
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    scratch = target.with_name(f".{target.name}.parts")
+    scratch.mkdir(parents=True, exist_ok=True)
+    for leftover in scratch.glob("tmp*"):  # of pooch, where it was killed
+        leftover.unlink()
+    failures = []
     for remote in remotes:
         twin = _twin(target, remote.checksum)
         if twin:
-            target.hardlink_to(twin)
-            return
-    pooch.get_logger().setLevel(logging.WARNING)
-    failures = []
-    for remote in remotes:
-        partial = target.with_name(f".{target.name}.{key(remote.url)}.part")
+            _second_name(twin, target)
+            break
+        partial = scratch / f"{key(remote.url)}.part"
         try:
             _fetch(target, remote, partial)
+            break
         except requests.RequestException as error:
             failures.append(f"{remote.url}: {_reason(error)}")
         except ValueError:  # of pooch: the checksum
@@ -57,17 +60,17 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             raise UserError(
                 f"no space left for {target}: free some and start again, what has arrived is kept"
             ) from error
-        else:
-            for rest in target.parent.glob(f".{target.name}.*"):
-                rest.unlink()
-            if remote.checksum is None:
-                pin = f"sha256: {sha256(target)}"
-                print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
-            return
-    raise UserError(
-        f"no {target.name}: {'; '.join(failures)}. If you have the archive, name it as `archive:` "
-        "in the dataset's entry of params.yaml; another address goes into `url:`"
-    )
+    else:
+        if not any(scratch.iterdir()):
+            scratch.rmdir()
+        raise UserError(
+            f"no {target.name}: {'; '.join(failures)}. If you have the archive, name it as "
+            "`archive:` in the dataset's entry of params.yaml; another address goes into `url:`"
+        )
+    shutil.rmtree(scratch)
+    if remote.checksum is None:
+        pin = f"sha256: {sha256(target)}"
+        print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
 
 
 def _twin(target: Path, checksum: str | None) -> Path | None:
@@ -77,6 +80,14 @@ def _twin(target: Path, checksum: str | None) -> Path | None:
     name = target.name.partition("-")[0]
     files = (p for p in target.parent.glob(f"{name}-*") if p != target)
     return next((p for p in files if pooch.hashes.hash_matches(str(p), checksum)), None)
+
+
+def _second_name(file: Path, name: Path) -> None:
+    name.unlink(missing_ok=True)
+    try:
+        name.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, name)
 
 
 def _fetch(target: Path, remote: Remote, partial: Path) -> None:
@@ -90,18 +101,14 @@ def _fetch(target: Path, remote: Remote, partial: Path) -> None:
             except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
                 if not tries_left:
                     raise
-        # A second name, not a move: a wrong checksum is reported from the first one.
-        Path(output).unlink()
-        Path(output).hardlink_to(partial)
+        # Not moved: pooch may be killed, or delete it, before it has said which checksum it has.
+        _second_name(partial, Path(output))
 
-    downloader: Callable[[str, str, object], None] = resume
-    pooch.retrieve(
-        remote.url,
-        remote.checksum,
-        fname=target.name,
-        path=target.parent,
-        downloader=downloader,
+    pooch.get_logger().setLevel(logging.WARNING)
+    checked = pooch.retrieve(
+        remote.url, remote.checksum, fname=target.name, path=partial.parent, downloader=resume
     )
+    Path(checked).replace(target)
 
 
 def _size(path: Path) -> int:
@@ -147,7 +154,7 @@ def _append(answer: requests.Response, partial: Path, start: int, total: int | N
     with (
         partial.open("ab") as file,
         tqdm(
-            desc=partial.name.split(".")[1],
+            desc=partial.parent.name.strip("."),
             initial=start,
             total=total,
             unit="B",

@@ -38,10 +38,10 @@ def embed(
 ) -> EmbeddingTable:
     """Embed the clips that list_clips(folder) found, in their order.
 
-    PNG files are pictures already. Labels are the alphabetical codes of class_name. Batches have a fixed composition and every
-    worker computes on one thread, so the vectors do not depend on `workers`. Workers are threads:
-    decoding, Fourier transform and network all leave Python's lock, and nothing is imported twice.
-    A progress bar goes to stderr.
+    PNG files are pictures already. Labels are the alphabetical codes of class_name. Batches have a
+    fixed composition and every worker computes on one thread, so the vectors do not depend on
+    `workers`. Workers are threads: decoding, Fourier transform and network all leave Python's
+    lock, and nothing is imported twice. A progress bar goes to stderr.
 
     Args:
         folder: where the files of `clips` lie.

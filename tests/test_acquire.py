@@ -3,9 +3,12 @@
 import errno
 import hashlib
 import io
+import multiprocessing
 import os
+import signal
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -109,6 +112,7 @@ class Served:
     etag: str = '"one"'
     ranges: bool = True  # whether it understands Range
     cut_after: list[int] = field(default_factory=list)  # bytes, an answer each, then it behaves
+    hang_after: int | None = None  # bytes, then it says nothing more
     status: int = 200
     asked: list[str | None] = field(default_factory=list)  # Range of every request
     url: str = ""
@@ -117,6 +121,7 @@ class Served:
 @pytest.fixture
 def served() -> Iterator[Served]:
     state = Served()
+    hanging = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -141,6 +146,10 @@ def served() -> Iterator[Served]:
             self.send_header("ETag", state.etag)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()
+            if state.hang_after is not None:
+                self.wfile.write(body[: state.hang_after])
+                hanging.wait(60)
+                return
             self.wfile.write(body[: state.cut_after.pop(0)] if state.cut_after else body)
 
         def log_message(self, *_: object) -> None:
@@ -150,6 +159,7 @@ def served() -> Iterator[Served]:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     state.url = f"http://127.0.0.1:{server.server_port}/esc50.zip"
     yield state
+    hanging.set()
     server.shutdown()
     server.server_close()
 
@@ -225,6 +235,30 @@ def test_where_it_cannot_be_resumed_all_is_fetched_again(
     served.ranges = reason == "another file"
     acquire.download(target, (Remote(served.url, md5(served.content)),))
     assert target.read_bytes() == served.content
+
+
+def test_after_a_kill_in_the_middle_the_rest_is_fetched_to_the_same_bytes(
+    archive: Path, served: Served, target: Path
+) -> None:
+    remotes = (Remote(served.url, md5(served.content)),)
+    served.hang_after = 2 << 16
+    first = multiprocessing.get_context("spawn").Process(
+        target=acquire.download, args=(target, remotes)
+    )
+    first.start()
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if any(part.stat().st_size == 2 << 16 for part in target.parent.rglob("*.part")):
+            break
+        time.sleep(0.01)
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    assert not target.exists()
+    served.hang_after = None
+    acquire.download(target, remotes)
+    assert target.read_bytes() == archive.read_bytes()
+    assert served.asked == [None, f"bytes={2 << 16}-"]
+    assert left(target.parent) == [target.name]
 
 
 def test_a_kill_between_last_byte_and_check_costs_no_second_download(

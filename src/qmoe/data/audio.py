@@ -92,7 +92,8 @@ def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]
         pad_mode="constant",
         return_complex=True,
     ).numpy()
-    power: NDArray[np.float32] = filters @ (spectrum.real**2 + spectrum.imag**2)
+    # In C order: scipy takes five times as long with the other one.
+    power: NDArray[np.float32] = filters @ np.ascontiguousarray(spectrum.real**2 + spectrum.imag**2)
     return power
 
 
@@ -131,8 +132,8 @@ def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.
     floor = 10 ** (-recipe.top_db / 10)
     relative = power / (power.max() or 1.0)
     level = 1 + 10 * np.log10(np.maximum(relative, floor)) / recipe.top_db
-    colours = _colours(recipe.colormap)
-    colours = colours[np.minimum(level[::-1] * len(colours), len(colours) - 1).astype(np.intp)]
+    entry = np.minimum(level[::-1] * 256, 255).astype(np.intp)
+    colours = np.take(_colours(recipe.colormap), entry, axis=0)
     return _resized(colours, size)
 
 

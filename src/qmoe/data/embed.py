@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
-from functools import partial
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from qmoe.data.backbones import Backbone, load
 from qmoe.data.clips import PICTURES
 from qmoe.data.table import EmbeddingTable
 
+_load_once = cache(load)
 _PACKAGES = ("numpy", "torch", "librosa", "soundfile", "soxr", "matplotlib")
 
 
@@ -58,7 +59,7 @@ def embed(
         UserError: a file is unreadable or the backbone cannot be loaded.
 
     """
-    backbone = load(backbone_name, published=published)
+    backbone = _load_once(backbone_name, published=published)
     if scratch:
         scratch.mkdir(parents=True, exist_ok=True)
     files = [folder / file for file in clips["file"]]

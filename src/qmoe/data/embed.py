@@ -33,7 +33,7 @@ def embed(
     backbone_name: str,
     *,
     published: bool = False,
-    batch_size: int = 32,
+    batch_size: int = 16,
     workers: int = 1,
     scratch: Path | None = None,
 ) -> EmbeddingTable:

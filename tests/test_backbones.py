@@ -117,6 +117,14 @@ def test_b3_downloads_checks_and_computes(url_map: tuple[dict[str, str], str, Pa
     scale = expected.abs().max()
     torch.testing.assert_close(backbone(pictures) / scale, expected / scale, rtol=0, atol=1e-3)
 
+    published = load("efficientnet_b3", published=True)
+    head = published.module.head
+    assert head.weight.shape == (1536, 1536)
+    with torch.no_grad():
+        plain = net.extract_features(pictures).mean((2, 3)) @ head.weight.T + head.bias
+    scale = plain.abs().max()
+    torch.testing.assert_close(published(pictures) / scale, plain / scale, rtol=0, atol=1e-3)
+
     (served / name).unlink()
     assert load("efficientnet_b3").weights_sha256 == sha256  # kept from the first time
     kept = next((served.parent / "torch").rglob(name))

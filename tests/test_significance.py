@@ -226,11 +226,10 @@ def test_the_commands(tmp_path: Path) -> None:
     for frame, path in zip((CELLS, latencies(2), energies()), paths, strict=True):
         frame.to_csv(path, index=False)
     command = [sys.executable, "-m", "qmoe.cli"]
-    cells, latency, energy = map(str, paths)
     folder = tmp_path / "significance"
-    options = ["--latency", latency, "--energy", energy]
-    subprocess.run([*command, "significance", cells, str(folder), *options], check=True)
-    assert {p.name for p in folder.iterdir()} == {
+    options = [str(paths[0]), str(folder), "--measurements", str(tmp_path)]
+    subprocess.run([*command, "significance", *options], check=True)
+    assert {p.name for p in folder.iterdir()} == {"provenance.json"} | {
         f"{name}.{suffix}" for name in significance.CAPTIONS for suffix in ("csv", "md")
     }
     assert "demo_synthetic" in (folder / "table5.md").read_text()

@@ -1,5 +1,8 @@
 """DVC around Snakemake: who restores what, and that neither makes the other redo work."""
 
+import http.server
+import threading
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -52,28 +55,51 @@ def test_parameters_changed_back_train_nothing(tracked: Project) -> None:
     pd.testing.assert_frame_equal(tracked.table1(), table)
 
 
-@pytest.mark.parametrize("order", [("snakemake", "dvc"), ("dvc", "snakemake")])
-def test_a_pulled_clone_trains_nothing(
-    tracked: Project, tmp_path_factory: pytest.TempPathFactory, order: tuple[str, str]
-) -> None:
-    remote = tmp_path_factory.mktemp("remote")
-    tracked.run("dvc", "remote", "add", "--default", "folder", str(remote))
+@pytest.fixture
+def remote(tracked: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `dvc push` filled; the tracked project names it as its default remote."""
+    folder = tmp_path_factory.mktemp("remote")
+    tracked.run("dvc", "remote", "add", "--default", "folder", str(folder))
     tracked.run("dvc", "push")
     tracked.run("git", "add", "--force", "data/raw/small.csv")
     commit(tracked, "remote")
-    clone = Project(tmp_path_factory.mktemp("clone") / "project")
-    tracked.run("git", "clone", "--quiet", str(tracked.folder), str(clone.folder))
-    clone.run("dvc", "pull")
+    return folder
+
+
+@pytest.fixture
+def clone(tracked: Project, remote: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A fresh clone, nothing pulled yet."""
+    made = Project(tmp_path_factory.mktemp("elsewhere") / "clone")
+    tracked.run("git", "clone", "--quiet", str(tracked.folder), str(made.folder))
+    return made
+
+
+@pytest.mark.parametrize("order", [("snakemake", "dvc"), ("dvc", "snakemake")])
+def test_a_pulled_clone_trains_nothing(
+    tracked: Project, clone: Project, order: tuple[str, str]
+) -> None:
+    clone.run("dvc", "pull", "tables")
     before = clone.cells()
     assert len(before) == 6
     for tool in order:
-        said = (
-            clone.snakemake("tables")
-            if tool == "snakemake"
-            else clone.run("dvc", "repro", "tables")
-        )
+        dvc = tool == "dvc"
+        said = clone.run("dvc", "repro", "tables") if dvc else clone.snakemake("tables")
         assert "qmoe train" not in said
     assert clone.cells() == before
+    pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
+
+
+def test_results_come_over_http_without_credentials(
+    tracked: Project, clone: Project, remote: Path
+) -> None:
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(remote))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        clone.run("dvc", "remote", "add", "--local", "--default", "web", address)
+        clone.run("dvc", "pull", "tables")
+        server.shutdown()
+    assert len(clone.cells()) == 6
     pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
 
 
@@ -102,15 +128,14 @@ def test_experiments_metrics_and_plots(tracked: Project, tmp_path: Path) -> None
     assert "f1_weighted" in (tmp_path / "plots/index.html").read_text()
 
 
-def test_everything_is_restored_without_a_job(tracked: Project, tmp_path: Path) -> None:
-    """The whole pipeline, measured tables and verdicts included, once; then from a remote."""
+def test_everything_is_restored_without_a_job(
+    tracked: Project, remote: Path, clone: Project
+) -> None:
+    """The whole pipeline once, measured tables and verdicts included; then in a clone."""
     tracked.run("dvc", "repro")
-    tracked.run("dvc", "remote", "add", "--default", "folder", str(tmp_path / "remote"))
     tracked.run("dvc", "push")
-    tracked.run("git", "add", "--force", "data/raw/small.csv")
     commit(tracked, "everything")
-    clone = Project(tmp_path / "clone")
-    tracked.run("git", "clone", "--quiet", str(tracked.folder), str(clone.folder))
+    clone.run("git", "pull", "--quiet")
     clone.run("dvc", "pull")
     said = clone.snakemake("all")
     for command in ("train", "export", "check", "measure "):

@@ -255,7 +255,7 @@ def tables(
     table = make.table1(frame)
     caption = "Table 1. F1 across datasets." + make.scope(frame)
     files = make.write(table, folder / "table1", caption)
-    metrics = folder / "metrics.json"
+    metrics = folder.parent / "metrics.json"
     write_atomically(metrics, json.dumps(make.metrics(table), indent=1) + "\n")
     provenance.write(folder / "provenance.json", key, [*files, metrics])
 
@@ -292,6 +292,103 @@ def measured_tables(
     }
     files = [f for name in made for f in write(made[name], folder / name, captions[name])]
     provenance.write(folder / "measured.json", key, files)
+
+
+@app.command()
+def compare(
+    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
+    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
+    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write, .csv or .md; without it CSV is printed")
+    ] = None,
+) -> None:
+    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
+    import pandas as pd
+
+    from qmoe.keys import write_atomically
+    from qmoe.stats import compare as made
+
+    if out is not None and out.suffix not in (".csv", ".md"):
+        raise UserError(f"{out}: name it .csv or .md")
+    if not margin > 0:
+        raise UserError(f"--margin is {margin}: it must be above 0")
+    try:
+        frame = pd.read_csv(scores)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{scores} cannot be read as CSV: {error}") from None
+    table = made.compare(frame, baseline, margin=margin)
+    csv = table.to_csv(index=False)
+    if out is None:
+        print(csv, end="")
+    else:
+        write_atomically(out, csv if out.suffix == ".csv" else made.markdown(table) + "\n")
+
+
+@app.command()
+def significance(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    latency: Annotated[
+        Path | None, typer.Option(help="CSV of wall times; without it no table of latency")
+    ] = None,
+    energy: Annotated[
+        Path | None, typer.Option(help="CSV of energy; without it no table of energy")
+    ] = None,
+) -> None:
+    """Write the significance files: each test as published beside the corrected one."""
+    import pandas as pd
+
+    from qmoe.analysis import significance as made
+
+    def read(path: Path | None) -> pd.DataFrame | None:
+        return None if path is None else pd.read_csv(path)
+
+    made.write(made.tables(pd.read_csv(cells), read(latency), read(energy)), folder)
+
+
+@app.command()
+def audit(
+    what: Annotated[
+        Path, typer.Argument(help="folder of results, or one table of embeddings (.parquet, .csv)")
+    ] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Check data, protocol and results: writes audit.json and audit.md into the folder."""
+    import pandas as pd
+
+    from qmoe.analysis import audit as checks
+    from qmoe.keys import write_atomically
+
+    if not what.is_dir():
+        print(checks.to_markdown(checks.audit_file(what)))
+        return
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    if not (what / "cells.csv").exists():
+        raise UserError(f"{what / 'cells.csv'} is not here: `snakemake -j8 tables` makes it")
+    found = checks.audit(grid, pd.read_csv(what / "cells.csv"))
+    write_atomically(what / "audit.json", checks.to_json(found))
+    write_atomically(what / "audit.md", checks.to_markdown(found))
+    print(checks.to_markdown(found).splitlines()[2])
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
+    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",
+    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+) -> None:
+    """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
+    from dataclasses import asdict
+
+    from qmoe.analysis import explain as why
+
+    cell = Path(what).is_dir()
+    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
+    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
 
 
 @app.command()

@@ -215,8 +215,13 @@ def _source(params: Params, name: str) -> Source:
     return Source(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
 
 
+def training_source() -> str:
+    """Key of the modules that a cell depends on, as they are here."""
+    return source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
+
+
 def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]:
-    source = source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
+    source = training_source()
     libraries = versions(*_TRAINING_LIBRARIES)
     found = []
     for dataset in params.grid.datasets:

@@ -4,6 +4,16 @@
 # Time and energy are measured alone on the machine: a job that takes every core leaves none for
 # another one, whatever -j says. On a cluster the profile gives it a node of its own.
 
+MEASURED = expand(
+    f"{GRID.measurements}/{{what}}.csv", what=["latency", "energy", "memory"]
+)
+
+
+rule measurements:
+    """Everything that is measured."""
+    input:
+        MEASURED,
+
 
 rule memory:
     """Peak memory of a fresh process with each packed model."""

@@ -37,7 +37,7 @@ rule tables:
         "results/cells.csv",
     output:
         F1_TABLES,
-        "results/tables/metrics.json",
+        "results/metrics.json",
         "results/tables/provenance.json",
     log:
         "logs/tables.log",
@@ -77,9 +77,7 @@ rule measured_tables:
     input:
         cells="results/cells.csv",
         packed="results/packed.csv",
-        measurements=expand(
-            f"{GRID.measurements}/{{what}}.csv", what=["latency", "energy", "memory"]
-        ),
+        measurements=MEASURED,
     output:
         MEASURED_TABLES,
         "results/tables/measured.json",

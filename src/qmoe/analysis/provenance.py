@@ -1,6 +1,7 @@
 """What files were made from, so that a stale or edited one is noticed."""
 
 import json
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from qmoe.keys import sha256, write_atomically
 
 
 def write(record: Path, key: str, files: Iterable[Path]) -> None:
-    """Record the key of what the files were made from, and their hashes; they lie beside it."""
-    hashes = {path.name: sha256(path) for path in files}
+    """Record the key of what the files were made from, and their hashes."""
+    hashes = {os.path.relpath(path, record.parent): sha256(path) for path in files}
     text = json.dumps({"grid": key, "files": hashes}, indent=1, sort_keys=True)
     write_atomically(record, text + "\n")
 

@@ -82,32 +82,36 @@ class Graph:
         offset = 1 if bits == 1 else 2 ** (bits - 1)
         return self.node("Sub", signed, self.constant([offset], np.int8))
 
-    def _row_scale(self, x: str) -> str:
-        """(N, 1) 127 / max|x|."""
+    def _row_step(self, x: str) -> str:
+        """(N,) max|x| / 127, the step of each row's int8 activations."""
         axis = self.constant([-1], np.int64)
-        largest = self.node("ReduceMax", self.node("Abs", x), axis, keepdims=1)
+        largest = self.node("ReduceMax", self.node("Abs", x), axis, keepdims=0)
         floored = self.node("Max", largest, self.constant(ACTIVATION_FLOOR))
-        return self.node("Div", self.constant(127.0), floored)
+        return self.node("Mul", floored, self.constant(1 / 127))
 
     def integer_linear(
         self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
     ) -> str:
-        """Int8 activations of each row times `levels` (out, in) of at most 8 bits, times `step`."""
-        scale = self._row_scale(x)
-        rounded = self.node("Round", self.node("Mul", x, scale))
-        shifted = self.node("Add", rounded, self.constant(128.0))
-        codes = self.node("Cast", shifted, to=TensorProto.UINT8)
-        weight, zero = self.unpacked(levels.T, bits), self.constant(128, np.uint8)
-        total = self.node("MatMulInteger", codes, weight, zero)
-        # Two products: the runtime fuses one into MatMulIntegerToFloat and loses the bias.
-        by_row = self.node("Div", self.node("Cast", total, to=TensorProto.FLOAT), scale)
-        scaled = self.node("Mul", by_row, self.constant(step))
-        return self.node("Add", scaled, self.constant(bias))
+        """Int8 activations of each row times `levels` (out, in) of at most 8 bits, times `step`.
+
+        Rows are scaled by QuantizeLinear and DequantizeLinear along axis 0: four passes over the
+        data fewer than with Div, Round, Add, Cast, and no product of two scales, which the runtime
+        would fuse into MatMulIntegerToFloat, losing the bias.
+        """
+        row_step = self._row_step(x)
+        zero = self.constant(128, np.uint8)
+        zeros = self.node("Expand", zero, self.node("Shape", row_step))
+        codes = self.node("QuantizeLinear", x, row_step, zeros, axis=0)
+        total = self.node("MatMulInteger", codes, self.unpacked(levels.T, bits), zero)
+        unit = self.node("Mul", row_step, self.constant(step))
+        product = self.node("DequantizeLinear", total, unit, axis=0)
+        return self.node("Add", product, self.constant(bias))
 
     def int16_linear(self, x: str, levels: NDArray[np.int64], step: float, bias: Weights) -> str:
         """The same with levels that need 16 bits: int16 in the file, float32 in memory."""
-        scale = self._row_scale(x)
-        quantized = self.node("Div", self.node("Round", self.node("Mul", x, scale)), scale)
+        axis = self.constant([-1], np.int64)
+        row_step = self.node("Unsqueeze", self._row_step(x), axis)
+        quantized = self.node("Mul", self.node("Round", self.node("Div", x, row_step)), row_step)
         stored = self.node("Cast", self.constant(levels.T, np.int16), to=TensorProto.FLOAT)
         weight = self.node("Mul", stored, self.constant(step))
         return self.node("Add", self.node("MatMul", quantized, weight), self.constant(bias))

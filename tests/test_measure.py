@@ -1,6 +1,7 @@
 """Time, energy, memory and the tables made of them, against arithmetic on paper."""
 
 import dataclasses
+import gc
 import itertools
 import math
 import os
@@ -17,13 +18,17 @@ import pandas as pd
 import pytest
 import torch
 from codecarbon import OfflineEmissionsTracker
+from conftest import TINY, authors_csv
 
+from qmoe import cells, keys
 from qmoe.analysis import measured
 from qmoe.analysis.published import theoretical_bytes
 from qmoe.analysis.tables import marked
-from qmoe.config import Measurement, read
+from qmoe.config import Measurement, merge, read
+from qmoe.data import source
+from qmoe.deploy.export import export
 from qmoe.grid import Grid
-from qmoe.measure import energy, hardware, subjects, units
+from qmoe.measure import energy, hardware, latency, memory, subjects, units
 from qmoe.measure.energy import Idle, Reading, net, read_energy
 from qmoe.measure.latency import interleave
 from qmoe.measure.memory import peak_rss_bytes
@@ -218,17 +223,15 @@ def test_interleave_times_the_second_call_of_every_model(monkeypatch: pytest.Mon
         calls = itertools.count()
 
         def run(rows: Any) -> None:
-            assert not gc_is_on()
+            assert not gc.isenabled()
             log.append((index, rows[:, 0].tolist()))
             warm = next(calls) % 2 == 0
             clock.ns += 10**12 if warm else (index + 1) * 1_000_000 + len(log)
 
         return Subject({"name": index}, run, x)
 
-    from gc import isenabled as gc_is_on
-
     got = list(interleave([model(i) for i in range(3)], batch_size=4, repeats=5))
-    assert gc_is_on()
+    assert gc.isenabled()
     assert len(got) == 15 and len(log) == 30
     orders = set()
     for repeat in range(5):
@@ -245,14 +248,12 @@ def test_interleave_times_the_second_call_of_every_model(monkeypatch: pytest.Mon
 
 
 def test_interleave_lets_the_collector_back_in_after_an_error() -> None:
-    from gc import isenabled
-
     def broken(_: Any) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
         list(interleave([Subject({}, broken, np.zeros((2, 1), np.float32))], 1, 1))
-    assert isenabled()
+    assert gc.isenabled()
 
 
 def test_both_baselines_are_one_float32_network_with_the_experts_of_the_paper() -> None:
@@ -283,8 +284,6 @@ def test_peak_memory_is_that_of_a_process_of_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """With a program in place of the packed model that takes 300 MB and gives them back."""
-    from qmoe.measure import memory
-
     program = "x = b'1' * {}\ndel x\nfrom pathlib import Path\n" + (
         "print(Path('/proc/self/status').read_text())"
     )
@@ -294,6 +293,89 @@ def test_peak_memory_is_that_of_a_process_of_its_own(
         monkeypatch.setattr(memory, "PROGRAM", program.format(size))
         found.append(peak_rss_bytes(tmp_path))
     assert found[1] - found[0] == pytest.approx(large, rel=0.05)
+
+
+# A whole grid: two arms of a mixture and a single network, two folds, two seeds.
+
+
+@pytest.fixture
+def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
+    """The models of the first seed, trained and packed."""
+    torch.set_num_threads(1)
+    monkeypatch.chdir(tmp_path)
+    authors_csv(tmp_path / "data/raw/small.csv")
+    changes = {
+        "grid": {"seeds": [5, 0]},
+        "measurement": SETTINGS.model_dump(),
+        "training": {"mixture": {"batch_size": 16}},
+    }
+    made = Grid(read(merge(TINY, changes), PARAMS))
+    source.write_table(made.params, "small", made.sources["small"], 1)
+    assert {experiment.seed for experiment in made.measured} == {5}
+    for experiment in made.measured:
+        keys.write_atomically(experiment.spec_file, experiment.spec_text)
+        for cell in cells.train(experiment.spec_file, list(experiment.folds)):
+            export(cell, made.packed(experiment, int(cell.name.removeprefix("fold"))))
+    return made
+
+
+def test_a_grid_is_measured_whole(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
+    times = latency.measure(grid)
+    by = ["fold", "batch_size", "runtime", "strategy", "experts"]
+    counts = times.groupby(by, dropna=False).size()
+    assert set(counts) == {SETTINGS.repeats} and len(counts) == 2 * 2 * (3 + 2)
+    assert (times["latency_ms"] > 0).all() and times["batch_size"].unique().tolist() == [1, 4]
+
+    epochs: list[int] = []
+    monkeypatch.setattr(energy, "fit_model", lambda *a: epochs.append(a[-1]["epochs"]))
+    loops: list[float] = []
+
+    def reading(run: Any, duration_s: float, _: Measurement) -> Reading:
+        run()
+        loops.append(duration_s)
+        return Reading(3, 0.5, 40.0, 8.0, "RAPL")
+
+    monkeypatch.setattr(energy, "read_energy", reading)
+    monkeypatch.setattr(energy, "idle", lambda *_: Idle(power_w=20.0, resolution_w=1.0))
+    used = energy.measure(grid)
+    assert set(used["fold"]) == {0}  # energy_folds is 1
+    inference = used[used["per"] == "inference"]
+    assert len(inference) == 2 * (3 + 2) and len(used) == len(inference) + 3
+    assert loops[1:] == [0.5] * len(used)  # 10 intervals of 0.05 s; the first finds the hardware
+    wanted = (40 - 20 * 0.5) / (3 * inference["batch_size"])
+    np.testing.assert_allclose(inference["energy_j"], wanted)
+    training = used[used["per"] == "training epoch"]
+    assert training["experts"].tolist() == ["fp32", "bitnet+q4+q8", "bitnet+q4+q8"]
+    assert training["batch_size"].tolist() == [64, 16, 16]
+    for number, (_, row) in enumerate(training.iterrows()):
+        one, two, many = epochs[3 * number : 3 * number + 3]
+        assert (one, two) == (1, 2) and many >= 2
+        assert row["energy_j"] == pytest.approx(30 / 3 / many)
+
+    monkeypatch.setattr(memory, "peak_rss_bytes", lambda packed: len(packed.as_posix()))
+    peaks = memory.measure(grid)
+    assert len(peaks) == 3 and (peaks["fold"] == 0).all() and (peaks["peak_rss_bytes"] > 0).all()
+
+
+def test_a_training_is_measured_with_the_epochs_it_is_divided_by(
+    grid: Grid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However early its score stands still, and on the clips outside the fold alone."""
+    seen = []
+    plain = energy.fit_model
+
+    def fit_model(*arguments: Any) -> Any:
+        history = plain(*arguments)
+        seen.append((len(history), len(arguments[3]), len(arguments[4])))
+        return history
+
+    monkeypatch.setattr(energy, "fit_model", fit_model)
+    monkeypatch.setattr(
+        energy, "read_energy", lambda run, *_: (run(), Reading(1, 1.0, 1.0, 1.0, ""))[1]
+    )
+    _, epochs = energy._training(grid, grid.measured[0], 1, 0.2, SETTINGS)
+    assert [length for length, _, _ in seen] == [1, 2, epochs]
+    assert {(fit, test) for _, fit, test in seen} == {(12, 12)}
 
 
 # Sizes on paper.

@@ -5,6 +5,8 @@ import dataclasses
 import hashlib
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -914,6 +916,19 @@ def test_predict_wants_files_and_the_right_kind(packed_folder: Path, tmp_path: P
     (tmp_path / "a.wav").write_bytes(b"")
     with pytest.raises(UserError, match="trained on a CSV"):
         predict(packed_folder, [tmp_path / "a.wav"])
+
+
+def test_a_packed_model_runs_without_torch(packed_folder: Path, tmp_path: Path) -> None:
+    path = csv(tmp_path / "some.csv", frame_of(np.array(table().vectors[:3])))
+    program = (
+        "import sys; from pathlib import Path; from qmoe.deploy.predict import predict\n"
+        "predict(Path(sys.argv[1]), [Path(sys.argv[2])]).to_csv(sys.stdout, index=False)\n"
+        "assert not {'torch', 'onnx', 'sklearn'} & set(sys.modules)"
+    )
+    command = [sys.executable, "-c", program, str(packed_folder), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert not done.returncode, done.stderr
+    assert done.stdout.count("\n") == 4
 
 
 def test_predict_hears_by_the_recipe_of_training(

@@ -344,6 +344,31 @@ def test_a_block_takes_rows_that_are_not_contiguous() -> None:
     np.testing.assert_array_equal(run(packed, x[::2]), run(packed, np.ascontiguousarray(x[::2])))
 
 
+@pytest.mark.parametrize("top", [7, 32767])
+def test_rows_of_any_size_are_cut_into_127_steps_of_their_own(top: int) -> None:
+    """The layer alone: no LayerNorm brings the rows to one size. Below 1e-5 the steps stop."""
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(8, 31)) * np.array(
+        [[0], [1e-9], [1e-6], [1e-4], [1e-2], [1], [1e3], [1e9]]
+    )
+    x = x.astype(np.float32)
+    x[6] = -abs(x[6])  # the largest is negative
+    levels = rng.integers(-top, top + 1, size=(5, 31))
+    levels[0, 0] = top
+    bias, step = rng.normal(size=5).astype(np.float32) * 1e-3, 0.37 / top
+    graph = Graph(31)
+    y, bits = graph.k_bit_linear("x", levels, step, bias)
+    model = graph.model({"y": (y, ["n", 5])})
+    got = session(model.SerializeToString()).run(None, {"x": x})[0]
+    assert bits == (4 if top == 7 else 16)
+    for row, out in zip(x.astype(float), got, strict=True):
+        unit_of_row = max(1e-5, max(abs(row))) / 127
+        codes = [round(value / unit_of_row) for value in row]
+        exact = [sum(c * int(w) for c, w in zip(codes, line, strict=True)) for line in levels]
+        wanted = np.array(exact) * unit_of_row * step + bias
+        np.testing.assert_allclose(out, wanted, atol=1e-5 * max(abs(wanted)))
+
+
 # Whole models.
 
 

@@ -30,7 +30,7 @@ from qmoe.data.embed import embed_files
 from qmoe.data.synth import render
 from qmoe.deploy import export as exporting
 from qmoe.deploy.bits import narrowest, pack, planes
-from qmoe.deploy.check import Agreement, check
+from qmoe.deploy.check import Agreement, agreement, check
 from qmoe.deploy.export import PackedExpert, export, pack_expert, router_graph
 from qmoe.deploy.graph import Graph
 from qmoe.deploy.packed import PackedModel, session
@@ -646,6 +646,14 @@ def test_no_manifest_or_another_format_is_a_user_error(
         PackedModel(folder)
 
 
+def test_a_whole_model_of_another_format_is_refused(packed_folder: Path, tmp_path: Path) -> None:
+    folder = copied(packed_folder, tmp_path / "model")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"format": manifest["format"] + 1}))
+    with pytest.raises(UserError, match=r"another version: `qmoe export`"):
+        PackedModel(folder)
+
+
 def test_no_folder_or_a_file_in_its_place_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "nothing", tmp_path / "file"):
@@ -856,6 +864,17 @@ def test_check_reports_post_training_int8_and_does_not_bound_it(packed_folder: P
     assert not found.exact and found.holds
     assert found.max_logit_difference > 0
     assert found.as_dict()["holds"] and found.as_dict()["n"] == 30
+
+
+def test_check_runs_the_batches_of_training(tmp_path: Path) -> None:
+    """As published u' is of the batch: other batches would be another model."""
+    made_from = spec(MIXTURE, "precision_prior", 9.0, "as_published")
+    trained, packed = packed_of(tmp_path, made_from)
+    found = agreement(trained, packed, np.array(table().vectors))
+    assert found.holds and found.expert_agreement == 1
+    alone = packed.predict(np.array(table().vectors), 1)
+    together = packed.predict(np.array(table().vectors), 16)
+    assert (alone.expert != together.expert).any()
 
 
 def test_check_names_a_clip_that_the_table_lost(tmp_path: Path) -> None:

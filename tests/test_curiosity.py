@@ -238,6 +238,15 @@ def test_weigh_scales_and_escalates_the_same_in_numpy_and_in_torch(
         assert str(got.uncertainty.dtype).endswith("float32") and got.samples is samples
 
 
+def test_of_equally_uncertain_clips_the_first_are_escalated() -> None:
+    """In a batch too large to be sorted by insertion, which keeps the order whatever is asked."""
+    u = [0.25 * (n % 3) for n in range(600)]
+    _, wanted = weighed_by_hand(u, 0.2, None, 0.0)
+    for make in (torch.tensor, np.asarray):
+        given_ = weigh(make(u), make([0.0]), make([1.0]), 0.2, u_range=None, u_escalate=None)
+        assert given_.escalate.tolist() == wanted
+
+
 def test_uncertainty_is_the_same_in_numpy_and_in_torch() -> None:
     samples = torch.randn(7, 30, 4, generator=torch.Generator().manual_seed(0)).softmax(-1)
     got = uncertainty(samples.numpy())

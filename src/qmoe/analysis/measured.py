@@ -151,9 +151,9 @@ def captions(
     cells: pd.DataFrame, latency: pd.DataFrame, energy: pd.DataFrame, machine: dict[str, str]
 ) -> dict[str, str]:
     """What each table shows, how it was measured, and how the paper defined it."""
-    calls = latency.groupby(["arm", "dataset", "runtime", "batch_size"]).size().max()
+    calls = latency.groupby([*ROW, "runtime", "batch_size"], dropna=False).size().max()
     time = (
-        f"Latency: median wall time of a call over {calls} calls at most, one pinned thread, all "
+        f"Latency: median wall time of a call over {calls} calls, one pinned thread, all "
         f"models in turn, on {machine['processor']} (in the paper: the whole validation step, "
         "plots and profiler included, divided by 5)."
     )

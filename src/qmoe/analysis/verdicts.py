@@ -13,7 +13,7 @@ the unweighted mean of the datasets' differences; spreads with Pitman-Morgan on 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import exp, inf, isnan, log, nan, sqrt
+from math import exp, isnan, log, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -133,7 +133,7 @@ class Mean:
 
     def above(self, x: float) -> float:
         """p of the hypothesis that the effect is x or less."""
-        if x == -inf or self._exactly_zero:
+        if self._exactly_zero:
             return float(not self.estimate > x)
         return float(stats.t.sf((self.estimate - x) / self.se, self.df)) if self.se > 0 else nan
 
@@ -326,9 +326,7 @@ def _spread_note(ratio: SpreadRatio) -> str:
     return f"{found.note}: their spread is the same" if found.note and found.p == 1 else found.note
 
 
-def spread_falls(
-    parts: pd.DataFrame, least: float, *, quantity: str, family: int = 1
-) -> Evidence:
+def spread_falls(parts: pd.DataFrame, least: float, *, quantity: str, family: int = 1) -> Evidence:
     """The spread over the folds of one dataset is smaller (two-sided test).
 
     A ratio of standard deviations above `least` contradicts it. The detectable size is that of
@@ -356,9 +354,7 @@ def spread_falls(
     )
 
 
-def spread_stays(
-    parts: pd.DataFrame, bound: float, *, quantity: str, family: int = 1
-) -> Evidence:
+def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: int = 1) -> Evidence:
     """The spread does not fall: the ratio of standard deviations is above `bound`, or below it."""
     ratio, numbers = _ratio(parts, square=False)
     n = len(ratio.arm)
@@ -426,7 +422,9 @@ def weakest(found: Sequence[Evidence]) -> Evidence:
         one = min(found, key=lambda e: e.p_against)
     return replace(
         one,
-        quantity=f"{one.quantity} (the weakest of {len(found)})" if len(found) > 1 else one.quantity,
+        quantity=f"{one.quantity} (the weakest of {len(found)})"
+        if len(found) > 1
+        else one.quantity,
         p_for=float(np.max(p_for)),
         p_against=against,
         numbers=pd.concat([e.numbers for e in found], ignore_index=True),

@@ -1,0 +1,486 @@
+"""From the files of a run to evidence on each claim: which cells, which test.
+
+A claim's datasets are matched by the paper's names (ESC-50 is esc50); a synthetic dataset is none
+of them, whatever it is called. `Absent` says what a claim needs and the run lacks.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from math import nan, sqrt
+
+import numpy as np
+import pandas as pd
+
+from qmoe.analysis import arithmetic, verdicts
+from qmoe.analysis.claims import Claim, Paper
+from qmoe.analysis.significance import scores
+from qmoe.analysis.verdicts import Evidence
+from qmoe.errors import UserError
+from qmoe.stats import compare
+
+CLASSES = {"esc50": 5, "quinn": 5, "urbansound8k": 10}  # as the paper trained them
+DIMENSION = 1536
+# What the paper's -C ran (an identity map), and what its authors corrected it to.
+CURIOSITY = {"as_published": ("kl_global", "kl_divergence"), "corrected": ("kl_divergence",)}
+
+
+
+
+class Absent(Exception):
+    """What a claim needs and this run lacks; the message is a clause."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a run; measurements that were not made are None.
+
+    routing: of `precision_routing`. machine: the processor that was measured.
+    """
+
+    cells: pd.DataFrame
+    packed: pd.DataFrame | None = None
+    latency: pd.DataFrame | None = None
+    energy: pd.DataFrame | None = None
+    routing: pd.DataFrame | None = None
+    machine: str = ""
+
+
+def paper_name(dataset: str) -> str:
+    """`ESC-50` and `esc_50` are esc50."""
+    return re.sub(r"[^a-z0-9]", "", dataset.lower())
+
+
+@dataclass(frozen=True)
+class View:
+    """The files of a run under one protocol, asked by the paper's names."""
+
+    protocol: str
+    paper: Paper
+    inputs: Inputs
+    family: int = 1
+
+    @cached_property
+    def every(self) -> pd.DataFrame:
+        """All cells, with `score`, `n_train` and the paper's name of the dataset."""
+        cells = self.inputs.cells
+        own = cells[cells["protocol"] == self.protocol]
+        frame = scores(own).assign(dataset=own["dataset"])
+        return frame.assign(dataset=frame["dataset"].map(paper_name), named=own["dataset"])
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """Those of the paper's datasets: a synthetic one is none, whatever its name."""
+        own = self.every[~self.every["synthetic"] & self.every["dataset"].isin(CLASSES)]
+        names = own.groupby("dataset")["named"].unique()
+        for dataset, called in names.items():
+            if len(called) > 1:
+                raise UserError(
+                    f"{' and '.join(called)} are both the paper's {dataset}: keep one in "
+                    "grid.datasets"
+                )
+        return own
+
+    def need(self, datasets: tuple[str, ...]) -> None:
+        """Raise `Absent` if one of the paper's datasets is missing, or is another task here."""
+        if self.every.empty:
+            raise Absent(f"this run has no cells of the protocol {self.protocol}")
+        missing = [d for d in datasets if d not in set(self.cells["dataset"])]
+        if missing:
+            here = self.every[["named", "synthetic"]].drop_duplicates()
+            has = [f"{n}{' (synthetic)' if s else ''}" for n, s in here.to_numpy()]
+            be = "is" if len(missing) == 1 else "are"
+            raise Absent(
+                f"{' and '.join(missing)} {be} not in this run, which has {', '.join(has)}"
+            )
+        for dataset in datasets:
+            classes = self.cells.loc[self.cells["dataset"] == dataset, "n_classes"].iloc[0]
+            if classes != CLASSES[dataset]:
+                raise Absent(
+                    f"{dataset} has {classes} classes here, {CLASSES[dataset]} in the paper"
+                )
+
+    def arm(self, model: str, alpha: float | None, datasets: tuple[str, ...] = ()) -> str:
+        """Name of the arm that stands for a model of the paper, on all of the datasets.
+
+        Raises:
+            Absent: there is none.
+
+        """
+        cells = self.cells[self.cells["dataset"].isin(datasets)] if datasets else self.every
+        own = cells[cells["model"] == model]
+        tried = CURIOSITY[self.protocol] if model.endswith("-C") else ("none",)
+        for strategy in tried:
+            found = own[own["strategy"] == strategy]
+            if strategy != "none":
+                found = found[np.isclose(found["alpha"], self.alpha(alpha))]
+            if len(found) and (not datasets or set(found["dataset"]) == set(datasets)):
+                return str(found["arm"].iloc[0])
+        curiosity = (
+            f" with {' or '.join(tried)} {self.alpha(alpha):g}" if tried[0] != "none" else ""
+        )
+        where = f" on {' and '.join(datasets)}" if datasets else ""
+        raise Absent(f"this run has no cells of {model}{curiosity}{where} ({self.protocol})")
+
+    def alpha(self, asked: float | None) -> float:
+        """That of the claim, else that of Table 1."""
+        return self.paper.table1.alpha if asked is None else asked
+
+    def parts(self, claim: Claim, model: str, baseline: str | None = None) -> pd.DataFrame:
+        """Cells of a model joined with those of a baseline (None: 0), on the claim's datasets.
+
+        Raises:
+            Absent: a dataset or an arm is missing.
+            UserError: the arms cover different cells.
+
+        """
+        self.need(claim.datasets)
+        arm = self.arm(model, claim.alpha, claim.datasets)
+        cells = self.cells[self.cells["dataset"].isin(claim.datasets)]
+        if baseline is None:
+            joined = compare.pairs(cells, arm, arm)
+            return joined.assign(score_baseline=0.0)
+        return compare.pairs(cells, arm, self.arm(baseline, claim.alpha, claim.datasets))
+
+    def used(self, claim: Claim) -> pd.DataFrame:
+        """The cells of the claim's models."""
+        cells = self.cells if claim.datasets else self.every
+        if claim.datasets:
+            cells = cells[cells["dataset"].isin(claim.datasets)]
+        arms = []
+        for model in claim.models:
+            try:
+                arms.append(self.arm(model, claim.alpha, claim.datasets))
+            except Absent:
+                continue
+        return cells[cells["arm"].isin(arms)]
+
+    def ratios(self, what: str, value: str, models: tuple[str, ...]) -> "pd.Series[float]":
+        """Log ratio of a measured value of two models, a pair of packed cells each, batch of 1.
+
+        Raises:
+            Absent: nothing was measured, or it was below the resolution.
+
+        """
+        frame: pd.DataFrame | None = getattr(self.inputs, what)
+        if frame is None:
+            raise Absent(f"the {what} was not measured in this run")
+        own = frame[(frame["protocol"] == self.protocol) & (frame["runtime"] == "packed")]
+        own = own[own["batch_size"] == 1]
+        if "per" in own:
+            own = own[own["per"] == "inference"]
+        keys = ["dataset", "seed", "fold"]
+        sides = []
+        for model in models:
+            mine = own[own["model"] == model]
+            if mine.empty:
+                raise Absent(f"the {what} of {model} was not measured in this run")
+            sides.append(mine.groupby(keys)[value].median())
+        logs = (np.log(sides[0]) - np.log(sides[1])).rename("log_ratio")
+        if logs.isna().all():
+            raise Absent(f"the {what} is below the resolution of the meter in every fold")
+        return logs.dropna()
+
+
+Judge = Callable[[Claim, View], Evidence]
+
+
+def _tolerance(claim: Claim) -> tuple[float, str]:
+    """Half width of the tolerance of an F1, and its reason."""
+    given = claim.tolerance
+    if given is None or given.standard_deviations is None:
+        raise ValueError(f"{claim.id} has no tolerance in standard deviations")
+    width = given.standard_deviations * claim.printed["f1_std"].value
+    reason = given.reason
+    if len(claim.datasets) > 1:
+        width /= sqrt(len(claim.datasets))
+        reason += f"; the average of {len(claim.datasets)} datasets varies 1/√{len(claim.datasets)}"
+    return width, reason
+
+
+def _f1(claim: Claim, view: View) -> Evidence:
+    quoted = claim.printed["f1_mean"].value
+    width, _ = _tolerance(claim)
+    parts = view.parts(claim, claim.models[0])
+    over = ", mean over datasets" if len(claim.datasets) > 1 else f" on {claim.datasets[0]}"
+    return verdicts.within(
+        parts,
+        quoted - width,
+        quoted + width,
+        quantity=f"F1 of {claim.models[0]}{over}",
+        quoted=quoted,
+    )
+
+
+def _factor(claim: Claim) -> float:
+    if claim.tolerance is None or claim.tolerance.factor is None:
+        raise ValueError(f"{claim.id} has no factor of tolerance")
+    return claim.tolerance.factor
+
+
+def _reduction(claim: Claim, view: View) -> Evidence:
+    quoted = 1 - claim.printed["reduction_percent"].value / 100
+    parts = view.parts(claim, *claim.models)
+    quantity = f"reduction of the variance of F1 on {claim.datasets[0]}"
+    factor = _factor(claim)
+    return verdicts.variance_within(parts, quoted / factor, quoted * factor, quantity=quantity)
+
+
+def _reductions(claim: Claim, view: View) -> Evidence:
+    least, most = (1 - claim.printed[f"{x}_percent"].value / 100 for x in ("least", "most"))
+    parts, factor = view.parts(claim, *claim.models), _factor(claim)
+    return verdicts.weakest(
+        [
+            verdicts.variance_within(
+                own, most / factor, least * factor, quantity=f"reduction of the variance on {name}"
+            )
+            for name, own in parts.groupby("dataset", sort=False)
+        ]
+    )
+
+
+def _kept(claim: Claim, view: View) -> Evidence:
+    quoted = claim.printed["q4_f1"].value - claim.printed["fp32_f1"].value
+    margin = claim.tolerance.absolute if claim.tolerance else None
+    if margin is None:
+        raise ValueError(f"{claim.id} has no absolute tolerance")
+    return verdicts.within(
+        view.parts(claim, *claim.models),
+        quoted - margin,
+        quoted + margin,
+        quantity=f"F1 of {claim.models[0]} - {claim.models[1]}, mean over datasets",
+        quoted=quoted,
+    )
+
+
+def _parity(claim: Claim, view: View) -> Evidence:
+    *arms, baseline = claim.models
+    return verdicts.weakest(
+        [
+            verdicts.within(
+                view.parts(claim, arm, baseline),
+                -paired.MARGIN,
+                paired.MARGIN,
+                quantity=f"F1 of {arm} - {baseline}, mean over datasets",
+                family=view.family,
+            )
+            for arm in arms
+        ]
+    )
+
+
+def _half_rise(claim: Claim) -> float:
+    return (claim.printed["curious_f1"].value - claim.printed["plain_f1"].value) / 2
+
+
+def _rises(claim: Claim, view: View) -> Evidence:
+    return verdicts.rise(
+        view.parts(claim, *claim.models),
+        _half_rise(claim),
+        quantity=f"F1 with curiosity - without, on {claim.datasets[0]},",
+        family=view.family,
+    )
+
+
+def _half_fall(claim: Claim) -> float:
+    return verdicts.midway(sqrt(1 - claim.printed["reduction_percent"].value / 100))
+
+
+def _spread(claim: Claim, view: View) -> Evidence:
+    return verdicts.spread_falls(
+        view.parts(claim, *claim.models),
+        _half_fall(claim),
+        quantity=f"standard deviation over folds with curiosity / without, on {claim.datasets[0]},",
+        family=view.family,
+    )
+
+
+def steadiest(paper: Paper) -> str:
+    """The dataset whose baseline has the least printed spread.
+
+    Declared from the paper: whoever picks it by his own scores finds a gain the less often for it.
+    """
+    datasets = paper.table5.datasets
+    return min(datasets, key=lambda name: datasets[name].baseline.std.value)
+
+
+def _least_fall(paper: Paper) -> float:
+    """Of the standard deviation, by the least reduction of variance that the paper calls one."""
+    return sqrt(1 - paper.claims["var_50_94"].printed["least_percent"].value / 100)
+
+
+def _stays(claim: Claim, view: View) -> Evidence:
+    dataset = steadiest(view.paper)
+    here = claim.model_copy(update={"datasets": (dataset,)})
+    return verdicts.spread_stays(
+        view.parts(here, *claim.models),
+        _least_fall(view.paper),
+        quantity=f"standard deviation over folds with curiosity / without, on {dataset},",
+        family=view.family,
+    )
+
+
+def _routed(claim: Claim, view: View) -> Evidence:
+    parts = view.parts(claim, claim.models[0])
+    routing = view.inputs.routing
+    if routing is None or routing.empty:
+        raise Absent("the predictions of these cells hold no uncertainty, or are not on disk")
+    arm = view.arm(claim.models[0], claim.alpha, claim.datasets)
+    own = routing[(routing["protocol"] == view.protocol) & (routing["arm"] == arm)]
+    own = own[~own["synthetic"].astype(bool)].assign(dataset=own["dataset"].map(paper_name))
+    eight = own[own["expert"] == "q8"]
+    joined = parts.drop(columns="score").merge(
+        eight[[*compare.KEYS, "rank_correlation", "share", "top_decile_share"]], on=compare.KEYS
+    )
+    if len(joined) < len(parts):
+        raise Absent(f"{len(parts) - len(joined)} cells of {arm} have no uncertainty")
+    found = verdicts.rise(
+        joined.rename(columns={"rank_correlation": "score"}),
+        SMALL_CORRELATION,
+        quantity="rank correlation of u with the bits of the chosen expert",
+        unit="",
+        family=view.family,
+    )
+    share, top = eight["share"].mean(), eight["top_decile_share"].mean()
+    told = f"the 8-bit expert has {share:.0%} of all clips, {top:.0%} of the most uncertain tenth"
+    return replace(found, note="; ".join(filter(None, [found.note, told])))
+
+
+def _parameters(claim: Claim, view: View) -> Evidence:
+    sizes, scheme = view.paper.sizes, {"FP32-Base": "fp32", "Q4-Base": "q4"}
+    counts = []
+    for model in claim.models:
+        own = view.every[view.every["model"] == model]
+        if own.empty:
+            raise Absent(f"this run has no cells of {model} ({view.protocol})")
+        for row in own.drop_duplicates(["dimension", "n_classes"]).itertuples():
+            layout = arithmetic.parameters(
+                scheme[model], row.dimension, row.n_classes, sizes.hidden
+            )
+            if layout != row.parameter_count:
+                raise Absent(
+                    f"{model} has {row.parameter_count} parameters here, the paper's layers "
+                    f"{sizes.hidden} would have {layout}: the networks of this run are others"
+                )
+        counts.append(
+            arithmetic.parameters(scheme[model], sizes.dimension, sizes.classes, sizes.hidden) / 1e6
+        )
+    quoted, width = _absolute(claim, "parameters_m")
+    return verdicts.counted(
+        pd.Series(counts),
+        quoted - width,
+        quoted + width,
+        quantity=f"size of {' and '.join(claim.models)}",
+        unit=" M",
+        note=f"by the layout that the networks of this run have, at {sizes.dimension} values and "
+        f"{sizes.classes} classes",
+    )
+
+
+def _absolute(claim: Claim, printed: str) -> tuple[float, float]:
+    if claim.tolerance is None or claim.tolerance.absolute is None:
+        raise ValueError(f"{claim.id} has no absolute tolerance")
+    return claim.printed[printed].value, claim.tolerance.absolute
+
+
+def _compression(claim: Claim, view: View) -> Evidence:
+    packed = view.inputs.packed
+    if packed is None:
+        raise Absent("no packed models were collected in this run")
+    keys = ["dataset", "seed", "fold"]
+    own = packed[packed["protocol"] == view.protocol]
+
+    def over(model: str) -> "pd.Series[float]":
+        bytes_of = [
+            own[own["model"] == m].set_index(keys)["disk_bytes"] for m in (claim.models[1], model)
+        ]
+        return (bytes_of[0] / bytes_of[1]).dropna()
+
+    ratios = over(claim.models[0])
+    if ratios.empty:
+        raise Absent(f"no packed models of {' and '.join(claim.models)} ({view.protocol})")
+    about = view.every[["dimension", "n_classes"]].drop_duplicates()
+    shapes = " and ".join(f"{d} values and {c} classes" for d, c in about.to_numpy())
+    eight = over("Q8-Base")
+    note = f"at {shapes} (paper: {DIMENSION} and {view.paper.sizes.classes})"
+    if len(eight):
+        note += f"; 8 bit is {verdicts.number(eight.mean())} times smaller"
+    quoted, width = _absolute(claim, "ratio")
+    return verdicts.counted(
+        ratios,
+        quoted - width,
+        quoted + width,
+        quantity=f"bytes on disk of {claim.models[1]} / {claim.models[0]}",
+        unit="",
+        note=note,
+    )
+
+
+def _hardware(value: float, low: float, high: float, n: int, quantity: str, unit: str) -> Evidence:
+    return Evidence(quantity, unit, value, low, high, n, nan, nan, "", "")
+
+
+def _times(claim: Claim, view: View) -> Evidence:
+    logs = view.ratios("latency", "latency_ms", claim.models)
+    quantity = f"time of a call, {' / '.join(claim.models)}, batch of 1,"
+    return _hardware(*verdicts.ratio_of_medians(logs), len(logs), quantity, "")
+
+
+def _overhead(claim: Claim, view: View) -> Evidence:
+    models = (view.paper.table5.model, "Q8-Base")
+    logs = view.ratios("latency", "latency_ms", models)
+    value, low, high = (100 * (x - 1) for x in verdicts.ratio_of_medians(logs))
+    quantity = f"overhead in time of {models[0]} over {models[1]}, batch of 1,"
+    return _hardware(value, low, high, len(logs), quantity, " %")
+
+
+def _saving(claim: Claim, view: View) -> Evidence:
+    logs = view.ratios("energy", "energy_j", claim.models)
+    value, high, low = (100 * (1 - x) for x in verdicts.ratio_of_medians(logs))
+    quantity = f"energy of an inference that {claim.models[0]} saves against {claim.models[1]}"
+    return _hardware(value, low, high, len(logs), quantity, " %")
+
+
+def _per_energy(claim: Claim, view: View) -> Evidence:
+    energy, model = view.inputs.energy, view.paper.table5.model
+    if energy is None:
+        raise Absent("the energy was not measured in this run")
+    used = energy[(energy["protocol"] == view.protocol) & (energy["model"] == model)]
+    used = used[(used["runtime"] == "packed") & (used["per"] == "inference")]
+    used = used[used["batch_size"] == 1].dropna(subset="energy_j")
+    named = view.every.assign(dataset=view.every["named"])
+    joined = used.merge(named[[*compare.KEYS, "arm", "score"]], on=[*compare.KEYS, "arm"])
+    if joined.empty:
+        raise Absent(f"the energy of {model} was not measured, or is below the resolution")
+    ratio = joined["score"] / (1000 * joined["energy_j"])
+    datasets = ", ".join(joined["dataset"].unique())
+    return _hardware(
+        ratio.mean(), ratio.min(), ratio.max(), len(ratio), f"F1 of {model} on {datasets}", " a mJ"
+    )
+
+
+JUDGES: dict[str, Judge] = {
+    "q4_keeps_f1": _kept,
+    "q4_q8_parity": _parity,
+    "compression_4x": _compression,
+    "q4_energy_31": _saving,
+    "quinn_f1_up": _rises,
+    "quinn_var_85": _spread,
+    "var_50_94": _reductions,
+    "q8_gets_uncertain": _routed,
+    "no_false_stability": _stays,
+    "params_1_2m": _parameters,
+    "moe_overhead_11": _overhead,
+    "f1_per_mj": _per_energy,
+    "one_bit_fastest": _times,
+}
+
+
+def _judge(claim: Claim) -> Judge | None:
+    """None for arithmetic alone."""
+    if claim.id.startswith("table"):
+        return _reduction if claim.id.endswith("/reduction") else _f1
+    return None if claim.kind == "arith" else JUDGES[claim.id]
+
+

@@ -14,6 +14,7 @@ include: "workflow/rules/cells.smk"
 include: "workflow/rules/packed.smk"
 include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
+include: "workflow/rules/judgement.smk"
 
 
 if workflow.is_main_process:
@@ -28,3 +29,5 @@ rule all:
     input:
         rules.tables.output,
         rules.measured_tables.output,
+        rules.significance.output,
+        rules.audit.output,

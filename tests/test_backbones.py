@@ -44,6 +44,21 @@ def test_loading_is_silent_and_leaves_the_random_state(capfd: pytest.CaptureFixt
     assert capfd.readouterr() == ("", "")
 
 
+def test_as_published_a_random_layer_and_no_normalisation(lite0: Backbone) -> None:
+    """The same layer in every process and call, PyTorch's default initialisation, seeded."""
+    published, again = (load("efficientnet_lite0", published=True) for _ in range(2))
+    pictures = torch.rand(2, 3, 224, 224, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(published(pictures), again(pictures))
+    head = published.module.head
+    assert head.weight.shape == (1280, 1280)
+    assert 0.999 < head.weight.abs().max() * 1280**0.5 <= 1  # U(-1/sqrt(D), 1/sqrt(D))
+    # what lite0 sees after its own normalisation, had the pictures not been normalised before
+    plain = lite0((pictures * 128 + 127) / 255)
+    expected = plain @ head.weight.T + head.bias
+    torch.testing.assert_close(published(pictures), expected, rtol=1e-3, atol=1e-2)
+    assert published.weights_sha256 == lite0.weights_sha256
+
+
 def test_a_picture_of_another_size_is_refused(lite0: Backbone) -> None:
     with pytest.raises(ValueError, match="224"):
         lite0(torch.zeros(1, 3, 300, 300))
@@ -101,6 +116,14 @@ def test_b3_downloads_checks_and_computes(url_map: tuple[dict[str, str], str, Pa
     assert expected.abs().max() > 0
     scale = expected.abs().max()
     torch.testing.assert_close(backbone(pictures) / scale, expected / scale, rtol=0, atol=1e-3)
+
+    published = load("efficientnet_b3", published=True)
+    head = published.module.head
+    assert head.weight.shape == (1536, 1536)
+    with torch.no_grad():
+        plain = net.extract_features(pictures).mean((2, 3)) @ head.weight.T + head.bias
+    scale = plain.abs().max()
+    torch.testing.assert_close(published(pictures) / scale, plain / scale, rtol=0, atol=1e-3)
 
     (served / name).unlink()
     assert load("efficientnet_b3").weights_sha256 == sha256  # kept from the first time

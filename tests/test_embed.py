@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import psutil
 import pytest
 import torch
+from PIL import Image
 
 from qmoe.data.audio import Recipe, picture, read_mono
 from qmoe.data.backbones import load
@@ -53,6 +53,7 @@ def test_the_table_describes_its_clips(one_worker: EmbeddingTable, clips: pd.Dat
     }
     assert one_worker.metadata["backbone"] == BACKBONE
     assert one_worker.metadata["weights_sha256"] == load(BACKBONE).weights_sha256
+    assert one_worker.metadata["published"] is False
     assert one_worker.metadata["recipe"]["colormap"] == "viridis"  # type: ignore[index]
     assert "torch" in one_worker.metadata["packages"]  # type: ignore[operator]
 
@@ -99,27 +100,37 @@ def test_an_unknown_backbone_is_refused_at_once(demo: Path, clips: pd.DataFrame)
         embed(demo, clips, RECIPE, "vgg")
 
 
-def test_workers_end_with_a_killed_parent(demo: Path, clips: pd.DataFrame) -> None:
-    many = pd.concat([clips] * 100)
-    parent = multiprocessing.get_context("spawn").Process(
-        target=embed, args=(demo, many, RECIPE, BACKBONE), kwargs={"batch_size": 1, "workers": 2}
-    )
-    parent.start()
+def test_after_a_kill_finished_batches_are_kept_and_the_bytes_are_the_same(
+    demo: Path, clips: pd.DataFrame, one_worker: EmbeddingTable, tmp_path: Path
+) -> None:
+    scratch = tmp_path / "scratch"
+    asked = {"batch_size": 3, "workers": 1, "scratch": scratch}
+    context = multiprocessing.get_context("spawn")
+    first = context.Process(target=embed, args=(demo, clips, RECIPE, BACKBONE), kwargs=asked)
+    first.start()
     deadline = time.monotonic() + 60
-    workers: list[psutil.Process] = []
-    while len(workers) < 2 and time.monotonic() < deadline:
-        time.sleep(0.2)
-        workers = [
-            child
-            for child in psutil.Process(parent.pid).children()
-            if "spawn_main" in " ".join(child.cmdline())
-        ]
-    time.sleep(5)  # let them start computing
-    assert all(worker.is_running() for worker in workers)
-    os.kill(parent.pid, signal.SIGKILL)
-    parent.join()
-    _, alive = psutil.wait_procs(workers, timeout=20)
-    for worker in alive:
-        worker.kill()
-    assert len(workers) == 2
-    assert not alive
+    while len(list(scratch.glob("??????.npy"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.001)
+    os.kill(first.pid, signal.SIGKILL)
+    first.join()
+    kept = {path: path.stat().st_mtime_ns for path in scratch.glob("??????.npy")}
+    assert 2 <= len(kept) < 7
+    again = embed(demo, clips, RECIPE, BACKBONE, **asked)
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
+    write(tmp_path / "again.parquet", again)
+    write(tmp_path / "one.parquet", one_worker)
+    assert (tmp_path / "again.parquet").read_bytes() == (tmp_path / "one.parquet").read_bytes()
+
+
+def test_a_ready_picture_is_taken_as_it_is(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    for name in ("a/x.png", "b/y.png"):
+        (tmp_path / name).parent.mkdir()
+        Image.fromarray(pixels).save(tmp_path / name)
+    listed = list_clips(tmp_path, files=["a/x.png", "b/y.png"])
+    table = embed(tmp_path, listed, RECIPE, BACKBONE)
+    expected = load(BACKBONE)(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 255)
+    np.testing.assert_allclose(table.vectors[[0]], expected, rtol=0, atol=1e-3)
+    (tmp_path / "a/x.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match=r"x\.png: cannot decode"):
+        embed(tmp_path, listed, RECIPE, BACKBONE)

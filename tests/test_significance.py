@@ -58,11 +58,12 @@ def latencies(repeats: int, cells: pd.DataFrame = CELLS) -> pd.DataFrame:
     """Packed times of every arm, and another runtime of the full-precision network."""
     rng = np.random.default_rng(5)
     cells = cells[cells["protocol"] == "corrected"]
-    own = cells.loc[cells.index.repeat(repeats), KEYS].reset_index(drop=True)
+    named = cells[[*KEYS, "synthetic"]]
+    own = named.loc[named.index.repeat(repeats)].reset_index(drop=True)
     own["repeat"] = own.groupby(KEYS, dropna=False).cumcount()
     wide = own["arm"].map({"M": 0.2}).fillna(0.05)
     own["latency_ms"] = np.exp(wide * rng.normal(size=len(own)))
-    other = own[own["arm"] == "FP32-Base"].assign(runtime="onnx_fp32")
+    other = own[own["arm"] == "FP32-Base"].assign(runtime="onnx_fp32", protocol=None)
     other["latency_ms"] *= 2
     return pd.concat([own.assign(runtime="packed"), other]).assign(batch_size=1)
 
@@ -70,7 +71,8 @@ def latencies(repeats: int, cells: pd.DataFrame = CELLS) -> pd.DataFrame:
 def energies(cells: pd.DataFrame = CELLS) -> pd.DataFrame:
     rng = np.random.default_rng(6)
     energy = 0.01 + 0.001 * rng.normal(size=len(cells))
-    return cells[KEYS].assign(batch_size=1, energy_j_per_inference=energy)
+    about = {"runtime": "packed", "per": "inference", "batch_size": 1}
+    return cells[KEYS].assign(**about, energy_j=energy)
 
 
 MADE = significance.tables(CELLS, latencies(50), energies())
@@ -185,13 +187,13 @@ def test_a_wider_timing_is_found_with_fifty_repeats_only() -> None:
 def test_energy_below_resolution_is_counted_not_guessed() -> None:
     energy = energies()
     dark = (energy["arm"] == "M") & (energy["fold"] < 2)
-    energy.loc[dark, "energy_j_per_inference"] = np.nan
+    energy.loc[dark, "energy_j"] = np.nan
     made = significance.table3_energy(energy, CELLS)
     rows = made.query("arm == 'M' and dataset == 'real'")
     assert set(rows["n"]) == {3}
     assert rows["note"].str.contains("2 of 5 cells without a value").all()
     assert rows["published_p"].isna().all()  # 3 values cannot be paired with 5 by their order
-    none = energy.assign(energy_j_per_inference=np.nan)
+    none = energy.assign(energy_j=np.nan)
     empty = significance.table3_energy(none, CELLS).query("dataset == 'real'")
     assert set(empty["n"]) == {0}
     assert empty["corrected_p"].isna().all()
@@ -224,11 +226,10 @@ def test_the_commands(tmp_path: Path) -> None:
     for frame, path in zip((CELLS, latencies(2), energies()), paths, strict=True):
         frame.to_csv(path, index=False)
     command = [sys.executable, "-m", "qmoe.cli"]
-    cells, latency, energy = map(str, paths)
     folder = tmp_path / "significance"
-    options = ["--latency", latency, "--energy", energy]
-    subprocess.run([*command, "significance", cells, str(folder), *options], check=True)
-    assert {p.name for p in folder.iterdir()} == {
+    options = [str(paths[0]), str(folder), "--measurements", str(tmp_path)]
+    subprocess.run([*command, "significance", *options], check=True)
+    assert {p.name for p in folder.iterdir()} == {"provenance.json"} | {
         f"{name}.{suffix}" for name in significance.CAPTIONS for suffix in ("csv", "md")
     }
     assert "demo_synthetic" in (folder / "table5.md").read_text()

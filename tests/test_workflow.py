@@ -8,9 +8,11 @@ import subprocess
 import time
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
-from conftest import ENVIRONMENT, Project, copy_project
+import soundfile
+from conftest import ENVIRONMENT, Project, authors_csv, copy_project
 
 pytestmark = pytest.mark.pipeline
 NOTHING = "Nothing to be done"
@@ -237,3 +239,52 @@ def test_audio_rendered_embedded_trained(tmp_path: Path) -> None:
     assert list(made.table3()["datasets"]) == ["demo_synthetic"]
     assert "synthetic" in (tmp_path / "results/tables/table1.md").read_text()
     assert NOTHING in made.snakemake()
+
+
+def test_ones_own_audio_and_csv_from_an_empty_start(tmp_path: Path) -> None:
+    """As the README says: put the data in data/raw, name them, list them."""
+    made = copy_project(tmp_path)
+    rng = np.random.default_rng(5)
+    rows = ["file,class,recording,fold"]
+    for name, pitch_hz in (("hum", 200), ("whistle", 3000)):
+        for number in range(6):
+            path = tmp_path / f"data/raw/mine/{name}/{number}.flac"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            wave = np.sin(2 * np.pi * pitch_hz * rng.uniform(0.9, 1.1) * np.arange(8000) / 16000)
+            soundfile.write(path, wave / 2, 16000)
+            rows.append(f"{name}/{number}.flac,{name},{name}{number // 2},{number // 2 + 1}")
+    (tmp_path / "data/raw/mine/labels.csv").write_text("\n".join(rows))
+    authors_csv(tmp_path / "data/raw/theirs.csv")
+    made.set(
+        datasets={
+            "mine": {
+                "kind": "audio",
+                "path": "data/raw/mine",
+                "metadata": "labels.csv",
+                "folds": 3,
+            },
+            "theirs": {"kind": "csv", "path": "data/raw/theirs.csv", "folds": 2},
+        },
+        embedding={"duration_s": 0.5},
+        grid={
+            "datasets": ["mine", "theirs"],
+            "protocols": ["corrected"],
+            "expert_sets": ["FP32-Base"],
+            "curiosity": [{"strategy": "none"}],
+        },
+        training={"single": {"epochs": 2}},
+    )
+    made.snakemake()
+    cells = pd.read_csv(tmp_path / "results/cells.csv")
+    assert cells.groupby("dataset")["fold"].apply(list).to_dict() == {
+        "mine": [0, 1, 2],
+        "theirs": [0, 1],
+    }
+    tested = [
+        set(pd.read_parquet(tmp_path / cell / "predictions.parquet")["clip"])
+        for cell in cells.loc[cells["dataset"] == "mine", "cell"]
+    ]
+    assert tested == [
+        {f"{name}/{number}" for name in ("hum", "whistle") for number in (2 * fold, 2 * fold + 1)}
+        for fold in range(3)
+    ]  # the folds of labels.csv

@@ -10,7 +10,7 @@ ATTIC = Path("results/attic")
 
 
 def _wanted(grid: Grid) -> dict[Path, set[Path]]:
-    audio = {source.audio for source in grid.sources.values() if source.rendered}
+    audio = {source.audio for source in grid.sources.values() if source.made}
     return {
         AUDIO: {path for path in audio if path},
         EMBEDDINGS: {source.table for source in grid.sources.values()},

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from qmoe.config import PARAMS, read, schema_table
+from qmoe.config import PARAMS, merge, read, read_yaml, schema_table
 from qmoe.errors import UserError
 from qmoe.grid import (
     AUDIO,
@@ -38,12 +38,16 @@ class Measured(StrEnum):
     MEMORY = "memory"
 
 
-def _grid(overrides: str) -> Grid:
+def _json(overrides: str) -> dict[str, Any]:
     try:
         over: dict[str, Any] = json.loads(overrides)
     except json.JSONDecodeError as error:
         raise UserError(f"--set is not JSON: {error}") from None
-    return Grid(read(over))
+    return over
+
+
+def _grid(overrides: str) -> Grid:
+    return Grid(read(_json(overrides)))
 
 
 def _source(grid: Grid, dataset: str) -> Source:
@@ -76,6 +80,29 @@ def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
         duration_s=params.embedding.duration_s,
         sample_rate_hz=params.embedding.sample_rate_hz,
     )
+
+
+@app.command()
+def download(archive: Path, overrides: Overrides = "{}") -> None:
+    """Download the archive of a public dataset; goes on where an earlier try was cut."""
+    from qmoe.data import acquire
+
+    sources = _grid(overrides).sources.values()
+    remotes = next((s.remotes for s in sources if s.archive == archive and s.remotes), None)
+    _same(archive if remotes else "no such archive", archive)
+    acquire.download(archive, remotes or ())
+
+
+@app.command()
+def unpack(folder: Path, overrides: Overrides = "{}") -> None:
+    """Unpack the archive of a public dataset."""
+    from qmoe.data.unpack import unpack as extract
+
+    sources = _grid(overrides).sources.values()
+    archive = next((s.archive for s in sources if s.audio == folder), None)
+    _same(folder if archive else "no such folder", folder)
+    if archive:
+        extract(archive, folder)
 
 
 @app.command()
@@ -329,22 +356,23 @@ def compare(
 def significance(
     cells: Annotated[Path, typer.Argument(help="the tidy table")],
     folder: Path,
-    latency: Annotated[
-        Path | None, typer.Option(help="CSV of wall times; without it no table of latency")
+    measurements: Annotated[
+        Path | None, typer.Option(help="their folder; without it no tables of time and energy")
     ] = None,
-    energy: Annotated[
-        Path | None, typer.Option(help="CSV of energy; without it no table of energy")
-    ] = None,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
     """Write the significance files: each test as published beside the corrected one."""
     import pandas as pd
 
+    from qmoe.analysis import provenance
     from qmoe.analysis import significance as made
 
-    def read(path: Path | None) -> pd.DataFrame | None:
-        return None if path is None else pd.read_csv(path)
+    def read(what: Measured) -> pd.DataFrame | None:
+        return measurements and pd.read_csv(measurements / f"{what.value}.csv")
 
-    made.write(made.tables(pd.read_csv(cells), read(latency), read(energy)), folder)
+    tables = made.tables(pd.read_csv(cells), read(Measured.LATENCY), read(Measured.ENERGY))
+    files = made.write(tables, folder)
+    provenance.write(folder / "provenance.json", key, files)
 
 
 @app.command()
@@ -410,6 +438,30 @@ def prune(
     for root in roots:
         for path in attic.prune(grid, folders[root]):
             print(f"set aside: {path}")
+
+
+@app.command()
+def estimate(
+    overlays: Annotated[
+        list[Path] | None, typer.Argument(help="files put over params.yaml: configs/paper.yaml")
+    ] = None,
+    overrides: Overrides = "{}",
+) -> None:
+    """Print how many cells, core hours and gigabytes a grid needs, before anything is made."""
+    import pandas as pd
+
+    from qmoe.estimate import estimate as reckon
+
+    over = _json(overrides)
+    for path in reversed(overlays or []):
+        over = merge(read_yaml(path), over)
+    table, basis = reckon(grid := Grid(read(over)), [grid, Grid(read())])
+    total = table.sum(numeric_only=True).to_frame().T.assign(dataset="total")
+    rows = pd.concat([table, total]).astype({"clips": int, "cells": int})
+    print(rows.to_markdown(index=False, floatfmt=".2f", intfmt="d"))
+    core_h = total["train_core_h"].item() + total["embed_core_h"].item()
+    gb = total.filter(like="_gb").sum(axis=1).item()
+    print(f"{int(total['cells'].item())} cells, {core_h:.1f} core hours, {gb:.1f} GB; {basis}")
 
 
 @app.command()

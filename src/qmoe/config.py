@@ -20,6 +20,7 @@ from pydantic import (
     model_validator,
 )
 
+from qmoe.data.registry import REGISTRY
 from qmoe.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -89,6 +90,45 @@ class Csv(Section):
     folds: int = Field(5, ge=2, description="number of official folds, else how many to make")
 
 
+class Public(Section):
+    """A dataset that others published, downloaded by the pipeline or given as its archive."""
+
+    kind: Literal["public"]
+    name: Literal["esc50", "urbansound8k", "quinn"] = Field(
+        description="which one; address, checksum, licence and citation: `data/registry.py`"
+    )
+    archive: str | None = Field(None, description="its archive on this machine: no download")
+    url: list[str] | None = Field(None, description="mirrors to try instead of the known address")
+    sha256: Annotated[str, Field(pattern="^[0-9a-f]{64}$")] | None = Field(
+        None, description="pins the archive's content; needed where no checksum is public"
+    )
+    classes: Literal[5, 50] = Field(5, description="of ESC-50: the paper's categories, or all")
+    categories: Literal["official", "published"] = Field(
+        "official", description="of ESC-50: target // 10, or the paper's (target // 5) % 5"
+    )
+    duration_s: Positive = Field(
+        description="every clip is cut or padded to it; by default the dataset's 5, 4 or 2 s"
+    )
+    folds: int = Field(ge=2, description="by default the official 5 or 10; 5 are made for quinn")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _defaults(cls, data: Any) -> Any:
+        known = REGISTRY.get(str(data.get("name"))) if isinstance(data, dict) else None
+        if known is None:
+            return data
+        url = [data["url"]] if isinstance(data.get("url"), str) else data.get("url")
+        return {"folds": known.folds, "duration_s": known.duration_s} | data | {"url": url}
+
+    @model_validator(mode="after")
+    def _fits(self) -> "Public":
+        if self.archive and self.url:
+            raise ValueError("give either archive or url")
+        if self.name != "esc50" and {"classes", "categories"} & self.model_fields_set:
+            raise ValueError(f"classes and categories are of esc50, not of {self.name}")
+        return self
+
+
 def _kind(value: Any) -> str | None:
     return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
 
@@ -98,6 +138,7 @@ Dataset = Annotated[
         Annotated[Synthetic, Tag("synthetic")],
         Annotated[Audio, Tag("audio")],
         Annotated[Csv, Tag("csv")],
+        Annotated[Public, Tag("public")],
     ],
     Discriminator(_kind),
 ]
@@ -108,6 +149,10 @@ class Embedding(Section):
 
     backbone: Literal["efficientnet_lite0", "efficientnet_b3"] = Field(
         description="frozen ImageNet network: 1280 values offline, or the paper's 1536"
+    )
+    recipe: Literal["corrected", "published"] = Field(
+        "corrected",
+        description="`published` has a last layer of random weights and no ImageNet normalisation",
     )
     sample_rate_hz: Count = Field(description="every clip is resampled to it")
     duration_s: Positive = Field(description="every clip is cut or padded to it")
@@ -131,6 +176,9 @@ class Protocol(Section):
 
     folds: Literal["random", "grouped"] = Field(
         description="stratified over clips, or official folds, else whole recordings"
+    )
+    n_folds: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="how many, for folds: random; the dataset's where it is left out"
     )
     stop_on: Literal["test", "held_out"] = Field(
         description="which clips stop training: the scored fold, or part of the training ones"
@@ -159,6 +207,12 @@ class Protocol(Section):
     ptq8_activations: Literal["per_batch", "per_row"] = Field(
         description="range of the dynamic activations after training"
     )
+
+    @model_validator(mode="after")
+    def _official(self) -> "Protocol":
+        if self.n_folds and self.folds != "random":
+            raise ValueError("n_folds is for folds: random; official folds have their own number")
+        return self
 
 
 class Network(Section):
@@ -322,7 +376,8 @@ class Params(Section):
         if self.grid.folds != "all":
             _no_repeats("grid.folds", self.grid.folds)
             for name in self.grid.datasets:
-                count = self.datasets[name].folds
+                own = self.datasets[name].folds
+                count = min(self.protocols[p].n_folds or own for p in self.grid.protocols)
                 if max(self.grid.folds, default=0) >= count:
                     raise ValueError(
                         f"grid.folds: dataset {name!r} has folds 0 to {count - 1}, "
@@ -368,13 +423,23 @@ def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> Params
         UserError: the file is missing, not YAML, or does not validate.
 
     """
+    return load(merge(read_yaml(path), overrides or {}))
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The content of params.yaml, or of a file to put over it.
+
+    Raises:
+        UserError: the file is missing or not YAML.
+
+    """
     try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        data: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise UserError(f"{path} is not here: run from the project's folder") from None
     except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from None
-    return load(merge(data, overrides or {}))
+    return data
 
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
@@ -409,7 +474,7 @@ def _hint(name: str, known: list[str]) -> str:
 def _explain(error: dict[str, Any]) -> str:
     """One line for one pydantic error."""
     # pydantic names the kind of a dataset as a level of its own; the file has no such level.
-    kinds = ("synthetic", "audio", "csv")
+    kinds = ("synthetic", "audio", "csv", "public")
     where = [str(part) for at, part in enumerate(error["loc"]) if at != 2 or part not in kinds]
     kind, value = error["type"], error.get("input")
     if kind == "extra_forbidden":
@@ -420,7 +485,7 @@ def _explain(error: dict[str, Any]) -> str:
         said = value if kind == "literal_error" else error["ctx"]["tag"]
         return f"{'.'.join(where)}: {said!r} is not one of its values{_hint(str(said), known)}"
     if kind == "union_tag_not_found":
-        return f"{'.'.join(where)}: needs kind: synthetic, audio or csv"
+        return f"{'.'.join(where)}: needs kind: synthetic, audio, csv or public"
     if kind == "missing":
         return f"{'.'.join(where)}: is missing"
     message = error["msg"].removeprefix("Value error, ")
@@ -445,6 +510,7 @@ def schema_table() -> str:
         ("datasets.NAME (synthetic)", Synthetic),
         ("datasets.NAME (audio)", Audio),
         ("datasets.NAME (csv)", Csv),
+        ("datasets.NAME (public)", Public),
         ("embedding", Embedding),
         ("protocols.NAME", Protocol),
         ("network", Network),

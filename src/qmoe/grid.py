@@ -9,13 +9,17 @@ grid at every start.
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from qmoe.config import Csv, Params, Synthetic
+from qmoe.config import Csv, Params, Public, Synthetic
+from qmoe.data.registry import REGISTRY, Remote
+from qmoe.errors import UserError
 from qmoe.keys import fingerprint, key, source_key, versions
 
 AUDIO = Path("data/audio")
+ARCHIVES = Path("data/archives")
 EMBEDDINGS = Path("data/embeddings")
 CELLS = Path("results/cells")
 PACKED = Path("results/packed")
@@ -121,10 +125,12 @@ class Source:
 
     audio: Path | None  # None: the embeddings are read from a CSV
     table: Path
+    archive: Path | None = None  # of a public dataset, on this machine or to be downloaded
+    remotes: tuple[Remote, ...] = ()  # where the archive comes from; empty: it is here
 
     @property
-    def rendered(self) -> bool:
-        """Whether the pipeline makes the audio itself."""
+    def made(self) -> bool:
+        """Whether the pipeline makes the audio itself: renders or unpacks it."""
         return self.audio is not None and self.audio.parent == AUDIO
 
 
@@ -168,20 +174,38 @@ class Grid:
 
     @property
     def batches(self) -> dict[str, list[Experiment]]:
-        """Experiments that one job trains, by the name of the job: `DATASET_NUMBER`."""
+        """Experiments that one job trains, by the name of the job: `DATASET_NUMBER`.
+
+        They are of one dataset and have the same folds.
+        """
         size = self.params.experiments_per_job
-        return {
-            f"{dataset}_{start // size}": own[start : start + size]
-            for dataset in self.sources
-            for own in [[e for e in self.experiments if e.dataset == dataset]]
-            for start in range(0, len(own), size)
-        }
+        found: dict[str, list[Experiment]] = {}
+        for dataset in self.sources:
+            own = [e for e in self.experiments if e.dataset == dataset]
+            alike = [list(group) for _, group in groupby(own, lambda e: e.folds)]
+            jobs = [some[at : at + size] for some in alike for at in range(0, len(some), size)]
+            found |= {f"{dataset}_{number}": job for number, job in enumerate(jobs)}
+        return found
 
     @cached_property
     def key(self) -> str:
         """Hash of all that the tables are made from, and of the code that makes them."""
         experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
-        return key([experiments, self.measurements.name, source_key("analysis/*.py")])
+        return key([experiments, self.measurements.name, source_key("analysis/*.py", "stats/*.py")])
+
+
+def recipe_of(params: Params, name: str) -> dict[str, Any]:
+    """How the clips of dataset `name` become vectors: `embedding`, with what is the dataset's own.
+
+    A public dataset brings its duration, and the published random layer where it had one (D2).
+    """
+    recipe = params.embedding.model_dump()
+    dataset = params.datasets[name]
+    if isinstance(dataset, Public):
+        recipe["duration_s"] = dataset.duration_s
+        if not REGISTRY[dataset.name].random_head:
+            recipe["recipe"] = "corrected"
+    return recipe
 
 
 def _source(params: Params, name: str) -> Source:
@@ -193,6 +217,8 @@ def _source(params: Params, name: str) -> Source:
             "source": source_key("data/table.py", "data/clips.py"),
         }
         return Source(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
+    archive: Path | None = None
+    remotes: tuple[Remote, ...] = ()
     if isinstance(dataset, Synthetic):
         recipe = {
             **dataset.model_dump(exclude={"folds"}),
@@ -203,16 +229,49 @@ def _source(params: Params, name: str) -> Source:
         }
         audio = AUDIO / f"{name}-{key(recipe)}"
         content: Any = recipe
+    elif isinstance(dataset, Public):
+        archive, remotes, identity = _archive(dataset)
+        unpacked = [identity, source_key("data/unpack.py")]
+        audio = AUDIO / f"{dataset.name}.{key(unpacked)}"  # rendered folders have no dot
+        content = [*unpacked, dataset.name, dataset.classes, dataset.categories]
     else:
         audio = Path(dataset.path)
         content = [dataset.metadata, dataset.name_pattern, fingerprint(audio)]
     made_from = {
         "audio": content,
-        "embedding": params.embedding.model_dump(),
+        "embedding": recipe_of(params, name),
         "source": source_key(*(f"data/{m}.py" for m in ("audio", "backbones", "clips", "embed"))),
         "versions": versions(*_PICTURE_LIBRARIES, *_BACKBONE_LIBRARIES[params.embedding.backbone]),
     }
-    return Source(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
+    table = EMBEDDINGS / f"{name}-{key(made_from)}.parquet"
+    return Source(audio, table, archive, remotes)
+
+
+def _archive(dataset: Public) -> tuple[Path, tuple[Remote, ...], str]:
+    """(path, addresses, identity) of the archive of a public dataset.
+
+    The identity is known before anything is downloaded: the checksum, or, where none is public
+    and none was pinned, the addresses.
+    """
+    known = REGISTRY[dataset.name]
+    pinned = dataset.sha256 and f"sha256:{dataset.sha256}"
+    if dataset.archive:
+        path = Path(dataset.archive)
+        identity = f"sha256:{fingerprint(path)}"
+        if pinned and identity != pinned:
+            raise UserError(
+                f"{path} has {identity}, params.yaml pins {pinned}: give the archive that was "
+                "pinned, or correct sha256"
+            )
+        return path, (), identity
+    first = pinned or known.remotes[0].checksum
+    if dataset.url:
+        remotes = tuple(Remote(url, first) for url in dataset.url)
+    else:
+        remotes = tuple(Remote(r.url, pinned or r.checksum) for r in known.remotes)
+    identity = first or key([remote.url for remote in remotes])
+    path = ARCHIVES / f"{dataset.name}-{key(identity)}{known.suffix}"
+    return path, remotes, identity
 
 
 def training_source() -> str:
@@ -226,8 +285,9 @@ def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]
     found = []
     for dataset in params.grid.datasets:
         entry = params.datasets[dataset]
-        folds = range(entry.folds) if params.grid.folds == "all" else params.grid.folds
         for protocol in params.grid.protocols:
+            n_folds = params.protocols[protocol].n_folds or entry.folds
+            folds = range(n_folds) if params.grid.folds == "all" else params.grid.folds
             for expert_set in params.grid.expert_sets:
                 experts = tuple(params.expert_sets[expert_set])
                 for strategy, alpha in _arms(params, expert_set):
@@ -235,7 +295,7 @@ def _experiments(params: Params, sources: dict[str, Source]) -> list[Experiment]
                         spec = _spec(params, protocol, experts, strategy, alpha, seed)
                         spec |= {
                             "embeddings": sources[dataset].table.as_posix(),
-                            "n_folds": entry.folds,
+                            "n_folds": n_folds,
                             "source": source,
                             "versions": libraries,
                         }
@@ -279,7 +339,7 @@ def _spec(
     """What training is told, without what only the other kind of model would read."""
     kind = "single" if len(experts) == 1 else "mixture"
     rules = params.protocols[protocol].model_dump(
-        exclude={"single_checkpoint", "mixture_checkpoint"}
+        exclude={"single_checkpoint", "mixture_checkpoint", "n_folds"}
     )
     checkpoint = getattr(params.protocols[protocol], f"{kind}_checkpoint")
     spec = {

@@ -53,11 +53,21 @@ def packed_of(experiments, file=""):
 
 
 def audio_of(wildcards):
-    """The rendered clips of a synthetic dataset; other audio is part of the table's key."""
+    """The clips that a rule makes; other audio is part of the table's key."""
     source = GRID.sources[wildcards.dataset]
-    return ancient(str(source.audio)) if source.rendered else []
+    return ancient(str(source.audio)) if source.made else []
+
+
+def archive_of(wildcards):
+    """The archive of a public dataset: downloaded, or a file of the user."""
+    folder = Path("data/audio") / wildcards.folder
+    return ancient(
+        str(next(s.archive for s in GRID.sources.values() if s.audio == folder))
+    )
 
 
 wildcard_constraints:
+    archive="[^/.][^/]*",
+    folder="[a-z0-9]+[.][0-9a-f]{10}",
     dataset="[A-Za-z0-9][A-Za-z0-9_-]*?",
     key="[0-9a-f]{10}",

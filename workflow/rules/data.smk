@@ -1,5 +1,6 @@
 # Needs:  params.yaml; audio folders or CSV files that it names
-# Makes:  data/audio (synthetic clips), data/embeddings (one table a dataset)
+# Makes:  data/archives (of public datasets), data/audio (clips, synthetic or unpacked),
+#         data/embeddings (one table a dataset)
 
 
 rule embeddings:
@@ -9,9 +10,9 @@ rule embeddings:
 
 
 rule audio:
-    """The clips of all synthetic datasets in the grid."""
+    """The clips of all synthetic and public datasets in the grid."""
     input:
-        [str(source.audio) for source in GRID.sources.values() if source.rendered],
+        [str(source.audio) for source in GRID.sources.values() if source.made],
 
 
 rule render:
@@ -34,6 +35,49 @@ rule render:
         "Rendering the synthetic clips of {wildcards.dataset}"
     shell:
         "qmoe render {wildcards.dataset} {output} {params.set} 2> {log}"
+
+
+rule download:
+    """Fetch a public archive; what has arrived stays, and the next try goes on from there."""
+    output:
+        "data/archives/{archive}",
+    log:
+        "logs/download/{archive}.log",
+    retries: 3
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    threads: 1
+    params:
+        set=SET,
+    message:
+        "Downloading {output}"
+    shell:
+        "qmoe download {output} {params.set} 2>&1 | tee {log}"
+
+
+rule unpack:
+    """A public archive into clips."""
+    input:
+        archive_of,
+    output:
+        directory("data/audio/{folder}"),
+    log:
+        "logs/unpack/{folder}.log",
+    benchmark:
+        "logs/unpack/{folder}.tsv"
+    conda:
+        "../envs/qmoe.yaml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=120,
+    params:
+        set=SET,
+    message:
+        "Unpacking {input}"
+    shell:
+        "qmoe unpack {output} {params.set} 2> {log}"
 
 
 rule embed:

@@ -110,18 +110,17 @@ def duplicate_clips(name: str, table: EmbeddingTable) -> Iterable[Finding]:
 
 def recipe(name: str, metadata: dict[str, object]) -> Iterable[Finding]:
     """D2: vectors behind a random layer, of pictures that were not normalised."""
-    embedding = metadata.get("embedding")
-    if isinstance(embedding, dict) and embedding.get("recipe") == "published":
+    if metadata.get("published"):
         yield Finding(
             check="random_head",
             severity="error",
             where=name,
-            evidence={"recipe": "published"},
+            evidence={"backbone": metadata.get("backbone"), "published": True},
             consequence="The vectors come out of a layer with random weights, from pictures "
             "without ImageNet's normalisation: they are not features of the named backbone.",
             claims=F1,
         )
-    elif "backbone" not in metadata and not isinstance(embedding, dict):
+    elif "backbone" not in metadata:
         yield Finding(
             check="unknown_embedding",
             severity="note",

@@ -294,12 +294,20 @@ def _by_batch(frame: pd.DataFrame, made: Callable[[pd.DataFrame], pd.DataFrame])
 
 
 def _cell_latencies(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Wall times of the packed runtime with their cells; other runtimes are arms of their own."""
+    """Wall times of the packed models with their cells; other runtimes are arms of their own.
+
+    Those are of the full-precision network and of no protocol: they stand in each of them.
+    """
     if "runtime" not in latency:
         raise UserError("the measurements have no column runtime: measure anew")
-    frame = _measured(latency, cells, "latency_ms")
-    packed = frame["runtime"] == "packed"
-    return frame.assign(arm=frame["arm"].where(packed, frame["arm"] + " " + frame["runtime"]))
+    is_packed = latency["runtime"] == "packed"
+    packed = _measured(latency[is_packed], cells, "latency_ms")
+    own = ["runtime", "batch_size", "repeat", "latency_ms"]
+    keys = ["dataset", "fold"]
+    full = packed[packed["arm"] == FULL].drop(columns=[*own, "score"]).drop_duplicates()
+    others = marked(latency[~is_packed])[[*keys, *own]].merge(full, on=keys)
+    others = others.assign(arm=others["arm"] + " " + others["runtime"], score=others["latency_ms"])
+    return pd.concat([packed, others], ignore_index=True)
 
 
 def table4_latency(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
@@ -323,7 +331,7 @@ def table4_latency(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 def table3_energy(energy: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Energy of an inference in J; cells below the resolution of the meter are not tested."""
-    frame = _measured(energy, cells, "energy_j_per_inference")
+    frame = _measured(energy, cells, "energy_j")
     return _by_batch(frame, lambda own: _measured_tests(own, _arms(frame), ENERGY))
 
 
@@ -415,7 +423,8 @@ def tables(
         made["table4_latency"] = table4_latency(latency, cells)
         made["latency_variance"] = latency_variance(latency, cells)
     if energy is not None:
-        made["table3_energy"] = table3_energy(energy, cells)
+        inferences = energy[(energy["runtime"] == "packed") & (energy["per"] == "inference")]
+        made["table3_energy"] = table3_energy(inferences, cells)
     return made
 
 
@@ -472,9 +481,13 @@ PEOPLE = [
 ]
 
 
-def write(made: dict[str, pd.DataFrame], folder: Path) -> None:
-    """A CSV and a Markdown file of every table."""
+def write(made: dict[str, pd.DataFrame], folder: Path) -> list[Path]:
+    """A CSV and a Markdown file of every table; returns their paths."""
+    texts = {}
     for name, table in made.items():
-        write_atomically(folder / f"{name}.csv", table.to_csv(index=False))
-        text = f"{CAPTIONS[name]}\n\n{compare.markdown(table, PEOPLE)}\n"
-        write_atomically(folder / f"{name}.md", text)
+        texts[folder / f"{name}.csv"] = table.to_csv(index=False)
+        markdown = compare.markdown(table, PEOPLE)
+        texts[folder / f"{name}.md"] = f"{CAPTIONS[name]}\n\n{markdown}\n"
+    for path, text in texts.items():
+        write_atomically(path, text)
+    return list(texts)

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import librosa
@@ -11,6 +12,8 @@ import soxr
 import torch
 from matplotlib import colormaps
 from numpy.typing import NDArray
+from PIL import Image
+from scipy.sparse import csr_array
 
 from qmoe.errors import UserError
 
@@ -60,11 +63,12 @@ def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz, log = file.samplerate, file.extra_info
-            wave = file.read(dtype="float32", always_2d=True).mean(axis=1)
+            samples = file.read(dtype="float32", always_2d=True)
     except (OSError, soundfile.SoundFileError) as error:
         raise UserError(f"{path}: cannot decode ({error}); replace or remove the file") from error
     if _TRUNCATED.search(log):
         raise UserError(f"{path}: the file is truncated or damaged; fetch it again or remove it")
+    wave = samples[:, 0] if samples.shape[1] == 1 else samples.mean(axis=1)
     if not wave.size:
         raise UserError(f"{path}: no samples; replace or remove the file")
     if not np.isfinite(wave).all():
@@ -72,6 +76,43 @@ def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
     if rate_hz != sample_rate_hz:
         wave = soxr.resample(wave, rate_hz, sample_rate_hz)
     return np.asarray(wave, dtype=np.float32)
+
+
+def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
+    """Mel power (n_mels, frames): librosa.feature.melspectrogram in a quarter of its time.
+
+    That would make the filters anew for every clip, and multiplies by their zeros.
+    """
+    window, filters = _window_and_filters(recipe)
+    spectrum = torch.stft(
+        torch.from_numpy(wave),
+        recipe.n_fft,
+        recipe.hop_length,
+        window=window,
+        pad_mode="constant",
+        return_complex=True,
+    ).numpy()
+    # In C order: scipy takes five times as long with the other one.
+    power: NDArray[np.float32] = filters @ np.ascontiguousarray(spectrum.real**2 + spectrum.imag**2)
+    return power
+
+
+@cache
+def _colours(colormap: str) -> NDArray[np.float32]:
+    """The table (256, 3) behind a colour map; calling the map itself costs four times as much."""
+    return np.asarray(colormaps[colormap](np.arange(256))[:, :3], dtype=np.float32)
+
+
+@cache
+def _window_and_filters(recipe: Recipe) -> tuple[torch.Tensor, csr_array]:
+    filters = librosa.filters.mel(
+        sr=recipe.sample_rate_hz,
+        n_fft=recipe.n_fft,
+        n_mels=recipe.n_mels,
+        fmin=recipe.f_min_hz,
+        fmax=recipe.f_max_hz,
+    )
+    return torch.hann_window(recipe.n_fft), csr_array(filters)
 
 
 def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.float32]:
@@ -87,20 +128,36 @@ def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.
     peak = float(np.abs(wave).max(initial=0.0))
     # Scaling by the peak first keeps very loud and very faint files from over- or underflowing.
     wave = np.pad(wave / np.float32(peak or 1.0), (0, n_samples - len(wave)))
-    power = librosa.feature.melspectrogram(
-        y=wave,
-        sr=recipe.sample_rate_hz,
-        n_fft=recipe.n_fft,
-        hop_length=recipe.hop_length,
-        n_mels=recipe.n_mels,
-        fmin=recipe.f_min_hz,
-        fmax=recipe.f_max_hz,
-    )
+    power = _mel_power(wave, recipe)
     floor = 10 ** (-recipe.top_db / 10)
     relative = power / (power.max() or 1.0)
     level = 1 + 10 * np.log10(np.maximum(relative, floor)) / recipe.top_db
-    colours = colormaps[recipe.colormap](level[::-1])[..., :3].astype(np.float32)
+    entry = np.minimum(level[::-1] * 256, 255).astype(np.intp)
+    colours = np.take(_colours(recipe.colormap), entry, axis=0)
+    return _resized(colours, size)
+
+
+def read_picture(path: Path, size: int) -> NDArray[np.float32]:
+    """RGB picture (3, size, size) in 0..1 of a PNG file that is one already.
+
+    Raises UserError naming the file when it cannot be read.
+    """
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / np.float32(255)
+    except (OSError, SyntaxError) as error:
+        raise UserError(f"{path}: cannot decode ({error}); replace or remove the file") from error
+    return _resized(pixels, size, antialias=True)
+
+
+def _resized(
+    pixels: NDArray[np.float32], size: int, antialias: bool = False
+) -> NDArray[np.float32]:
+    """(height, width, 3) -> (3, size, size), bilinear."""
     resized = torch.nn.functional.interpolate(
-        torch.from_numpy(colours).permute(2, 0, 1)[None], (size, size), mode="bilinear"
+        torch.from_numpy(pixels).permute(2, 0, 1)[None],
+        (size, size),
+        mode="bilinear",
+        antialias=antialias,
     )
     return np.asarray(resized[0].clamp(0, 1).numpy())

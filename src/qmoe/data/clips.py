@@ -8,6 +8,7 @@ import pandas as pd
 from qmoe.errors import UserError
 
 SUFFIXES = (".wav", ".ogg", ".flac")
+PICTURES = (".png",)
 ESC = r"(?P<fold>\d+)-(?P<recording>[^-]+)-(?P<take>[^-]+)(-(?P<target>\d+))?"
 _GROUPS = ["fold", "recording", "class", "target"]
 
@@ -20,8 +21,65 @@ _ALIASES = {
 }
 
 
+# ESC-50's five categories in the order of its targets: ten classes each (its README).
+CATEGORIES = (
+    "Animals",
+    "Natural soundscapes",
+    "Human non-speech",
+    "Interior sounds",
+    "Exterior noises",
+)
+ABGQI = ("anthropophony", "biophony", "geophony", "quiet", "interference")
+# SITE_DEPLOYMENT_DATE_TIME of a recorder, where the name of a clip has kept it.
+_ABGQI_NAME = r".*?(?P<recording>s2l[a-z]+\d+_\d{6}_\d{4}-\d{2}-\d{2}_\d{2}-\d{2}).*|.*"
+
+
+def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd.DataFrame:
+    """The clips of an unpacked public dataset (see `qmoe.data.registry`), as `list_clips` has them.
+
+    ESC-50: recording and official fold from meta/esc50.csv; 50 classes, or the 5 categories by
+    target: `official` is target // 10, `published` the paper's (target // 5) % 5 (D1).
+    UrbanSound8K: recording is the Freesound ID, folds are its own 10. ABGQI: a folder a class,
+    with audio or ready pictures (PNG), and no folds.
+
+    Raises:
+        UserError: the folder does not hold the dataset.
+
+    """
+    if name == "urbansound8k":
+        return list_clips(folder, metadata=folder / "metadata" / "UrbanSound8K.csv")
+    if name == "esc50":
+        clips = list_clips(folder, metadata=folder / "meta" / "esc50.csv")
+        if classes == 50:
+            return clips
+        target = pd.to_numeric(fold_recording(clips["file"], "esc")["target"])
+        code = target // 10 if categories == "official" else target // 5 % 5
+        return clips.assign(class_name=[CATEGORIES[number] for number in code])
+    files = [
+        path.relative_to(folder)
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES + PICTURES
+        and path.name[0] != "."
+        and path.parent.name.lower() in ABGQI
+    ]
+    absent = set(ABGQI) - {file.parent.name.lower() for file in files}
+    if absent:
+        raise UserError(
+            f"{folder}: no folder of clips called {min(absent)}; name an archive with a folder a "
+            "class as `archive:` in the dataset's entry of params.yaml"
+        )
+    clips = list_clips(
+        folder, name_pattern=_ABGQI_NAME, files=sorted(file.as_posix() for file in files)
+    )
+    return clips.assign(class_name=clips["class_name"].str.lower())
+
+
 def list_clips(
-    folder: Path, *, metadata: Path | None = None, name_pattern: str | None = None
+    folder: Path,
+    *,
+    metadata: Path | None = None,
+    name_pattern: str | None = None,
+    files: list[str] | None = None,
 ) -> pd.DataFrame:
     """One row a clip, sorted by `clip`.
 
@@ -30,10 +88,10 @@ def list_clips(
 
     With metadata, a CSV with columns file and class, optionally recording and fold (or ESC-50's
     or UrbanSound8K's names for them), decides; audio files it does not list are left out, and a
-    file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file
-    counts and name_pattern reads its name, see fold_recording. The class is then the group
-    `class`, or the parent folder's name less a leading 'NNN - ', or the group `target` as two
-    digits. Without recordings each clip is its own.
+    file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file,
+    or those that `files` names, counts and name_pattern reads its name, see fold_recording. The
+    class is then the group `class`, or the parent folder's name less a leading 'NNN - ', or the
+    group `target` as two digits. Without recordings each clip is its own.
 
     Raises UserError when the folder or its audio is missing, files or columns are missing, names
     are double or do not match, a class is unknown, or only some clips have a fold.
@@ -42,10 +100,10 @@ def list_clips(
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
     if not folder.is_dir():
         raise UserError(f"{folder}: no such folder; check the path or download the data set")
-    files = sorted(
+    files = files or sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES and path.is_file()
+        if path.suffix.lower() in SUFFIXES and path.name[0] != "." and path.is_file()
     )
     if not files:
         raise UserError(f"{folder}: no wav, ogg or flac file in it; check the path")

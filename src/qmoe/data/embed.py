@@ -2,13 +2,12 @@
 
 import os
 import sys
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache, partial
 from importlib.metadata import version
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 
 import numpy as np
@@ -18,13 +17,13 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from qmoe.data.audio import Recipe, picture, read_mono
-from qmoe.data.backbones import load
+from qmoe.data.audio import Recipe, picture, read_mono, read_picture
+from qmoe.data.backbones import Backbone, load
+from qmoe.data.clips import PICTURES
 from qmoe.data.table import EmbeddingTable
-from qmoe.errors import UserError
 
-_PACKAGES = ("numpy", "torch", "librosa", "soundfile", "soxr", "matplotlib")
 _load_once = cache(load)
+_PACKAGES = ("numpy", "torch", "librosa", "soundfile", "soxr", "matplotlib")
 
 
 def embed(
@@ -33,36 +32,59 @@ def embed(
     recipe: Recipe,
     backbone_name: str,
     *,
-    batch_size: int = 32,
+    published: bool = False,
+    batch_size: int = 16,
     workers: int = 1,
+    scratch: Path | None = None,
 ) -> EmbeddingTable:
     """Embed the clips that list_clips(folder) found, in their order.
 
-    Labels are the alphabetical codes of class_name. Batches have a fixed composition and every
-    worker process computes on one thread, so the vectors do not depend on `workers`. A progress
-    bar goes to stderr. Raises UserError for the first unreadable file, for a backbone that cannot
-    be loaded and when a worker dies.
+    PNG files are pictures already. Labels are the alphabetical codes of class_name. Batches have a
+    fixed composition and every worker computes on one thread, so the vectors do not depend on
+    `workers`. Workers are threads: decoding, Fourier transform and network all leave Python's
+    lock, and nothing is imported twice. A progress bar goes to stderr.
+
+    Args:
+        folder: where the files of `clips` lie.
+        clips: as from list_clips.
+        recipe: from wave to picture.
+        backbone_name: from picture to vector.
+        published: the backbone as the paper used it, see backbones.load.
+        batch_size: clips that are kept, or done again, together.
+        workers: threads.
+        scratch: folder for finished batches: a run that was killed goes on with what is there.
+            It must be another one for other arguments, and is left to the caller.
+
+    Raises:
+        UserError: a file is unreadable or the backbone cannot be loaded.
+
     """
-    backbone = _load_once(backbone_name)  # here first: one download, and an early error
+    backbone = _load_once(backbone_name, published=published)
+    if scratch:
+        scratch.mkdir(parents=True, exist_ok=True)
     files = [folder / file for file in clips["file"]]
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]
-    work = partial(embed_files, recipe=recipe, backbone_name=backbone_name)
+    parts = [scratch / f"{number:06d}.npy" if scratch else None for number in range(len(batches))]
+    work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
     vectors = []
     with (
-        ProcessPoolExecutor(workers, get_context("spawn"), _start_worker) as pool,
+        _one_thread_each(),
+        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
         tqdm(total=len(files), desc="embed", unit="clip", file=sys.stderr) as bar,
     ):
         try:
-            for part in pool.map(work, batches):
+            for part in pool.map(work, batches, parts):
                 vectors.append(part)
                 bar.update(len(part))
-        except BrokenProcessPool as error:
-            raise UserError("a worker died, perhaps out of memory; use fewer workers") from error
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
     classes = sorted(clips["class_name"].unique())
     label = clips["class_name"].map({name: code for code, name in enumerate(classes)})
     columns = ["clip", "recording", "fold", "label", "class_name"]
     metadata: dict[str, object] = {
         "backbone": backbone_name,
+        "published": published,
         "weights_sha256": backbone.weights_sha256,
         "recipe": asdict(recipe),
         "packages": {name: version(name) for name in _PACKAGES},
@@ -72,27 +94,42 @@ def embed(
     )
 
 
-def embed_files(files: list[Path], recipe: Recipe, backbone_name: str) -> NDArray[np.float32]:
-    """Embed audio files in one batch and process: (number of files, D)."""
-    backbone = _load_once(backbone_name)
-    pictures = np.stack(
-        [
-            picture(read_mono(file, recipe.sample_rate_hz), recipe, backbone.image_size)
-            for file in files
-        ]
-    )
-    return np.asarray(backbone.embed(torch.from_numpy(pictures)).numpy())
+def embed_files(
+    files: list[Path], recipe: Recipe, backbone_name: str, *, published: bool
+) -> NDArray[np.float32]:
+    """Vectors (n, D) of a few audio files or pictures, in one batch."""
+    backbone = _load_once(backbone_name, published=published)
+    return _embed_or_read(files, None, recipe, backbone)
 
 
-def _start_worker() -> None:
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Let workers alone share the cores, and give the caller its threads back."""
+    before = torch.get_num_threads()
     torch.set_num_threads(1)
-    threadpool_limits(1)
-    # An executor's workers outlive a killed parent and would wait for ever.
-    threading.Thread(target=_die_with_parent, daemon=True).start()
+    try:
+        with threadpool_limits(1):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
-def _die_with_parent() -> None:
-    parent = parent_process()
-    if parent:
-        parent.join()
-        os._exit(1)
+def _embed_or_read(
+    files: list[Path], part: Path | None, recipe: Recipe, backbone: Backbone
+) -> NDArray[np.float32]:
+    if part and part.exists():
+        done: NDArray[np.float32] = np.load(part)
+        return done
+    pictures = np.stack([_picture(file, recipe, backbone.image_size) for file in files])
+    vectors: NDArray[np.float32] = backbone.embed(torch.from_numpy(pictures)).numpy()
+    if part:
+        draft = part.with_suffix(f".{os.getpid()}.npy")
+        np.save(draft, vectors)
+        draft.replace(part)
+    return vectors
+
+
+def _picture(file: Path, recipe: Recipe, size: int) -> NDArray[np.float32]:
+    if file.suffix.lower() in PICTURES:
+        return read_picture(file, size)
+    return picture(read_mono(file, recipe.sample_rate_hz), recipe, size)

@@ -1,11 +1,12 @@
 """From a dataset's entry in params.yaml to its table of embeddings."""
 
+import shutil
 from pathlib import Path
 
-from qmoe.config import Audio, Csv, Params
+from qmoe.config import Audio, Csv, Params, Public
 from qmoe.data import clips, embed, table
 from qmoe.data.audio import Recipe
-from qmoe.grid import Source
+from qmoe.grid import Source, recipe_of
 
 
 def write_table(params: Params, name: str, source: Source, workers: int) -> None:
@@ -20,17 +21,28 @@ def write_table(params: Params, name: str, source: Source, workers: int) -> None
         assert isinstance(dataset, Csv)
         made = table.read_authors_csv(Path(dataset.path), name_pattern=dataset.name_pattern)
     else:
-        metadata: str | None = "metadata.csv"
-        pattern: str | None = None
-        if isinstance(dataset, Audio):
-            metadata, pattern = dataset.metadata, dataset.name_pattern
-        listed = clips.list_clips(
-            source.audio,
-            metadata=source.audio / metadata if metadata else None,
-            name_pattern=pattern,
-        )
-        recipe = params.embedding.model_dump(exclude={"backbone"})
+        if isinstance(dataset, Public):
+            how = dataset.model_dump(include={"name", "classes", "categories"})
+            listed = clips.list_public(source.audio, **how)
+        elif isinstance(dataset, Audio):
+            metadata = source.audio / dataset.metadata if dataset.metadata else None
+            listed = clips.list_clips(
+                source.audio, metadata=metadata, name_pattern=dataset.name_pattern
+            )
+        else:
+            listed = clips.list_clips(source.audio, metadata=source.audio / "metadata.csv")
+        recipe = recipe_of(params, name)
+        backbone, head = recipe.pop("backbone"), recipe.pop("recipe")
+        scratch = source.table.with_name(f".{source.table.stem}.parts")
         made = embed.embed(
-            source.audio, listed, Recipe(**recipe), params.embedding.backbone, workers=workers
+            source.audio,
+            listed,
+            Recipe(**recipe),
+            backbone,
+            published=head == "published",
+            workers=workers,
+            scratch=scratch,
         )
     table.write(source.table, made)
+    if source.audio is not None:
+        shutil.rmtree(scratch)

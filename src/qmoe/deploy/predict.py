@@ -64,5 +64,6 @@ def _audio(files: list[Path], manifest: dict[str, Any]) -> tuple[list[str], NDAr
         raise UserError(
             "the model was trained on a CSV of embeddings and cannot hear: give it such a CSV"
         )
-    vectors = embed_files(files, Recipe(**made_by["recipe"]), made_by["backbone"])
+    recipe, published = Recipe(**made_by["recipe"]), made_by["published"]
+    vectors = embed_files(files, recipe, made_by["backbone"], published=published)
     return [path.name for path in files], vectors

@@ -171,8 +171,7 @@ def _training(
         endless = spec["training"] | {"epochs": epochs, "patience": epochs + 1}
         fit_model(model, x, y, fit, test, endless)
 
-    train(1)
     start = time.perf_counter()
-    train(2)
-    epochs = max(2, ceil(2 * duration_s / (time.perf_counter() - start)))
+    train(1)
+    epochs = ceil(duration_s / (time.perf_counter() - start) / 2)  # so that it runs about twice
     return read_energy(lambda: train(epochs), duration_s, settings), epochs

@@ -1,0 +1,178 @@
+"""Download of an archive: resumed where the server allows it, checked before it is kept."""
+
+import errno
+import logging
+import shutil
+import sys
+from http import HTTPStatus
+from pathlib import Path
+
+import pooch
+import requests
+from tqdm import tqdm
+
+from qmoe.data.registry import Remote
+from qmoe.errors import UserError
+from qmoe.keys import key, sha256
+
+_TRIES = 3  # of one address, each from where the last one was cut
+_CHUNK_BYTES = 1 << 16  # what is lost of it when a connection is cut in the middle
+_TIMEOUT_S = (15, 60)  # to connect, and between two pieces
+
+
+def download(target: Path, remotes: tuple[Remote, ...]) -> None:
+    """Fetch `target` from the first address that gives it whole and with the right checksum.
+
+    What came before a connection was cut, or the process killed, is kept in a hidden folder beside
+    it, and the next call goes on from there. A file of the same dataset and checksum under another
+    key is taken over.
+
+    Raises:
+        UserError: no address gave it, or the disk is full; says what each one answered.
+
+    """
+    scratch = target.with_name(f".{target.name}.parts")
+    scratch.mkdir(parents=True, exist_ok=True)
+    for leftover in scratch.glob("tmp*"):  # of pooch, where it was killed
+        leftover.unlink()
+    failures = []
+    for remote in remotes:
+        twin = _twin(target, remote.checksum)
+        if twin:
+            _second_name(twin, target)
+            break
+        partial = scratch / f"{key(remote.url)}.part"
+        try:
+            _fetch(target, remote, partial)
+            break
+        except requests.RequestException as error:
+            failures.append(f"{remote.url}: {_reason(error)}")
+        except ValueError:  # of pooch: the checksum
+            found = pooch.file_hash(str(partial), (remote.checksum or "sha256").partition(":")[0])
+            _forget(partial)
+            failures.append(
+                f"{remote.url}: the checksum is {found}, expected {remote.checksum}: either the "
+                "file was damaged on the way, then start again, or it was changed there"
+            )
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            raise UserError(
+                f"no space left for {target}: free some and start again, what has arrived is kept"
+            ) from error
+    else:
+        if not any(scratch.iterdir()):
+            scratch.rmdir()
+        raise UserError(
+            f"no {target.name}: {'; '.join(failures)}. If you have the archive, name it as "
+            "`archive:` in the dataset's entry of params.yaml; another address goes into `url:`"
+        )
+    shutil.rmtree(scratch)
+    if remote.checksum is None:
+        pin = f"sha256: {sha256(target)}"
+        print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
+
+
+def _twin(target: Path, checksum: str | None) -> Path | None:
+    """An archive of the same dataset with that checksum, downloaded under another key."""
+    if checksum is None:
+        return None
+    name = target.name.partition("-")[0]
+    files = (p for p in target.parent.glob(f"{name}-*") if p != target)
+    return next((p for p in files if pooch.hashes.hash_matches(str(p), checksum)), None)
+
+
+def _second_name(file: Path, name: Path) -> None:
+    name.unlink(missing_ok=True)
+    try:
+        name.hardlink_to(file)
+    except OSError:  # a file system without links
+        shutil.copyfile(file, name)
+
+
+def _fetch(target: Path, remote: Remote, partial: Path) -> None:
+    """Raises requests.RequestException, ValueError for the checksum, OSError for the disk."""
+
+    def resume(url: str, output: str, _: object) -> None:
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                _get(url, partial)
+                break
+            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+                if not tries_left:
+                    raise
+        # Not moved: pooch may be killed, or delete it, before it has said which checksum it has.
+        _second_name(partial, Path(output))
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    checked = pooch.retrieve(
+        remote.url, remote.checksum, fname=target.name, path=partial.parent, downloader=resume
+    )
+    Path(checked).replace(target)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+def _get(url: str, partial: Path) -> None:
+    """Bring `partial` to the whole file, from where it ends if the server still has the same one.
+
+    A partial file is trusted only with the ETag or date that came with its first bytes: sent as
+    If-Range (RFC 9110, 13.1.5), it makes the server answer with the rest or with everything.
+    """
+    stamp = partial.with_name(partial.name + ".stamp")
+    headers = {"Accept-Encoding": "identity"}
+    if partial.exists() and stamp.exists():
+        headers |= {"Range": f"bytes={_size(partial)}-", "If-Range": stamp.read_text()}
+    with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
+        if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+            if answer.headers.get("Content-Range") == f"bytes */{_size(partial)}":
+                return  # nothing is left to fetch
+            _forget(partial)
+            return _get(url, partial)
+        answer.raise_for_status()
+        start = 0
+        if answer.status_code == HTTPStatus.PARTIAL_CONTENT:
+            start = _size(partial)
+            if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
+                _forget(partial)
+                return _get(url, partial)
+        else:
+            _forget(partial)
+            mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
+            if mark and not mark.startswith("W/"):
+                stamp.write_text(mark)
+        length = answer.headers.get("Content-Length")
+        total = start + int(length) if length else None
+        _append(answer, partial, start, total)
+    if total is not None and _size(partial) != total:
+        raise requests.ConnectionError(f"ended after {_size(partial)} of {total} bytes")
+
+
+def _append(answer: requests.Response, partial: Path, start: int, total: int | None) -> None:
+    with (
+        partial.open("ab") as file,
+        tqdm(
+            desc=partial.parent.name.strip("."),
+            initial=start,
+            total=total,
+            unit="B",
+            unit_scale=True,
+            file=sys.stderr,
+        ) as bar,
+    ):
+        for chunk in answer.iter_content(_CHUNK_BYTES):
+            file.write(chunk)
+            bar.update(len(chunk))
+
+
+def _forget(partial: Path) -> None:
+    partial.unlink(missing_ok=True)
+    partial.with_name(partial.name + ".stamp").unlink(missing_ok=True)
+
+
+def _reason(error: requests.RequestException) -> str:
+    if error.response is not None:
+        return f"{error.response.status_code} {error.response.reason}"
+    return f"{type(error).__name__}, {str(error)[:120]}"

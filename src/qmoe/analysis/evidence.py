@@ -5,7 +5,7 @@ of them, whatever it is called. `Absent` says what a claim needs and the run lac
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from math import nan, sqrt
@@ -26,8 +26,6 @@ DIMENSION = 1536
 CURIOSITY = {"as_published": ("kl_global", "kl_divergence"), "corrected": ("kl_divergence",)}
 
 
-
-
 class Absent(Exception):
     """What a claim needs and this run lacks; the message is a clause."""
 
@@ -45,6 +43,11 @@ class Inputs:
     energy: pd.DataFrame | None = None
     routing: pd.DataFrame | None = None
     machine: str = ""
+
+
+def listed(names: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def paper_name(dataset: str) -> str:
@@ -91,9 +94,7 @@ class View:
             here = self.every[["named", "synthetic"]].drop_duplicates()
             has = [f"{n}{' (synthetic)' if s else ''}" for n, s in here.to_numpy()]
             be = "is" if len(missing) == 1 else "are"
-            raise Absent(
-                f"{' and '.join(missing)} {be} not in this run, which has {', '.join(has)}"
-            )
+            raise Absent(f"{listed(missing)} {be} not in this run, which has {listed(has)}")
         for dataset in datasets:
             classes = self.cells.loc[self.cells["dataset"] == dataset, "n_classes"].iloc[0]
             if classes != CLASSES[dataset]:
@@ -117,11 +118,9 @@ class View:
                 found = found[np.isclose(found["alpha"], self.alpha(alpha))]
             if len(found) and (not datasets or set(found["dataset"]) == set(datasets)):
                 return str(found["arm"].iloc[0])
-        curiosity = (
-            f" with {' or '.join(tried)} {self.alpha(alpha):g}" if tried[0] != "none" else ""
-        )
-        where = f" on {' and '.join(datasets)}" if datasets else ""
-        raise Absent(f"this run has no cells of {model}{curiosity}{where} ({self.protocol})")
+        how = f" with {' or '.join(tried)} {self.alpha(alpha):g}" if tried[0] != "none" else ""
+        where = f" on {listed(datasets)}" if datasets else ""
+        raise Absent(f"this run has no cells of {model}{how}{where} ({self.protocol})")
 
     def alpha(self, asked: float | None) -> float:
         """That of the claim, else that of Table 1."""
@@ -186,22 +185,28 @@ class View:
 Judge = Callable[[Claim, View], Evidence]
 
 
-def _tolerance(claim: Claim) -> tuple[float, str]:
-    """Half width of the tolerance of an F1, and its reason."""
+def tolerance(claim: Claim) -> tuple[float, str]:
+    """Width of the tolerance, in F1, as a factor or as given, and its reason.
+
+    Raises:
+        ValueError: the claim has none.
+
+    """
     given = claim.tolerance
-    if given is None or given.standard_deviations is None:
-        raise ValueError(f"{claim.id} has no tolerance in standard deviations")
+    if given is None:
+        raise ValueError(f"{claim.id} has no tolerance")
+    if given.standard_deviations is None:
+        return float(given.absolute or given.factor or nan), given.reason
     width = given.standard_deviations * claim.printed["f1_std"].value
-    reason = given.reason
-    if len(claim.datasets) > 1:
-        width /= sqrt(len(claim.datasets))
-        reason += f"; the average of {len(claim.datasets)} datasets varies 1/√{len(claim.datasets)}"
-    return width, reason
+    count = len(claim.datasets)
+    if count == 1:
+        return width, given.reason
+    return width / sqrt(count), f"{given.reason}; the mean of {count} datasets varies 1/√{count}"
 
 
 def _f1(claim: Claim, view: View) -> Evidence:
     quoted = claim.printed["f1_mean"].value
-    width, _ = _tolerance(claim)
+    width, _ = tolerance(claim)
     parts = view.parts(claim, claim.models[0])
     over = ", mean over datasets" if len(claim.datasets) > 1 else f" on {claim.datasets[0]}"
     return verdicts.within(
@@ -213,23 +218,17 @@ def _f1(claim: Claim, view: View) -> Evidence:
     )
 
 
-def _factor(claim: Claim) -> float:
-    if claim.tolerance is None or claim.tolerance.factor is None:
-        raise ValueError(f"{claim.id} has no factor of tolerance")
-    return claim.tolerance.factor
-
-
 def _reduction(claim: Claim, view: View) -> Evidence:
     quoted = 1 - claim.printed["reduction_percent"].value / 100
     parts = view.parts(claim, *claim.models)
     quantity = f"reduction of the variance of F1 on {claim.datasets[0]}"
-    factor = _factor(claim)
+    factor, _ = tolerance(claim)
     return verdicts.variance_within(parts, quoted / factor, quoted * factor, quantity=quantity)
 
 
 def _reductions(claim: Claim, view: View) -> Evidence:
     least, most = (1 - claim.printed[f"{x}_percent"].value / 100 for x in ("least", "most"))
-    parts, factor = view.parts(claim, *claim.models), _factor(claim)
+    parts, (factor, _) = view.parts(claim, *claim.models), tolerance(claim)
     return verdicts.weakest(
         [
             verdicts.variance_within(
@@ -242,9 +241,7 @@ def _reductions(claim: Claim, view: View) -> Evidence:
 
 def _kept(claim: Claim, view: View) -> Evidence:
     quoted = claim.printed["q4_f1"].value - claim.printed["fp32_f1"].value
-    margin = claim.tolerance.absolute if claim.tolerance else None
-    if margin is None:
-        raise ValueError(f"{claim.id} has no absolute tolerance")
+    margin, _ = tolerance(claim)
     return verdicts.within(
         view.parts(claim, *claim.models),
         quoted - margin,
@@ -256,12 +253,13 @@ def _kept(claim: Claim, view: View) -> Evidence:
 
 def _parity(claim: Claim, view: View) -> Evidence:
     *arms, baseline = claim.models
+    margin, _ = tolerance(claim)
     return verdicts.weakest(
         [
             verdicts.within(
                 view.parts(claim, arm, baseline),
-                -paired.MARGIN,
-                paired.MARGIN,
+                -margin,
+                margin,
                 quantity=f"F1 of {arm} - {baseline}, mean over datasets",
                 family=view.family,
             )
@@ -270,53 +268,29 @@ def _parity(claim: Claim, view: View) -> Evidence:
     )
 
 
-def _half_rise(claim: Claim) -> float:
-    return (claim.printed["curious_f1"].value - claim.printed["plain_f1"].value) / 2
-
-
 def _rises(claim: Claim, view: View) -> Evidence:
     return verdicts.rise(
         view.parts(claim, *claim.models),
-        _half_rise(claim),
+        tolerance(claim)[0],
         quantity=f"F1 with curiosity - without, on {claim.datasets[0]},",
         family=view.family,
     )
 
 
-def _half_fall(claim: Claim) -> float:
-    return verdicts.midway(sqrt(1 - claim.printed["reduction_percent"].value / 100))
-
-
 def _spread(claim: Claim, view: View) -> Evidence:
     return verdicts.spread_falls(
         view.parts(claim, *claim.models),
-        _half_fall(claim),
+        1 / tolerance(claim)[0],
         quantity=f"standard deviation over folds with curiosity / without, on {claim.datasets[0]},",
         family=view.family,
     )
 
 
-def steadiest(paper: Paper) -> str:
-    """The dataset whose baseline has the least printed spread.
-
-    Declared from the paper: whoever picks it by his own scores finds a gain the less often for it.
-    """
-    datasets = paper.table5.datasets
-    return min(datasets, key=lambda name: datasets[name].baseline.std.value)
-
-
-def _least_fall(paper: Paper) -> float:
-    """Of the standard deviation, by the least reduction of variance that the paper calls one."""
-    return sqrt(1 - paper.claims["var_50_94"].printed["least_percent"].value / 100)
-
-
 def _stays(claim: Claim, view: View) -> Evidence:
-    dataset = steadiest(view.paper)
-    here = claim.model_copy(update={"datasets": (dataset,)})
     return verdicts.spread_stays(
-        view.parts(here, *claim.models),
-        _least_fall(view.paper),
-        quantity=f"standard deviation over folds with curiosity / without, on {dataset},",
+        view.parts(claim, *claim.models),
+        1 / tolerance(claim)[0],
+        quantity=f"standard deviation over folds with curiosity / without, on {claim.datasets[0]},",
         family=view.family,
     )
 
@@ -337,7 +311,7 @@ def _routed(claim: Claim, view: View) -> Evidence:
         raise Absent(f"{len(parts) - len(joined)} cells of {arm} have no uncertainty")
     found = verdicts.rise(
         joined.rename(columns={"rank_correlation": "score"}),
-        SMALL_CORRELATION,
+        tolerance(claim)[0],
         quantity="rank correlation of u with the bits of the chosen expert",
         unit="",
         family=view.family,
@@ -366,7 +340,7 @@ def _parameters(claim: Claim, view: View) -> Evidence:
         counts.append(
             arithmetic.parameters(scheme[model], sizes.dimension, sizes.classes, sizes.hidden) / 1e6
         )
-    quoted, width = _absolute(claim, "parameters_m")
+    quoted, (width, _) = claim.printed["parameters_m"].value, tolerance(claim)
     return verdicts.counted(
         pd.Series(counts),
         quoted - width,
@@ -376,12 +350,6 @@ def _parameters(claim: Claim, view: View) -> Evidence:
         note=f"by the layout that the networks of this run have, at {sizes.dimension} values and "
         f"{sizes.classes} classes",
     )
-
-
-def _absolute(claim: Claim, printed: str) -> tuple[float, float]:
-    if claim.tolerance is None or claim.tolerance.absolute is None:
-        raise ValueError(f"{claim.id} has no absolute tolerance")
-    return claim.printed[printed].value, claim.tolerance.absolute
 
 
 def _compression(claim: Claim, view: View) -> Evidence:
@@ -406,7 +374,7 @@ def _compression(claim: Claim, view: View) -> Evidence:
     note = f"at {shapes} (paper: {DIMENSION} and {view.paper.sizes.classes})"
     if len(eight):
         note += f"; 8 bit is {verdicts.number(eight.mean())} times smaller"
-    quoted, width = _absolute(claim, "ratio")
+    quoted, (width, _) = claim.printed["ratio"].value, tolerance(claim)
     return verdicts.counted(
         ratios,
         quoted - width,
@@ -453,11 +421,9 @@ def _per_energy(claim: Claim, view: View) -> Evidence:
     joined = used.merge(named[[*compare.KEYS, "arm", "score"]], on=[*compare.KEYS, "arm"])
     if joined.empty:
         raise Absent(f"the energy of {model} was not measured, or is below the resolution")
-    ratio = joined["score"] / (1000 * joined["energy_j"])
-    datasets = ", ".join(joined["dataset"].unique())
-    return _hardware(
-        ratio.mean(), ratio.min(), ratio.max(), len(ratio), f"F1 of {model} on {datasets}", " a mJ"
-    )
+    logs = np.log(joined["score"] / (1000 * joined["energy_j"]))
+    quantity = f"F1 of {model} on {listed(list(joined['dataset'].unique()))} per mJ"
+    return _hardware(*verdicts.ratio_of_medians(logs), len(logs), quantity, "")
 
 
 JUDGES: dict[str, Judge] = {
@@ -477,10 +443,14 @@ JUDGES: dict[str, Judge] = {
 }
 
 
-def _judge(claim: Claim) -> Judge | None:
-    """None for arithmetic alone."""
+def evidence(claim: Claim, view: View) -> Evidence:
+    """What the cells of the view say of a claim.
+
+    Raises:
+        Absent: they lack what it needs.
+        UserError: the arms it compares cover different cells.
+
+    """
     if claim.id.startswith("table"):
-        return _reduction if claim.id.endswith("/reduction") else _f1
-    return None if claim.kind == "arith" else JUDGES[claim.id]
-
-
+        return (_reduction if claim.id.endswith("/reduction") else _f1)(claim, view)
+    return JUDGES[claim.id](claim, view)

@@ -16,25 +16,23 @@ Values are judged one by one, each claim by itself. How evidence is made of cell
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from math import isnan, nan, sqrt
+from math import isnan, nan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from qmoe.analysis import arithmetic, verdicts
 from qmoe.analysis.claims import Claim, Paper
-from qmoe.analysis.significance import scores
-from qmoe.analysis.verdicts import Evidence, Verdict
+from qmoe.analysis.evidence import CURIOSITY, DIMENSION, Absent, Inputs, View, evidence, tolerance
+from qmoe.analysis.verdicts import Evidence, Verdict, number
 from qmoe.errors import UserError
-from qmoe.stats import compare, paired
 
 PROTOCOLS = ("as_published", "corrected")
 DECIDES = "corrected"
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What one protocol says of a claim; `cells` are those of the arms that it names."""
@@ -58,48 +56,14 @@ class Entry:
     command: str
 
 
-def stated_tolerance(claim: Claim, paper: Paper) -> tuple[str, str]:
+def stated_tolerance(claim: Claim) -> tuple[str, str]:
     """How far ours may lie, and why; for tests what would contradict the claim."""
-    number = verdicts.number
-    if "f1_std" in claim.printed:
-        width, reason = _tolerance(claim)
-        return f"± {number(width)} F1", reason
-    if claim.tolerance is not None:
-        given = claim.tolerance
-        text = f"x/÷ {given.factor:g}" if given.factor else f"± {given.absolute:g}"
-        return text, given.reason
-    fixed = {
-        "q4_q8_parity": (
-            f"± {paired.MARGIN} F1",
-            "margin of equivalence: a hundredth of F1 is the paper's own last digit but one",
-        ),
-        "quinn_f1_up": (
-            f"contradicted below {number(_half_rise(claim))} F1",
-            "half of the printed rise: equality within more would not contradict it",
-        )
-        if claim.id == "quinn_f1_up"
-        else ("", ""),
-        "quinn_var_85": (
-            f"contradicted above a ratio of {number(_half_fall(claim))}",
-            "half of the printed fall of the standard deviation, on the scale of logarithms",
-        )
-        if claim.id == "quinn_var_85"
-        else ("", ""),
-        "q8_gets_uncertain": (
-            f"contradicted below {SMALL_CORRELATION}",
-            "by Cohen's convention the least correlation that counts as small",
-        ),
-        "no_false_stability": (
-            f"a fall to less than {number(_least_fall(paper))} of the standard deviation",
-            f"the least variance reduction that the paper calls one; on {steadiest(paper)}, whose "
-            "printed spread is least",
-        ),
-    }
-    if claim.id in fixed:
-        return fixed[claim.id]
-    if claim.kind == "hardware":
-        return "none", "it depends on the machine: shown, never passed or failed"
-    return "rounding", "a printed number stands for every value that rounds to it"
+    if claim.tolerance is None:
+        if claim.kind == "hardware":
+            return "none", "it depends on the machine: shown, never passed or failed"
+        return "rounding", "a printed number stands for every value that rounds to it"
+    width, reason = tolerance(claim)
+    return f"{'x/÷' if claim.tolerance.factor else '±'} {number(width)}", reason
 
 
 def inconsistencies(paper: Paper) -> dict[str, str]:
@@ -117,11 +81,10 @@ def _found(paper: Paper, view: View) -> dict[str, Evidence | str]:
     """Evidence on every claim, or what is absent; the family is settled."""
     found: dict[str, Evidence | str] = {}
     for claim in paper.claims.values():
-        judge = _judge(claim)
-        if judge is None:
+        if claim.kind == "arith":
             continue
         try:
-            found[claim.id] = _noted(judge(claim, view), claim, view)
+            found[claim.id] = _noted(evidence(claim, view), claim, view)
         except Absent as absent:
             found[claim.id] = str(absent)
     return found
@@ -159,11 +122,10 @@ def _outcome(claim: Claim, view: View, found: Evidence | str | None) -> Outcome:
         return Outcome("not testable here", f"{found}.", cells=view.used(claim))
     if claim.kind == "hardware":
         machine = f" ({view.inputs.machine})" if view.inputs.machine else ""
-        printed = "; ".join(f"{k.replace('_', ' ')} {v.text}" for k, v in claim.printed.items())
-        beside = f", with {printed}" if printed else ""
+        note = f" ({claim.note})" if claim.note else ""
         sentence = (
-            f"{found.quantity} is {found.measured} on this machine{machine}; the paper's hardware"
-            f"{beside}, is not here."
+            f"{found.quantity} is {found.measured} on this machine{machine}; the paper's hardware "
+            f"is not here{note}."
         )
         return Outcome("not testable here", sentence, found, view.used(claim))
     return Outcome(found.verdict, found.sentence, found, view.used(claim))
@@ -185,20 +147,14 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
             name: _outcome(claim, view, found[name].get(claim.id)) for name, view in views.items()
         }
         decided = outcomes[DECIDES]
-        verdict, sentence = decided.verdict, decided.sentence
+        verdict, sentence = decided.verdict, f"{DECIDES}: {decided.sentence}"
         if claim.id in contradictions:
             verdict, sentence = "inconsistent", contradictions[claim.id]
             if claim.kind == "arith":
                 outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
-        tolerance, reason = stated_tolerance(claim, paper)
-        entries.append(
-            Entry(claim, verdict, _capital(sentence), tolerance, reason, outcomes, command(claim))
-        )
+        width, reason = stated_tolerance(claim)
+        entries.append(Entry(claim, verdict, sentence, width, reason, outcomes, command(claim)))
     return entries
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
 
 
 def command(claim: Claim) -> str:

@@ -13,7 +13,7 @@ the unweighted mean of the datasets' differences; spreads with Pitman-Morgan on 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from math import exp, isnan, log, nan, sqrt
+from math import exp, isnan, nan, sqrt
 from typing import Literal
 
 import numpy as np
@@ -98,8 +98,8 @@ class Evidence:
     def measured(self) -> str:
         """The value and its interval, for people."""
         shown = f"{number(self.value)}{self.unit}"
-        if isnan(self.ci_low):
-            return shown
+        if isnan(self.ci_low) or number(self.ci_low) == number(self.ci_high):
+            return f"{shown} (n = {self.n})"
         what = "range" if self.exact else "95 %"
         return f"{shown} ({what} {number(self.ci_low)} to {number(self.ci_high)}, n = {self.n})"
 
@@ -422,9 +422,7 @@ def weakest(found: Sequence[Evidence]) -> Evidence:
         one = min(found, key=lambda e: e.p_against)
     return replace(
         one,
-        quantity=f"{one.quantity} (the weakest of {len(found)})"
-        if len(found) > 1
-        else one.quantity,
+        quantity=f"{one.quantity}, the weakest of {len(found)},",
         p_for=float(np.max(p_for)),
         p_against=against,
         numbers=pd.concat([e.numbers for e in found], ignore_index=True),
@@ -433,8 +431,8 @@ def weakest(found: Sequence[Evidence]) -> Evidence:
 
 def settle(found: dict[str, Evidence]) -> dict[str, Evidence]:
     """The same evidence with Holm's p within the family: of support, and of contradiction."""
-    p_for = holm([e.p_for for e in found.values()]) if found else []
-    p_against = holm([e.p_against for e in found.values()]) if found else []
+    p_for = holm([e.p_for for e in found.values()])
+    p_against = holm([e.p_against for e in found.values()])
     return {
         name: replace(e, p_for=float(a), p_against=float(b), family=len(found))
         for (name, e), a, b in zip(found.items(), p_for, p_against, strict=True)
@@ -473,8 +471,3 @@ def ratio_of_medians(log_ratios: "pd.Series[float]") -> tuple[float, float, floa
     mean = Mean(float(log_ratios.mean()), float(log_ratios.std()) / sqrt(n), n - 1, n)
     low, high = mean.ends()
     return exp(mean.estimate), exp(low), exp(high)
-
-
-def midway(ratio: float) -> float:
-    """Half of an effect on the scale of logarithms."""
-    return exp(log(ratio) / 2)

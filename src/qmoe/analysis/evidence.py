@@ -204,17 +204,20 @@ def tolerance(claim: Claim) -> tuple[float, str]:
     return width / sqrt(count), f"{given.reason}; the mean of {count} datasets varies 1/√{count}"
 
 
+def _mean_of(claim: Claim) -> str:
+    several = len(claim.datasets) > 1
+    return "mean over datasets of the F1 of" if several else f"F1 on {claim.datasets[0]} of"
+
+
 def _f1(claim: Claim, view: View) -> Evidence:
     quoted = claim.printed["f1_mean"].value
     width, _ = tolerance(claim)
     parts = view.parts(claim, claim.models[0])
-    over = ", mean over datasets" if len(claim.datasets) > 1 else f" on {claim.datasets[0]}"
     return verdicts.within(
         parts,
         quoted - width,
         quoted + width,
-        quantity=f"F1 of {claim.models[0]}{over}",
-        quoted=quoted,
+        quantity=f"{_mean_of(claim)} {claim.models[0]}",
     )
 
 
@@ -246,8 +249,7 @@ def _kept(claim: Claim, view: View) -> Evidence:
         view.parts(claim, *claim.models),
         quoted - margin,
         quoted + margin,
-        quantity=f"F1 of {claim.models[0]} - {claim.models[1]}, mean over datasets",
-        quoted=quoted,
+        quantity=f"{_mean_of(claim)} {claim.models[0]} - {claim.models[1]}",
     )
 
 
@@ -260,7 +262,7 @@ def _parity(claim: Claim, view: View) -> Evidence:
                 view.parts(claim, arm, baseline),
                 -margin,
                 margin,
-                quantity=f"F1 of {arm} - {baseline}, mean over datasets",
+                quantity=f"{_mean_of(claim)} {arm} - {baseline}",
                 family=view.family,
             )
             for arm in arms
@@ -314,6 +316,7 @@ def _routed(claim: Claim, view: View) -> Evidence:
         tolerance(claim)[0],
         quantity="rank correlation of u with the bits of the chosen expert",
         unit="",
+        effect="correlation",
         family=view.family,
     )
     share, top = eight["share"].mean(), eight["top_decile_share"].mean()

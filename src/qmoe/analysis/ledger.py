@@ -77,17 +77,12 @@ def inconsistencies(paper: Paper) -> dict[str, str]:
     return found
 
 
-def _found(paper: Paper, view: View) -> dict[str, Evidence | str]:
-    """Evidence on every claim, or what is absent; the family is settled."""
-    found: dict[str, Evidence | str] = {}
-    for claim in paper.claims.values():
-        if claim.kind == "arith":
-            continue
-        try:
-            found[claim.id] = _noted(evidence(claim, view), claim, view)
-        except Absent as absent:
-            found[claim.id] = str(absent)
-    return found
+def _found(claim: Claim, view: View) -> Evidence | str:
+    """Evidence on a claim, or what is absent."""
+    try:
+        return _noted(evidence(claim, view), claim, view)
+    except Absent as absent:
+        return str(absent)
 
 
 def _noted(evidence: Evidence, claim: Claim, view: View) -> Evidence:
@@ -103,16 +98,22 @@ def _noted(evidence: Evidence, claim: Claim, view: View) -> Evidence:
     return replace(evidence, note="; ".join(filter(None, notes)))
 
 
-def _settled(paper: Paper, view: View) -> dict[str, Evidence | str]:
-    first = _found(paper, view)
-    members = [
-        name
-        for name, own in first.items()
-        if isinstance(own, Evidence) and paper.claims[name].kind in ("order", "pvalue")
-    ]
-    found = _found(paper, replace(view, family=max(1, len(members))))
-    family = {name: own for name in members if isinstance(own := found[name], Evidence)}
-    return found | verdicts.settle(family)
+def _settled(view: View) -> dict[str, Evidence | str]:
+    """What is found on every claim but the arithmetic, Holm's correction in it.
+
+    The family is known only when it is known which of its claims can be tested: they are judged
+    twice.
+    """
+    claims = view.paper.claims
+    found = {name: _found(c, view) for name, c in claims.items() if c.kind != "arith"}
+    family = {
+        name: own
+        for name, own in found.items()
+        if isinstance(own, Evidence) and claims[name].kind in ("order", "pvalue")
+    }
+    sized = replace(view, family=len(family))
+    again = {name: _found(claims[name], sized) for name in family}
+    return found | verdicts.settle({n: e for n, e in again.items() if isinstance(e, Evidence)})
 
 
 def _outcome(claim: Claim, view: View, found: Evidence | str | None) -> Outcome:
@@ -139,7 +140,7 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
 
     """
     views = {name: View(name, paper, inputs) for name in PROTOCOLS}
-    found = {name: _settled(paper, view) for name, view in views.items()}
+    found = {name: _settled(view) for name, view in views.items()}
     contradictions = inconsistencies(paper)
     entries = []
     for claim in paper.claims.values():

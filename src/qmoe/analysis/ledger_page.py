@@ -144,8 +144,8 @@ def _protocol(name: str, outcome: Outcome, anchors: dict[str, str]) -> dict[str,
         "ours": own.measured if own else "",
         "power": own.power if own else "",
         "tests": [
-            (own.supported, p_words(own.p_for)),
-            (own.contradicted, p_words(own.p_against)),
+            (own.supported, "p " + p_words(own.p_for)),
+            (own.contradicted, "p " + p_words(own.p_against)),
         ]
         if own and tested
         else [],

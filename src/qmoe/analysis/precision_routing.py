@@ -19,11 +19,15 @@ def precision_routing(cells: pd.DataFrame) -> pd.DataFrame:
 
     Columns beside the keys: `rank_correlation` of the cell, see there; of each expert its bits and
     clips, its share of all clips and of the tenth with the highest u, and the mean u and
-    confidence (largest class probability) of its clips. A cell without u is left out.
+    confidence (largest class probability) of its clips. A cell without u, or
+    without predictions on disk, is left out.
     """
     rows: list[dict[str, Any]] = []
     for _, cell in cells[cells["experts"].str.contains("+", regex=False)].iterrows():
-        predictions = pd.read_parquet(Path(cell["cell"]) / "predictions.parquet")
+        path = Path(cell["cell"]) / "predictions.parquet"
+        if not path.exists():
+            continue
+        predictions = pd.read_parquet(path)
         u = predictions.get("uncertainty")
         if u is None or u.isna().any():
             continue

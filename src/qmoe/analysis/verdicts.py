@@ -68,31 +68,26 @@ class Evidence:
         if isnan(self.detectable):
             return "counted: no sampling error" if self.exact else ""
         words = self.detectable_words.format(number(self.detectable))
-        return f"n = {self.n} finds {words} with 80 % power"
+        return f"n = {self.n} would show {words} with 80 % power"
 
     @property
     def sentence(self) -> str:
         """Why the verdict is what it is, from the numbers."""
         shown = f"{self.quantity} is {self.measured}"
-        note = f" ({self.note})" if self.note else ""
         holm_words = f" after Holm over {self.family}" if self.family > 1 else ""
-        if self.verdict == "reproduced":
-            told = self.supported
-            p = self.p_for
-        elif self.verdict == "not reproduced":
-            told = self.contradicted
-            p = self.p_against
-        elif isnan(self.p_for):
-            return f"{shown}: no test{note}."
-        else:
-            return (
-                f"{shown}: shown is neither that it is {self.supported} "
-                f"({p_words(self.p_for)}) nor that it is {self.contradicted} "
-                f"({p_words(self.p_against)}){holm_words}; {self.power}{note}."
-            )
+        supported = f"{self.supported} (p {p_words(self.p_for)}{holm_words})"
+        contradicted = f"{self.contradicted} (p {p_words(self.p_against)}{holm_words})"
         if self.exact:
-            return f"{shown}: {told}{note}."
-        return f"{shown}: {told}, {p_words(p)}{holm_words}{note}."
+            supported, contradicted = self.supported, self.contradicted
+        if self.verdict == "reproduced":
+            told = supported
+        elif self.verdict == "not reproduced":
+            told = contradicted
+        elif isnan(self.p_for):
+            told = "no test"
+        else:
+            told = f"shown is neither {supported} nor {contradicted}; {self.power}"
+        return "; ".join(filter(None, [f"{shown}: {told}", self.note])) + "."
 
     @property
     def measured(self) -> str:
@@ -105,13 +100,13 @@ class Evidence:
 
 
 def number(value: float) -> str:
-    """Three significant digits, and no exponent where none is needed."""
-    return f"{value:.3g}" if 1e-4 <= abs(value) < 1e3 or value == 0 else f"{value:.3e}"
+    """Three significant digits, all digits before the point."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
 
 
 def p_words(p: float) -> str:
-    """`p = 0.03`."""
-    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"
+    """`= 0.03`, `< 0.001`."""
+    return "< 0.001" if p < 0.001 else f"= {p:.2g}"
 
 
 @dataclass(frozen=True)
@@ -193,7 +188,6 @@ def within(
     high: float,
     *,
     quantity: str,
-    quoted: float | None = None,
     unit: str = " F1",
     family: int = 1,
 ) -> Evidence:
@@ -204,14 +198,12 @@ def within(
         low: end of the tolerance.
         high: its other end.
         quantity: what the difference is, for people.
-        quoted: the printed value, for people.
         unit: of the difference.
         family: tests that are corrected together, for the detectable size.
 
     """
     mean, numbers = mean_over_datasets(parts)
     ci_low, ci_high = mean.ends()
-    about = "" if quoted is None else f" of the quoted {number(quoted)}"
     region = f"{number(low)} to {number(high)}{unit}"
     return Evidence(
         quantity=quantity,
@@ -222,8 +214,8 @@ def within(
         n=mean.n,
         p_for=max(mean.above(low), mean.below(high)),
         p_against=_either(mean.below(low), mean.above(high)),
-        supported=f"within {region}, the tolerance{about}",
-        contradicted=f"outside of {region}, the tolerance{about}",
+        supported=f"within {region}",
+        contradicted="outside of it",
         # both one-sided tests must succeed, so each may fail in half of 20 %
         detectable=mean.detectable(LEVEL / family, "greater", 0.9),
         detectable_words=f"equality within ± {{}}{unit}",
@@ -234,7 +226,13 @@ def within(
 
 
 def rise(
-    parts: pd.DataFrame, least: float, *, quantity: str, unit: str = " F1", family: int = 1
+    parts: pd.DataFrame,
+    least: float,
+    *,
+    quantity: str,
+    unit: str = " F1",
+    effect: str = "difference",
+    family: int = 1,
 ) -> Evidence:
     """Order: the mean difference is above 0 (two-sided test); less than `least` contradicts it."""
     mean, numbers = mean_over_datasets(parts)
@@ -251,7 +249,7 @@ def rise(
         supported="above 0",
         contradicted=f"below {number(least)}{unit}, the least that would count",
         detectable=mean.detectable(LEVEL / family, "two-sided"),
-        detectable_words=f"a difference of {{}}{unit}",
+        detectable_words=f"a {effect} of {{}}{unit}",
         family=family,
         note=_all_equal(mean),
         numbers=numbers,
@@ -369,7 +367,7 @@ def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: in
         p_for=ratio.above(bound),
         p_against=ratio.below(bound),
         supported=f"above {number(bound)}, the least fall that counts as one",
-        contradicted=f"below {number(bound)}, the least fall that counts as one",
+        contradicted="below it",
         detectable=bound * detectable_sd_ratio(n, n, alpha=2 * LEVEL / family),
         detectable_words=f"a true ratio of {{}} to be above {number(bound)}",
         family=family,
@@ -387,6 +385,7 @@ def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: s
     n = len(ratio.arm)
     ci_low, ci_high = ratio.ends()
     region = f"{number(_reduction(high))} to {number(_reduction(low))} %"
+    unchanged = "the tolerance includes no change at all" if low <= 1 <= high else ""
     return Evidence(
         quantity=quantity,
         unit=" %",
@@ -396,11 +395,11 @@ def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: s
         n=n,
         p_for=max(ratio.above(sqrt(low)), ratio.below(sqrt(high))),
         p_against=_either(ratio.below(sqrt(low)), ratio.above(sqrt(high))),
-        supported=f"within {region}, the tolerance",
-        contradicted=f"outside of {region}, the tolerance",
+        supported=f"within {region}",
+        contradicted="outside of it",
         detectable=detectable_sd_ratio(n, n, alpha=2 * LEVEL, power=0.9) ** 2,
         detectable_words="equality of variances within a factor of {}",
-        note=_spread_note(ratio),
+        note="; ".join(filter(None, [_spread_note(ratio), unchanged])),
         numbers=numbers,
     )
 
@@ -455,8 +454,8 @@ def counted(
         n=len(values),
         p_for=float(not inside),
         p_against=float(not outside),
-        supported=f"within {region}, the tolerance",
-        contradicted=f"outside of {region}, the tolerance",
+        supported=f"within {region}",
+        contradicted=f"outside of {region}",
         note=note,
         exact=True,
     )

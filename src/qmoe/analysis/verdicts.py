@@ -379,13 +379,15 @@ def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: in
 def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: str) -> Evidence:
     """The ratio of variances over the folds of one dataset lies between low and high.
 
+    And on their side of 1: data without any change must not pass where the tolerance holds 1.
     Value and interval are given as the reduction in percent, 100 (1 - ratio).
     """
     ratio, numbers = _ratio(parts, square=True)
     n = len(ratio.arm)
     ci_low, ci_high = ratio.ends()
     region = f"{number(_reduction(high))} to {number(_reduction(low))} %"
-    unchanged = "the tolerance includes no change at all" if low <= 1 <= high else ""
+    falls = low * high < 1
+    p_change = ratio.below(1.0) if falls else ratio.above(1.0)
     return Evidence(
         quantity=quantity,
         unit=" %",
@@ -393,13 +395,13 @@ def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: s
         ci_low=_reduction(ci_high**2),
         ci_high=_reduction(ci_low**2),
         n=n,
-        p_for=max(ratio.above(sqrt(low)), ratio.below(sqrt(high))),
+        p_for=max(ratio.above(sqrt(low)), ratio.below(sqrt(high)), p_change),
         p_against=_either(ratio.below(sqrt(low)), ratio.above(sqrt(high))),
-        supported=f"within {region}",
-        contradicted="outside of it",
+        supported=f"within {region} and {'above' if falls else 'below'} 0",
+        contradicted=f"outside of {region}",
         detectable=detectable_sd_ratio(n, n, alpha=2 * LEVEL, power=0.9) ** 2,
         detectable_words="equality of variances within a factor of {}",
-        note="; ".join(filter(None, [_spread_note(ratio), unchanged])),
+        note=_spread_note(ratio),
         numbers=numbers,
     )
 

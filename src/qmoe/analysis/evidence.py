@@ -85,18 +85,30 @@ class View:
                 )
         return own
 
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """Every arm of every dataset, and how many classes it tells apart."""
+        columns = ["dataset", "synthetic", "named", "model", "strategy", "alpha", "arm"]
+        return self.every[[*columns, "n_classes"]].drop_duplicates()
+
+    @cached_property
+    def scored(self) -> pd.DataFrame:
+        """What `compare.pairs` needs of the cells."""
+        return self.cells[[*compare.KEYS, "arm", "score", "n_train", "n_test"]]
+
     def need(self, datasets: tuple[str, ...]) -> None:
         """Raise `Absent` if one of the paper's datasets is missing, or is another task here."""
         if self.every.empty:
             raise Absent(f"this run has no cells of the protocol {self.protocol}")
-        missing = [d for d in datasets if d not in set(self.cells["dataset"])]
+        own = self.arms[~self.arms["synthetic"]].drop_duplicates("dataset").set_index("dataset")
+        missing = [d for d in datasets if d not in own.index]
         if missing:
-            here = self.every[["named", "synthetic"]].drop_duplicates()
+            here = self.arms[["named", "synthetic"]].drop_duplicates()
             has = [f"{n}{' (synthetic)' if s else ''}" for n, s in here.to_numpy()]
             be = "is" if len(missing) == 1 else "are"
             raise Absent(f"{listed(missing)} {be} not in this run, which has {listed(has)}")
         for dataset in datasets:
-            classes = self.cells.loc[self.cells["dataset"] == dataset, "n_classes"].iloc[0]
+            classes = own.loc[dataset, "n_classes"]
             if classes != CLASSES[dataset]:
                 raise Absent(
                     f"{dataset} has {classes} classes here, {CLASSES[dataset]} in the paper"
@@ -109,8 +121,9 @@ class View:
             Absent: there is none.
 
         """
-        cells = self.cells[self.cells["dataset"].isin(datasets)] if datasets else self.every
-        own = cells[cells["model"] == model]
+        own = self.arms[self.arms["model"] == model]
+        if datasets:
+            own = own[~own["synthetic"] & own["dataset"].isin(datasets)]
         tried = CURIOSITY[self.protocol] if model.endswith("-C") else ("none",)
         for strategy in tried:
             found = own[own["strategy"] == strategy]
@@ -136,7 +149,7 @@ class View:
         """
         self.need(claim.datasets)
         arm = self.arm(model, claim.alpha, claim.datasets)
-        cells = self.cells[self.cells["dataset"].isin(claim.datasets)]
+        cells = self.scored[self.scored["dataset"].isin(claim.datasets)]
         if baseline is None:
             joined = compare.pairs(cells, arm, arm)
             return joined.assign(score_baseline=0.0)
@@ -144,16 +157,17 @@ class View:
 
     def used(self, claim: Claim) -> pd.DataFrame:
         """The cells of the claim's models."""
-        cells = self.cells if claim.datasets else self.every
-        if claim.datasets:
-            cells = cells[cells["dataset"].isin(claim.datasets)]
         arms = []
         for model in claim.models:
             try:
                 arms.append(self.arm(model, claim.alpha, claim.datasets))
             except Absent:
                 continue
-        return cells[cells["arm"].isin(arms)]
+        cells = self.cells if claim.datasets else self.every
+        own = cells["arm"].isin(arms)
+        if claim.datasets:
+            own &= cells["dataset"].isin(claim.datasets)
+        return cells[own]
 
     def ratios(self, what: str, value: str, models: tuple[str, ...]) -> "pd.Series[float]":
         """Log ratio of a measured value of two models, a pair of packed cells each, batch of 1.

@@ -120,7 +120,7 @@ def _outcome(claim: Claim, view: View, found: Evidence | str | None) -> Outcome:
     if found is None:
         return Outcome("reproduced", "the printed numbers agree.")
     if isinstance(found, str):
-        return Outcome("not testable here", f"{found}.", cells=view.used(claim))
+        return Outcome("not testable here", f"{found}.")
     if claim.kind == "hardware":
         machine = f" ({view.inputs.machine})" if view.inputs.machine else ""
         note = f" ({claim.note})" if claim.note else ""

@@ -86,7 +86,7 @@ class Evidence:
         elif isnan(self.p_for):
             told = "no test"
         else:
-            told = f"shown is neither {supported} nor {contradicted}; {self.power}"
+            told = f"shown is neither {supported} nor {contradicted}; {self.power}".rstrip("; ")
         return "; ".join(filter(None, [f"{shown}: {told}", self.note])) + "."
 
     @property
@@ -212,7 +212,7 @@ def within(
         ci_low=ci_low,
         ci_high=ci_high,
         n=mean.n,
-        p_for=max(mean.above(low), mean.below(high)),
+        p_for=float(np.maximum(mean.above(low), mean.below(high))),
         p_against=_either(mean.below(low), mean.above(high)),
         supported=f"within {region}",
         contradicted="outside of it",
@@ -258,7 +258,7 @@ def rise(
 
 def _either(*p: float) -> float:
     """p of a two-sided test from its one-sided ones."""
-    return min(1.0, 2 * float(np.min(p)))  # np.min keeps NaN
+    return float(np.minimum(1.0, 2 * np.min(p)))  # both keep NaN, unlike min
 
 
 def _all_equal(mean: Mean) -> str:
@@ -395,7 +395,7 @@ def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: s
         ci_low=_reduction(ci_high**2),
         ci_high=_reduction(ci_low**2),
         n=n,
-        p_for=max(ratio.above(sqrt(low)), ratio.below(sqrt(high)), p_change),
+        p_for=float(np.max([ratio.above(sqrt(low)), ratio.below(sqrt(high)), p_change])),
         p_against=_either(ratio.below(sqrt(low)), ratio.above(sqrt(high))),
         supported=f"within {region} and {'above' if falls else 'below'} 0",
         contradicted=f"outside of {region}",
@@ -418,7 +418,7 @@ def weakest(found: Sequence[Evidence]) -> Evidence:
     """
     p_for = [e.p_for for e in found]
     one = found[int(np.nanargmax(p_for)) if not np.isnan(p_for).all() else 0]
-    against = min(1.0, len(found) * float(np.min([e.p_against for e in found])))
+    against = float(np.minimum(1.0, len(found) * np.min([e.p_against for e in found])))
     if against < LEVEL:
         one = min(found, key=lambda e: e.p_against)
     return replace(

@@ -387,11 +387,12 @@ def _compression(claim: Claim, view: View) -> Evidence:
         raise Absent(f"no packed models of {' and '.join(claim.models)} ({view.protocol})")
     about = view.every[["dimension", "n_classes"]].drop_duplicates()
     shapes = " and ".join(f"{d} values and {c} classes" for d, c in about.to_numpy())
-    eight = over("Q8-Base")
-    note = f"at {shapes} (paper: {DIMENSION} and {view.paper.sizes.classes})"
-    if len(eight):
-        note += f"; 8 bit is {verdicts.number(eight.mean())} times smaller"
     quoted, (width, _) = claim.printed["ratio"].value, tolerance(claim)
+    eight = over("Q8-Base")
+    note = f"{claim.note}; at {shapes} (paper: {DIMENSION} and {view.paper.sizes.classes})"
+    if len(eight):
+        be = "is" if eight.between(quoted - width, quoted + width).all() else "is not"
+        note += f"; the ratio of 8 bit, {verdicts.number(eight.mean())}, {be} within it"
     return verdicts.counted(
         ratios,
         quoted - width,
@@ -413,10 +414,9 @@ def _times(claim: Claim, view: View) -> Evidence:
 
 
 def _overhead(claim: Claim, view: View) -> Evidence:
-    models = (view.paper.table5.model, "Q8-Base")
-    logs = view.ratios("latency", "latency_ms", models)
+    logs = view.ratios("latency", "latency_ms", claim.models)
     value, low, high = (100 * (x - 1) for x in verdicts.ratio_of_medians(logs))
-    quantity = f"overhead in time of {models[0]} over {models[1]}, batch of 1,"
+    quantity = f"overhead in time of {claim.models[0]} over {claim.models[1]}, batch of 1,"
     return _hardware(value, low, high, len(logs), quantity, " %")
 
 
@@ -428,7 +428,7 @@ def _saving(claim: Claim, view: View) -> Evidence:
 
 
 def _per_energy(claim: Claim, view: View) -> Evidence:
-    energy, model = view.inputs.energy, view.paper.table5.model
+    energy, model = view.inputs.energy, claim.models[0]
     if energy is None:
         raise Absent("the energy was not measured in this run")
     used = energy[(energy["protocol"] == view.protocol) & (energy["model"] == model)]
@@ -439,7 +439,8 @@ def _per_energy(claim: Claim, view: View) -> Evidence:
     if joined.empty:
         raise Absent(f"the energy of {model} was not measured, or is below the resolution")
     logs = np.log(joined["score"] / (1000 * joined["energy_j"]))
-    quantity = f"F1 of {model} on {listed(list(joined['dataset'].unique()))} per mJ"
+    where = joined["dataset"].where(~joined["synthetic"], joined["dataset"] + " (synthetic)")
+    quantity = f"F1 per mJ of {model} on {listed(list(where.unique()))}"
     return _hardware(*verdicts.ratio_of_medians(logs), len(logs), quantity, "")
 
 

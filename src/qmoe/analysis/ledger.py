@@ -94,7 +94,7 @@ def _noted(evidence: Evidence, claim: Claim, view: View) -> Evidence:
         notes += [f"embeddings of {d} values, the paper's have {DIMENSION}" for d in dimensions]
     strategies = set(used["strategy"]) - {"none"}
     if strategies:
-        notes.append(f"curiosity: {', '.join(strategies)} {view.alpha(claim.alpha):g}")
+        notes.append(f"curiosity: {', '.join(sorted(strategies))} {view.alpha(claim.alpha):g}")
     return replace(evidence, note="; ".join(filter(None, notes)))
 
 

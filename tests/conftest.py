@@ -23,6 +23,7 @@ TINY: dict[str, Any] = {
     "network": {"hidden": [8, 4]},
     "router": {"hidden": [6, 4]},
     "training": {"single": {"epochs": 3}, "mixture": {"epochs": 3}},
+    "measurement": {"repeats": 2, "energy_interval_s": 0.02, "energy_folds": 1},
     "grid": {
         "datasets": ["small"],
         "protocols": ["corrected"],
@@ -87,8 +88,8 @@ class Project:
             for p in root.rglob("predictions.parquet")
         }
 
-    def table3(self) -> pd.DataFrame:
-        return pd.read_csv(self.folder / "results/tables/table3.csv")
+    def table1(self) -> pd.DataFrame:
+        return pd.read_csv(self.folder / "results/tables/table1.csv")
 
 
 def copy_project(folder: Path) -> Project:

@@ -582,10 +582,10 @@ def test_from_an_address_to_a_table_and_one_download_for_two_configurations(
         training={"single": {"epochs": 1}},
     )  # fmt: skip
     served.status = 404
-    said = project.snakemake("--retries", "0", check=False)
+    said = project.snakemake("tables", "--retries", "0", check=False)
     assert f"{served.url}: 404" in said and "Traceback" not in said
     served.status, served.asked = 200, []
-    project.snakemake()
+    project.snakemake("tables")
     assert len(served.asked) == 1
     assert list(pd.read_csv(tmp_path / "results/cells.csv")["fold"]) == [0, 1, 2, 3, 4]
     (archive,) = (tmp_path / "data/archives").iterdir()

@@ -18,7 +18,14 @@ from torch import Tensor
 from qmoe.config import read
 from qmoe.grid import Grid
 from qmoe.nn.build import build_model
-from qmoe.nn.curiosity import STRATEGIES, Evidence, kl_divergence, kl_global, uncertainty
+from qmoe.nn.curiosity import (
+    STRATEGIES,
+    Evidence,
+    kl_divergence,
+    kl_global,
+    uncertainty,
+    weigh,
+)
 from qmoe.nn.mixture import Mixture
 from qmoe.nn.router import Router
 
@@ -162,6 +169,92 @@ def test_beta_scales_the_bits(bits: list[float], beta: list[float]) -> None:
     best = [0.0] * len(bits)
     best[bits.index(max(bits))] = 1.0
     assert given_.most_precise.tolist() == best
+
+
+# The same lines in NumPy, where packed models run, and in torch.
+
+
+def in_numpy(given_: Evidence) -> Evidence:
+    fields = (given_.uncertainty, given_.escalate, given_.samples, given_.bits)
+    return Evidence(*(field.numpy() for field in fields))
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@examples
+@given(
+    logits=hnp.arrays(np.float64, (5, 3), elements=st.floats(-60, 60)),
+    alpha=alphas,
+    u=st.lists(st.floats(0, 1), min_size=5, max_size=5),
+    seed=st.integers(0, 99),
+)
+def test_every_rule_gives_the_same_in_numpy_and_in_torch(
+    name: str, logits: NDArray[np.float64], alpha: float, u: list[float], seed: int
+) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    p = softmax(logits)
+    given_ = Evidence(
+        torch.tensor(u),
+        torch.rand(5, generator=generator) < 0.5,
+        torch.randn(10, 5, 3, generator=generator).mul(2).softmax(-1),
+        torch.tensor([1.58, 8.0, 8.0]),
+    )
+    wanted = STRATEGIES[name](p, alpha, given_).numpy()
+    got = STRATEGIES[name](p.numpy(), alpha, in_numpy(given_))
+    assert isinstance(got, np.ndarray) and got.dtype == wanted.dtype == np.float32
+    np.testing.assert_allclose(got, wanted, atol=2e-6)
+
+
+def weighed_by_hand(
+    u: list[float], alpha: float, scale: tuple[float, float] | None, threshold: float
+) -> tuple[list[float], list[bool]]:
+    low, high = scale or (min(u), max(u))
+    scaled = [0.0 if high <= low else min(1, max(0, (v - low) / (high - low))) for v in u]
+    if scale:
+        return scaled, [alpha > 0 and v >= threshold for v in u]
+    first = sorted(range(len(u)), key=lambda n: (-u[n], n))[: int(min(1, alpha) * len(u))]
+    return scaled, [n in first for n in range(len(u))]
+
+
+@examples
+@given(
+    u=st.lists(st.sampled_from([0.0, 0.125, 0.25, 0.5]) | st.floats(0, 2, width=32), min_size=1),
+    alpha=st.sampled_from([0.0, 0.2, 0.5, 1.0, 1.7]),
+    scale=st.none() | st.sampled_from([(0.125, 0.5), (0.25, 0.25), (0.0, 1.0)]),
+    threshold=st.sampled_from([0.125, 0.25, math.inf, -math.inf]),
+)
+def test_weigh_scales_and_escalates_the_same_in_numpy_and_in_torch(
+    u: list[float], alpha: float, scale: tuple[float, float] | None, threshold: float
+) -> None:
+    wanted, escalated = weighed_by_hand(u, alpha, scale, threshold)
+    samples, bits = torch.rand(4, len(u), 3), torch.tensor([1.0, 4.0, 8.0])
+    for make in (torch.tensor, lambda values: np.asarray(values, dtype=np.float32)):
+        got = weigh(
+            make(u), samples, bits, alpha,
+            u_range=None if scale is None else make(scale),
+            u_escalate=None if scale is None else make(threshold),
+        )  # fmt: skip
+        np.testing.assert_allclose(got.uncertainty, wanted, atol=1e-6)
+        assert got.escalate.tolist() == escalated
+        assert str(got.uncertainty.dtype).endswith("float32") and got.samples is samples
+
+
+def test_of_equally_uncertain_clips_the_first_are_escalated() -> None:
+    """In a batch too large to be sorted by insertion, which keeps the order whatever is asked."""
+    u = [0.25 * (n % 3) for n in range(600)]
+    _, wanted = weighed_by_hand(u, 0.2, None, 0.0)
+    for make in (torch.tensor, np.asarray):
+        given_ = weigh(make(u), make([0.0]), make([1.0]), 0.2, u_range=None, u_escalate=None)
+        assert given_.escalate.tolist() == wanted
+
+
+def test_uncertainty_is_the_same_in_numpy_and_in_torch() -> None:
+    samples = torch.randn(7, 30, 4, generator=torch.Generator().manual_seed(0)).softmax(-1)
+    got = uncertainty(samples.numpy())
+    assert got.dtype == np.float32 and got.shape == (30,)
+    np.testing.assert_allclose(got, uncertainty(samples), rtol=1e-5)
+    by_clip = samples.double().permute(1, 2, 0).tolist()
+    wanted = [sum(statistics.variance(passes) for passes in clip) for clip in by_clip]
+    np.testing.assert_allclose(got, wanted, rtol=1e-4)
 
 
 # The router.

@@ -1,5 +1,8 @@
 """DVC around Snakemake: who restores what, and that neither makes the other redo work."""
 
+import http.server
+import threading
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,13 +14,13 @@ pytestmark = pytest.mark.pipeline
 
 @pytest.fixture
 def tracked(project: Project) -> Project:
-    """The tiny project as a git and DVC repository whose first `dvc repro` is committed."""
+    """The tiny project as a git and DVC repository whose first `dvc repro tables` is committed."""
     project.run("git", "init", "--quiet")
     project.run("git", "config", "user.email", "author@example.org")
     project.run("git", "config", "user.name", "author")
     project.run("dvc", "init", "--quiet")
     project.run("dvc", "config", "core.analytics", "false")
-    project.run("dvc", "repro")
+    project.run("dvc", "repro", "tables")
     commit(project, "first")
     return project
 
@@ -28,71 +31,114 @@ def commit(project: Project, message: str) -> None:
 
 
 def test_second_repro_runs_nothing_and_an_alpha_runs_its_cells(tracked: Project) -> None:
-    assert "Running stage" not in tracked.run("dvc", "repro")
+    assert "Running stage" not in tracked.run("dvc", "repro", "tables")
     before = tracked.cells()
     tracked.set(grid={"curiosity": [{"strategy": "none"}, {"strategy": "kl_divergence",
                                                            "alpha": [0.5]}]})  # fmt: skip
-    tracked.run("dvc", "repro")
+    tracked.run("dvc", "repro", "tables")
     after = tracked.cells()
     assert {n.split("/")[3] for n in set(after) - set(before)} == {"kl_divergence-0.5"}
     kept = {n: t for n, t in before.items() if "kl_divergence" not in n}
     assert {name: after[name] for name in kept} == kept
     assert not [n for n in after if "kl_divergence-0.3" in n]  # nothing stale in DVC
-    assert tracked.table3()["alpha"].dropna().tolist() == [0.5]
+    assert tracked.table1()["alpha"].dropna().tolist() == [0.5]
 
 
 def test_parameters_changed_back_train_nothing(tracked: Project) -> None:
-    table, before = tracked.table3(), tracked.cells()
+    table, before = tracked.table1(), tracked.cells()
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro")
+    tracked.run("dvc", "repro", "tables")
     assert set(tracked.cells()) != set(before)
     tracked.run("git", "checkout", "params.yaml")
-    tracked.run("dvc", "repro")
+    tracked.run("dvc", "repro", "tables")
     assert tracked.cells() == before  # back from results/attic, not trained again
-    pd.testing.assert_frame_equal(tracked.table3(), table)
+    pd.testing.assert_frame_equal(tracked.table1(), table)
+
+
+@pytest.fixture
+def remote(tracked: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that `dvc push` filled; the tracked project names it as its default remote."""
+    folder = tmp_path_factory.mktemp("remote")
+    tracked.run("dvc", "remote", "add", "--default", "folder", str(folder))
+    tracked.run("dvc", "push")
+    tracked.run("git", "add", "--force", "data/raw/small.csv")
+    commit(tracked, "remote")
+    return folder
+
+
+@pytest.fixture
+def clone(tracked: Project, remote: Path, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A fresh clone, nothing pulled yet."""
+    made = Project(tmp_path_factory.mktemp("elsewhere") / "clone")
+    tracked.run("git", "clone", "--quiet", str(tracked.folder), str(made.folder))
+    return made
 
 
 @pytest.mark.parametrize("order", [("snakemake", "dvc"), ("dvc", "snakemake")])
 def test_a_pulled_clone_trains_nothing(
-    tracked: Project, tmp_path_factory: pytest.TempPathFactory, order: tuple[str, str]
+    tracked: Project, clone: Project, order: tuple[str, str]
 ) -> None:
-    remote = tmp_path_factory.mktemp("remote")
-    tracked.run("dvc", "remote", "add", "--default", "folder", str(remote))
-    tracked.run("dvc", "push")
-    tracked.run("git", "add", "--force", "data/raw/small.csv")
-    commit(tracked, "remote")
-    clone = Project(tmp_path_factory.mktemp("clone") / "project")
-    tracked.run("git", "clone", "--quiet", str(tracked.folder), str(clone.folder))
-    clone.run("dvc", "pull")
+    clone.run("dvc", "pull", "tables")
     before = clone.cells()
     assert len(before) == 6
     for tool in order:
-        said = clone.run("snakemake", "-j2") if tool == "snakemake" else clone.run("dvc", "repro")
+        dvc = tool == "dvc"
+        said = clone.run("dvc", "repro", "tables") if dvc else clone.snakemake("tables")
         assert "qmoe train" not in said
     assert clone.cells() == before
-    pd.testing.assert_frame_equal(clone.table3(), tracked.table3())
+    pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
+
+
+def test_results_come_over_http_without_credentials(
+    tracked: Project, clone: Project, remote: Path
+) -> None:
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(remote))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}"
+        clone.run("dvc", "remote", "add", "--local", "--default", "web", address)
+        clone.run("dvc", "pull", "tables")
+        server.shutdown()
+    assert len(clone.cells()) == 6
+    pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
 
 
 def test_files_of_other_parameters_are_never_taken_for_those_asked(tracked: Project) -> None:
     """Restore the files of old parameters, ask for new ones: times alone would keep the old."""
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro")
-    wanted = tracked.table3()
+    tracked.run("dvc", "repro", "tables")
+    wanted = tracked.table1()
     tracked.run("git", "checkout", ".")
     tracked.run("dvc", "checkout", "--force")
-    assert not tracked.table3().equals(wanted)
+    assert not tracked.table1().equals(wanted)
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro")
-    pd.testing.assert_frame_equal(tracked.table3(), wanted)
+    tracked.run("dvc", "repro", "tables")
+    pd.testing.assert_frame_equal(tracked.table1(), wanted)
     spec = next((tracked.folder / "results/cells/small/corrected/fp32").rglob("spec.json"))
     assert '"learning_rate": 0.5' in spec.read_text()
 
 
 def test_experiments_metrics_and_plots(tracked: Project, tmp_path: Path) -> None:
-    said = tracked.run("dvc", "exp", "run", "--set-param", "training.mixture.epochs=4")
+    said = tracked.run("dvc", "exp", "run", "tables", "--set-param", "training.mixture.epochs=4")
     assert "Ran experiment" in said
     cells = pd.read_csv(tracked.folder / "results/cells.csv")
     assert set(cells.loc[cells["experts"] != "fp32", "epochs"]) == {4}
     assert "corrected.FP32-Base.avg_f1_mean" in tracked.run("dvc", "metrics", "show")
     tracked.run("dvc", "plots", "show", "--out", str(tmp_path / "plots"))
     assert "f1_weighted" in (tmp_path / "plots/index.html").read_text()
+
+
+def test_everything_is_restored_without_a_job(
+    tracked: Project, remote: Path, clone: Project
+) -> None:
+    """The whole pipeline once, measured tables and verdicts included; then in a clone."""
+    tracked.run("dvc", "repro")
+    tracked.run("dvc", "push")
+    commit(tracked, "everything")
+    clone.run("git", "pull", "--quiet")
+    clone.run("dvc", "pull")
+    said = clone.snakemake("all")
+    for command in ("train", "export", "check", "measure "):
+        assert f"qmoe {command}" not in said
+    assert "Running stage" not in clone.run("dvc", "repro")
+    assert clone.read("results/tables/table3.csv") == tracked.read("results/tables/table3.csv")

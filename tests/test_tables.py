@@ -43,18 +43,8 @@ def test_an_arm_without_all_datasets_has_no_average() -> None:
     assert pd.isna(table.loc["Q", "avg_f1_mean"])
 
 
-def test_table3_has_mixtures_and_the_full_precision_network() -> None:
-    table = tables.table3(CELLS).set_index("model")
-    assert list(table.index) == ["F", "M-C"]
-    assert list(table["type"]) == ["single network", "curiosity"]
-    assert list(table["parameters"]) == [110, 210]
-    assert list(table["n"]) == [4, 4]
-    assert table.loc["M-C", "avg_f1_std"] == 0
-    assert "latency" not in " ".join(table.columns)  # absent until it is measured
-
-
 def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
-    tables.write(tables.table1(CELLS), tmp_path / "table1", tables.captions(CELLS)["table1"])
+    tables.write(tables.table1(CELLS), tmp_path / "table1", "Table 1." + tables.scope(CELLS))
     for suffix in ("md", "tex"):
         assert "demo synthetic" in (tmp_path / f"table1.{suffix}").read_text()
     assert "not the paper's data" in (tmp_path / "table1.md").read_text()
@@ -64,15 +54,14 @@ def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
 
 
 def test_provenance_notices_another_grid_an_edit_and_a_loss(tmp_path: Path) -> None:
-    folder = tmp_path / "tables"
-    assert provenance.is_current(folder, "k1")  # no tables, none stale
-    folder.mkdir()
-    (folder / "table1.csv").write_text("a\n")
-    assert not provenance.is_current(folder, "k1")
-    provenance.write(folder, "k1")
-    assert provenance.is_current(folder, "k1")
-    assert not provenance.is_current(folder, "k2")
-    (folder / "table1.csv").write_text("b\n")
-    assert not provenance.is_current(folder, "k1")
-    (folder / "table1.csv").unlink()
-    assert not provenance.is_current(folder, "k1")
+    record, file = tmp_path / "provenance.json", tmp_path / "table1.csv"
+    assert provenance.is_current(record, "k1", [file])  # no tables, none stale
+    file.write_text("a\n")
+    assert not provenance.is_current(record, "k1", [file])
+    provenance.write(record, "k1", [file])
+    assert provenance.is_current(record, "k1", [file])
+    assert not provenance.is_current(record, "k2", [file])
+    file.write_text("b\n")
+    assert not provenance.is_current(record, "k1", [file])
+    file.unlink()
+    assert not provenance.is_current(record, "k1", [file])

@@ -28,22 +28,22 @@ def digests(project: Project) -> dict[str, str]:
     }
 
 
-def test_table3_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
-    said = project.snakemake("results/tables/table3.csv")
+def test_table1_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
+    said = project.snakemake("results/tables/table1.csv")
     assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # to run by hand
-    table = project.table3()
+    table = project.table1()
     assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]
-    assert (table["n"] == 2).all()
+    assert (table["small_n"] == 2).all()
     cells = pd.read_csv(project.folder / "results/cells.csv")
     assert len(cells) == 6
     own = cells[cells["model"] == "FP32-Base"]["f1_weighted"]
     assert table["avg_f1_mean"][0] == pytest.approx(sum(own) / 2)
     assert table["avg_f1_std"][0] == pytest.approx(abs(own.iloc[0] - own.iloc[1]) / 2**0.5)
-    assert NOTHING in project.snakemake("results/tables/table3.csv")
+    assert NOTHING in project.snakemake("results/tables/table1.csv")
 
 
 def test_summary_has_the_keys_of_the_original(project: Project) -> None:
-    project.snakemake()
+    project.snakemake("tables")
     summary = json.loads(
         (
             project.folder / "results/summaries/small/corrected/fp32/none/seed0/summary.json"
@@ -61,7 +61,7 @@ def test_summary_has_the_keys_of_the_original(project: Project) -> None:
 
 
 def test_bytes_do_not_depend_on_the_number_of_jobs(project: Project, tmp_path: Path) -> None:
-    project.snakemake()
+    project.snakemake("tables")
     first = digests(project)
     for name in ("results", ".snakemake", "logs"):
         (project.folder / name).rename(tmp_path / f"old-{name}")
@@ -70,48 +70,51 @@ def test_bytes_do_not_depend_on_the_number_of_jobs(project: Project, tmp_path: P
 
 
 def test_an_alpha_more_trains_its_cells_only_and_one_fewer_none(project: Project) -> None:
-    project.snakemake()
-    before, table = project.cells(), project.table3()
+    project.snakemake("tables")
+    before, table = project.cells(), project.table1()
     project.set(grid={"curiosity": ALPHAS})
-    project.snakemake()
+    project.snakemake("tables")
     after = project.cells()
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[3] for name in set(after) - set(before)} == {"kl_divergence-1"}
-    assert len(project.table3()) == len(table) + 1
+    assert len(project.table1()) == len(table) + 1
     project.set(grid={"curiosity": [{"strategy": "none"}]})
-    project.snakemake()
+    project.snakemake("tables")
     assert project.cells() == after
-    assert list(project.table3()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
+    assert list(project.table1()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
 
 
 def test_a_fold_more_trains_its_cells_only(project: Project) -> None:
     project.set(grid={"folds": [0]})
-    project.snakemake()
+    project.snakemake("tables")
     before = project.cells()
     project.set(grid={"folds": "all"})
-    project.snakemake()
+    project.snakemake("tables")
     after = project.cells()
     assert {name: after[name] for name in before} == before
     assert {name.rsplit("/", 1)[1] for name in set(after) - set(before)} == {"fold1"}
-    assert (project.table3()["n"] == 2).all()
+    assert (project.table1()["small_n"] == 2).all()
 
 
 def test_parameters_changed_and_changed_back_give_the_first_table(project: Project) -> None:
-    project.snakemake()
-    table, cells = project.table3(), project.cells()
+    project.snakemake("tables")
+    table, cells = project.table1(), project.cells()
     project.set(training={"single": {"learning_rate": 0.5}})
-    project.snakemake()
+    project.snakemake("tables")
     changed = project.cells()
     assert {n.split("/")[2] for n in set(changed) - set(cells)} == {"fp32"}
     project.set(training={"single": {"learning_rate": 5.793146438537801e-4}})
-    project.snakemake()
+    project.snakemake("tables")
     assert project.cells() == changed  # nothing was trained
-    pd.testing.assert_frame_equal(project.table3(), table)
+    pd.testing.assert_frame_equal(project.table1(), table)
 
 
 def test_snakemake_config_overrides_any_key(project: Project) -> None:
     project.snakemake(
-        "--config", "grid={seeds: [3], expert_sets: [FP32-Base]}", "training={single: {epochs: 1}}"
+        "tables",
+        "--config",
+        "grid={seeds: [3], expert_sets: [FP32-Base]}",
+        "training={single: {epochs: 1}}",
     )
     cells = pd.read_csv(project.folder / "results/cells.csv")
     assert set(cells["seed"]) == {3}
@@ -119,7 +122,7 @@ def test_snakemake_config_overrides_any_key(project: Project) -> None:
 
 
 def test_jobs_of_another_size_train_nothing(project: Project) -> None:
-    project.snakemake()
+    project.snakemake("tables")
     before = project.cells()
     project.set(experiments_per_job=1)
     project.snakemake("cells")
@@ -127,16 +130,16 @@ def test_jobs_of_another_size_train_nothing(project: Project) -> None:
 
 
 def test_a_stale_or_edited_table_is_made_anew(project: Project) -> None:
-    project.snakemake()
-    path = project.folder / "results/tables/table3.csv"
+    project.snakemake("tables")
+    path = project.folder / "results/tables/table1.csv"
     good = path.read_text()
     path.write_text(good.replace("FP32-Base", "Better-Base"))
-    project.snakemake("results/tables/table3.csv")
+    project.snakemake("results/tables/table1.csv")
     assert path.read_text() == good
 
 
 def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(project: Project) -> None:
-    project.snakemake()
+    project.snakemake("tables")
     first, times = digests(project), project.cells()
     lost = next(iter(times))
     for path in (project.folder / "results/cells" / lost).iterdir():
@@ -148,7 +151,7 @@ def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(project: Project) 
 
 
 def test_missing_cells_and_edited_scores_are_named(project: Project) -> None:
-    project.snakemake()
+    project.snakemake("tables")
     scores = next((project.folder / "results/cells").rglob("scores.json"))
     edited = json.loads(scores.read_text()) | {"f1_weighted": 0.99}
     scores.write_text(json.dumps(edited))
@@ -179,7 +182,7 @@ def test_after_a_kill_only_unfinished_cells_are_trained(project: Project) -> Non
         project.folder / "results/cells" / n / "scores.json").exists()}  # fmt: skip
     assert 0 < len(finished) < 6
     project.snakemake("--unlock")
-    project.snakemake()
+    project.snakemake("tables")
     after = project.cells()
     assert len(after) == 6
     assert {name: after[name] for name in finished} == finished
@@ -218,7 +221,7 @@ def test_a_bad_csv_leaves_nothing_half_written(project: Project) -> None:
     path = project.folder / "data/raw/small.csv"
     frame = pd.read_csv(path).drop(columns="class_id")
     frame.to_csv(path, index=False)
-    said = project.snakemake(check=False)
+    said = project.snakemake("tables", check=False)
     assert "no column class_id" in said
     assert not list((project.folder / "data").rglob("*.parquet"))
 
@@ -235,10 +238,10 @@ def test_audio_rendered_embedded_trained(tmp_path: Path) -> None:
         },
         training={"single": {"epochs": 2}},
     )
-    made.snakemake()
-    assert list(made.table3()["datasets"]) == ["demo_synthetic"]
+    made.snakemake("tables")
+    assert "demo_synthetic_f1_mean" in made.table1()
     assert "synthetic" in (tmp_path / "results/tables/table1.md").read_text()
-    assert NOTHING in made.snakemake()
+    assert NOTHING in made.snakemake("tables")
 
 
 def test_ones_own_audio_and_csv_from_an_empty_start(tmp_path: Path) -> None:
@@ -274,7 +277,7 @@ def test_ones_own_audio_and_csv_from_an_empty_start(tmp_path: Path) -> None:
         },
         training={"single": {"epochs": 2}},
     )
-    made.snakemake()
+    made.snakemake("tables")
     cells = pd.read_csv(tmp_path / "results/cells.csv")
     assert cells.groupby("dataset")["fold"].apply(list).to_dict() == {
         "mine": [0, 1, 2],

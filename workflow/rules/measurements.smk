@@ -15,70 +15,28 @@ rule measurements:
         MEASURED,
 
 
-rule memory:
-    """Peak memory of a fresh process with each packed model."""
-    input:
-        ancient(packed_of(GRID.measured, "check.json")),
-    output:
-        f"{GRID.measurements}/memory.csv",
-        f"{GRID.measurements}/memory.json",
-    log:
-        "logs/measure/memory.log",
-    conda:
-        "../envs/qmoe.yaml"
-    threads: 1
-    resources:
-        mem_mb=2000,
-        runtime=60,
-    params:
-        set=SET,
-    message:
-        "Measuring peak memory"
-    shell:
-        "qmoe measure memory {output[0]} {params.set} > {log} 2>&1"
+for what, cores in {"latency": EVERY_CORE, "energy": EVERY_CORE, "memory": 1}.items():
 
-
-rule latency:
-    """Wall time of each packed model and of the two baselines, in turn, on one thread."""
-    input:
-        ancient(packed_of(GRID.measured, "check.json")),
-    output:
-        f"{GRID.measurements}/latency.csv",
-        f"{GRID.measurements}/latency.json",
-    log:
-        "logs/measure/latency.log",
-    conda:
-        "../envs/qmoe.yaml"
-    threads: EVERY_CORE
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    params:
-        set=SET,
-    message:
-        "Measuring latency, alone on the machine"
-    shell:
-        "qmoe measure latency {output[0]} {params.set} > {log} 2>&1"
-
-
-rule energy:
-    """Joules and grams of CO2 of an inference and of a training epoch."""
-    input:
-        ancient(packed_of(GRID.measured, "check.json")),
-    output:
-        f"{GRID.measurements}/energy.csv",
-        f"{GRID.measurements}/energy.json",
-    log:
-        "logs/measure/energy.log",
-    conda:
-        "../envs/qmoe.yaml"
-    threads: EVERY_CORE
-    resources:
-        mem_mb=4000,
-        runtime=240,
-    params:
-        set=SET,
-    message:
-        "Measuring energy, alone on the machine"
-    shell:
-        "qmoe measure energy {output[0]} {params.set} > {log} 2>&1"
+    rule:
+        name:
+            what
+        input:
+            ancient(packed_of(GRID.measured, "check.json")),
+        output:
+            table=f"{GRID.measurements}/{what}.csv",
+            machine=f"{GRID.measurements}/{what}.json",
+        log:
+            f"logs/measure/{what}.log",
+        conda:
+            "../envs/qmoe.yaml"
+        threads: cores
+        resources:
+            mem_mb=4000,
+            runtime=240,
+        params:
+            what=what,
+            set=SET,
+        message:
+            f"Measuring {what}"
+        shell:
+            "qmoe measure {params.what} {output.table} {params.set} > {log} 2>&1"

@@ -142,7 +142,7 @@ def identities(where: str, experiments: list[Experiment], cells: pd.DataFrame) -
                     **_difference(e, cells),
                 },
                 consequence="This curiosity changes no routing probability: the arm is the plain "
-                "router under another name, and the difference in F1 is "
+                "router under another name; a difference in F1 is "
                 + ("rounding that training amplified." if always else "its extra dropout layer."),
                 claims=CURIOSITY,
             )

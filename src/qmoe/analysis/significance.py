@@ -273,7 +273,7 @@ def _measured(measured: pd.DataFrame, cells: pd.DataFrame, value: str) -> pd.Dat
         raise UserError(f"the measurements have no column {', '.join(lacking)}: measure anew")
     about = scores(cells).assign(dataset=cells["dataset"], marked=marked(cells)["dataset"])
     columns = ["marked", "model", "strategy", "alpha", "experts", "n_train", "n_test"]
-    own = measured.drop(columns=["model", "strategy", "alpha"], errors="ignore")
+    own = measured.drop(columns=["model", "strategy", "alpha", "experts"], errors="ignore")
     joined = own.merge(about[keys + columns], on=keys, how="left", validate="m:1")
     if joined["experts"].isna().any():
         strange = joined.loc[joined["experts"].isna(), "arm"].iloc[0]

@@ -56,7 +56,9 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
         if unit == "mean":
             pairs = zip(table[column], table[f"{stem}_std"], strict=True)
             heading = words.removesuffix("f1").replace("avg", "average").strip() + " F1"
-            shown[heading.strip()] = [f"{mean:.3f} ± {std:.3f}" for mean, std in pairs]
+            shown[heading.strip()] = [
+                "" if pd.isna(mean) else f"{mean:.3f} ± {std:.3f}" for mean, std in pairs
+            ]
         elif unit == "bytes":
             shown[f"{words} kB"] = [_number(value / 1000, 4) for value in table[column]]
         elif unit in UNITS:

@@ -11,6 +11,7 @@ import torch
 from qmoe.cells import Trained, load
 from qmoe.data import table as tables
 from qmoe.deploy.packed import PackedModel
+from qmoe.errors import UserError
 
 INEXACT = "ptq8"  # ONNX Runtime's activations have one range a batch: its difference is reported
 LEAST_ARGMAX_AGREEMENT = 0.995
@@ -33,7 +34,7 @@ class Agreement:
     def holds(self) -> bool:
         """Within the documented bounds, or free of them."""
         return not self.exact or (
-            self.argmax_agreement >= LEAST_ARGMAX_AGREEMENT
+            min(self.argmax_agreement, self.expert_agreement) >= LEAST_ARGMAX_AGREEMENT
             and self.max_logit_difference <= LARGEST_LOGIT_DIFFERENCE
         )
 
@@ -55,6 +56,11 @@ def check(folder: Path) -> Agreement:
     table = tables.read(Path(trained.spec["embeddings"]))
     clips = pd.read_parquet(cell / "predictions.parquet", columns=["clip"])["clip"]
     rows = pd.Index(table.clips["clip"]).get_indexer(clips)
+    if (rows < 0).any():
+        raise UserError(
+            f"{trained.spec['embeddings']} has no clip {clips[rows < 0].iloc[0]}, which {cell} "
+            "was scored on: make the table anew"
+        )
     return agreement(trained, packed, np.array(table.vectors[rows]))
 
 

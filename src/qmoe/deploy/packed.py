@@ -65,7 +65,7 @@ class PackedModel:
             for name, file in self.manifest["files"].items():
                 if sha256(folder / name) != file["sha256"]:
                     raise UserError(f"{folder / name} is damaged: `qmoe export` makes it anew")
-        except (FileNotFoundError, NotADirectoryError, KeyError, json.JSONDecodeError) as error:
+        except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, ValueError) as error:
             raise UserError(
                 f"{folder} is no packed model ({error}): `qmoe export` makes one"
             ) from None

@@ -47,12 +47,20 @@ def _is_csv(inputs: list[Path]) -> bool:
 
 
 def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
-    frame = pd.read_csv(path)
-    columns = sorted((c for c in frame.columns if str(c).isdigit()), key=int)
-    if not columns:
-        raise UserError(f"{path} has no columns 0, 1, 2, ...: one for every value is needed")
+    try:
+        frame = pd.read_csv(path)
+    except ValueError as error:  # of pandas too: nothing in it, or rows of several lengths
+        reason = str(error).strip().partition("\n")[0]
+        raise UserError(f"{path}: cannot read it as CSV ({reason}); export it again") from None
+    columns = [str(index) for index in range(sum(c.isdecimal() for c in frame.columns))]
+    if not columns or not set(columns) <= set(frame.columns) or frame.empty:
+        raise UserError(f"{path}: needs rows, and columns 0, 1, 2, ... for all values of a vector")
+    values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float32)
+    if not np.isfinite(values).all():
+        row, column = np.argwhere(~np.isfinite(values))[0]
+        raise UserError(f"{path}: column {column}, row {row + 1} is no number; mend or remove it")
     names = [str(name) for name in frame.get("name", frame.index)]
-    return names, frame[columns].to_numpy(dtype=np.float32)
+    return names, values
 
 
 def _audio(files: list[Path], manifest: dict[str, Any]) -> tuple[list[str], NDArray[np.float32]]:

@@ -61,7 +61,7 @@ def read_energy(run: Callable[[], Any], duration_s: float, settings: Measurement
     tracker = OfflineEmissionsTracker(
         country_iso_code=settings.country_iso_code,
         measure_power_secs=settings.energy_interval_s,
-        save_to_file=False,
+        output_methods=[],  # no file
         allow_multiple_runs=True,
         log_level="error",
     )

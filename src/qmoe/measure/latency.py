@@ -19,7 +19,8 @@ def measure(grid: Grid) -> pd.DataFrame:
     for dataset, fold in datasets_and_folds(grid):
         models = subjects(grid, dataset, fold)
         for batch_size in settings.batch_sizes:
-            for index, repeat, latency_ms in interleave(models, batch_size, settings.repeats):
+            timed_calls = sorted(interleave(models, batch_size, settings.repeats))
+            for index, repeat, latency_ms in timed_calls:
                 timed = {"batch_size": batch_size, "repeat": repeat, "latency_ms": latency_ms}
                 rows.append(models[index].about | timed)
     return pd.DataFrame(rows)

@@ -403,6 +403,29 @@ def audit(
 
 
 @app.command()
+def claims(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    packed: Annotated[
+        Path | None, typer.Option(help="tidy table of packed models; without it no sizes")
+    ] = None,
+    measurements: Annotated[
+        Path | None, typer.Option(help="their folder; without it nothing about hardware")
+    ] = None,
+    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
+) -> None:
+    """Judge every claim of the paper: claims.csv, .json, .md and .html."""
+    from qmoe.analysis import ledger, ledger_page, provenance
+    from qmoe.analysis.claims import read as read_claims
+
+    inputs = ledger.read_inputs(cells, packed, measurements)
+    entries = ledger.ledger(read_claims(), inputs)
+    files = ledger_page.write(entries, inputs, folder)
+    provenance.write(folder / "claims.provenance.json", key, files)
+    print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
     row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",

@@ -174,8 +174,8 @@ def explain(table: str | Path, row: str, column: str) -> Explanation:
             | {"predictions": f"{cell['cell']}/predictions.parquet"}
             for _, cell in own.iterrows()
         ],
-        experiments=_experiments(own),
-        code=_code(),
+        experiments=experiments(own),
+        code=code(),
     )
     found = recompute(explanation) if explanation.cells else None
     if found != explanation.value:
@@ -214,8 +214,8 @@ def explain_cell(folder: Path) -> Explanation:
             {**cell, "value": scores["f1_weighted"]}
             | {"predictions": f"{cell['cell']}/predictions.parquet"}
         ],
-        experiments=_experiments(own),
-        code=_code(),
+        experiments=experiments(own),
+        code=code(),
     )
 
 
@@ -271,7 +271,13 @@ def _spec(experiment: Path) -> dict[str, Any]:
     return spec
 
 
-def _experiments(cells: pd.DataFrame) -> list[dict[str, Any]]:
+def experiments(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """Folder, specification, data, commands of each experiment of the cells, see `Explanation`.
+
+    Raises:
+        UserError: a specification is not on disk.
+
+    """
     found = []
     here = training_source()
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
@@ -294,7 +300,7 @@ def _experiments(cells: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _code() -> dict[str, Any]:
+def code() -> dict[str, Any]:
     """The commit that is checked out, and whether files differ from it; None outside of git."""
 
     def git(*arguments: str) -> str | None:

@@ -1,5 +1,6 @@
 """What a sample of this size can show at all."""
 
+from functools import cache
 from math import comb, sqrt
 
 from scipy import stats
@@ -26,6 +27,7 @@ def t_power(
     return float(stats.nct.sf(limit, df, shift) + stats.nct.sf(limit, df, -shift))
 
 
+@cache
 def detectable_shift(
     df: float, *, alpha: float = 0.05, alternative: str = "two-sided", power: float = POWER
 ) -> float:
@@ -68,6 +70,7 @@ def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:
     return float(stats.f.cdf(low, n - 1, m - 1) + stats.f.sf(high, n - 1, m - 1))
 
 
+@cache
 def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = POWER) -> float:
     """Smallest true ratio above 1 that the F test finds; a bound for the robuster tests."""
     if min(n, m) < 2:

@@ -15,6 +15,7 @@ include: "workflow/rules/packed.smk"
 include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/judgement.smk"
+include: "workflow/rules/claims.smk"
 
 
 if workflow.is_main_process:
@@ -31,3 +32,4 @@ rule all:
         rules.measured_tables.output,
         rules.significance.output,
         rules.audit.output,
+        rules.claims.output,

@@ -981,24 +981,27 @@ def test_predict_hears_by_the_recipe_of_training(
     """The recipe and the order of the files arrive; the vectors are then those of any CSV."""
     render(tmp_path / "demo", seed=0, recordings_per_class=1, takes_per_recording=1, duration_s=0.5)
     files = sorted((tmp_path / "demo").rglob("*.ogg")) or sorted((tmp_path / "demo").rglob("*.wav"))
-    recipe = read({}, PARAMS).embedding.model_dump(exclude={"backbone"}) | {"duration_s": 0.5}
+    recipe = read({}, PARAMS).embedding.model_dump(exclude={"backbone", "recipe"}) | {
+        "duration_s": 0.5
+    }
     folder = tmp_path / "model"
     folder.mkdir()
     export(cell_of(folder, spec("FP32-Base")), folder / "packed")
     manifest = json.loads((folder / "packed/manifest.json").read_text())
-    manifest["embedding"] = {"backbone": "efficientnet_lite0", "recipe": recipe}
+    made_by = {"backbone": "efficientnet_lite0", "recipe": recipe, "published": True}
+    manifest["embedding"] = made_by
     (folder / "packed/manifest.json").write_text(json.dumps(manifest))
 
     from qmoe.data import embed
 
-    def shortened(*arguments: Any) -> Array:
-        return embed_files(*arguments)[:, :D]
+    def shortened(*arguments: Any, published: bool) -> Array:
+        return embed_files(*arguments, published=published)[:, :D]
 
     monkeypatch.setattr(embed, "embed_files", shortened)
     got = predict(folder / "packed", files[:2])
     assert got["clip"].tolist() == [path.name for path in files[:2]]
     from qmoe.data.audio import Recipe
 
-    vectors = embed_files(files[:2], Recipe(**recipe), "efficientnet_lite0")[:, :D]
+    vectors = embed_files(files[:2], Recipe(**recipe), "efficientnet_lite0", published=True)[:, :D]
     wanted = predict(folder / "packed", [csv(tmp_path / "a.csv", frame_of(vectors))])
     np.testing.assert_allclose(got["probability"], wanted["probability"], rtol=1e-4)

@@ -779,7 +779,7 @@ def test_a_trained_cell_holds_what_check_promises(tmp_path: Path) -> None:
     export(cell, tmp_path / "packed")
     predictions = pd.read_parquet(cell / "predictions.parquet")
     found = check(tmp_path / "packed")
-    assert found.holds and found.exact and found.n == len(predictions) == 20
+    assert found.holds and found.n_bounded == found.n == len(predictions) == 20
     assert found.argmax_agreement == found.expert_agreement == 1
     assert 0 < found.max_logit_difference < 1e-3
     model = PackedModel(tmp_path / "packed")
@@ -845,25 +845,39 @@ def test_check_finds_other_weights_behind_a_true_manifest(
     ("changes", "holds"),
     [
         ({}, True),
-        ({"argmax_agreement": 0.9949}, False),
+        ({"bounded_argmax_agreement": 0.9949}, False),
         ({"expert_agreement": 0.9949}, False),  # else no logit might be left to compare
-        ({"argmax_agreement": 0.995, "max_logit_difference": 0.05}, True),
-        ({"max_logit_difference": 0.051}, False),
-        ({"max_logit_difference": np.nan}, False),
-        ({"argmax_agreement": 0.5, "max_logit_difference": 9.0, "exact": False}, True),
+        ({"bounded_argmax_agreement": 0.995, "bounded_logit_difference": 0.05}, True),
+        ({"bounded_logit_difference": 0.051}, False),
+        ({"bounded_logit_difference": np.nan}, False),
+        ({"argmax_agreement": 0.5, "max_logit_difference": 9.0}, True),  # of ptq8's clips
     ],
 )
 def test_the_bounds_of_an_agreement(changes: dict[str, Any], holds: bool) -> None:
-    perfect = Agreement(1000, 1.0, 1.0, 0.0, True, 10, 10)
+    perfect = Agreement(1000, 1.0, 1.0, 0.0, 900, 1.0, 0.0, 10, 10)
     found = dataclasses.replace(perfect, **changes)
     assert found.holds is holds and found.as_dict()["holds"] is holds
 
 
 def test_check_reports_post_training_int8_and_does_not_bound_it(packed_folder: Path) -> None:
     found = check(packed_folder)
-    assert not found.exact and found.holds
+    assert found.holds and found.n_bounded < found.n
     assert found.max_logit_difference > 0
     assert found.as_dict()["holds"] and found.as_dict()["n"] == 30
+
+
+def test_beside_int8_after_training_the_other_experts_stay_bounded(packed_folder: Path) -> None:
+    trained = cells.load(packed_folder.parent / "fold0")
+    packed, vectors = PackedModel(packed_folder), np.array(table().vectors)
+    found = agreement(trained, packed, vectors)
+    asked = packed.predict(vectors, trained.spec["training"]["batch_size"]).expert
+    by_others = int((asked != trained.spec["experts"].index("ptq8")).sum())
+    assert 0 < found.n_bounded == by_others < len(vectors)
+    assert found.holds and found.bounded_logit_difference < 1e-4
+    for index in np.unique(asked):
+        if trained.spec["experts"][index] != "ptq8":
+            packed.experts[index] = lambda x: -np.ones((len(x), 3), dtype=np.float32)
+    assert not agreement(trained, packed, vectors).holds
 
 
 def test_check_runs_the_batches_of_training(tmp_path: Path) -> None:

@@ -169,7 +169,8 @@ def export(
 
     torch.set_num_threads(1)
     for cell in cells:
-        folder = root / (cell.relative_to(CELLS) if cell.is_relative_to(CELLS) else cell.name)
+        inside = cell.is_relative_to(CELLS)
+        folder = root / (cell.relative_to(CELLS) if inside else Path(*cell.parts[-2:]))
         pack(cell, folder)
         print(folder, flush=True)
 
@@ -191,9 +192,10 @@ def check(
         if not found.holds:
             raise UserError(
                 f"{folder} disagrees with the trained model: classes agree on "
-                f"{found.argmax_agreement:.4f} of {found.n} clips (at least "
-                f"{LEAST_ARGMAX_AGREEMENT}), logits differ by up to "
-                f"{found.max_logit_difference:.3g} (at most {LARGEST_LOGIT_DIFFERENCE}); "
+                f"{found.bounded_argmax_agreement:.4f} of {found.n_bounded} clips and routes on "
+                f"{found.expert_agreement:.4f} of {found.n} (at least {LEAST_ARGMAX_AGREEMENT}), "
+                f"logits differ by up to {found.bounded_logit_difference:.3g} (at most "
+                f"{LARGEST_LOGIT_DIFFERENCE}); "
                 "compare the processor and the versions with those in its manifest.json"
             )
         write_atomically(folder / CHECK, json.dumps(found.as_dict(), indent=1) + "\n")

@@ -150,11 +150,14 @@ def _quantized_after_training(model: ModelProto) -> bytes:
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.getLogger().setLevel(logging.ERROR)  # it asks for a pre-processing that does nothing
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "model.onnx"
-        quantize_dynamic(model, path, weight_type=QuantType.QInt8)
-        return path.read_bytes()
+    logging.disable(logging.WARNING)  # it asks for a pre-processing that does nothing here
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.onnx"
+            quantize_dynamic(model, path, weight_type=QuantType.QInt8)
+            return path.read_bytes()
+    finally:
+        logging.disable(logging.NOTSET)
 
 
 def ternary_arrays(expert: nn.Module) -> dict[str, Any]:

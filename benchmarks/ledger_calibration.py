@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qmoe.analysis import verdicts
-from qmoe.analysis.claims import read
-from qmoe.analysis.evidence import tolerance
+from qmoe.claims import verdicts
+from qmoe.claims.evidence import tolerance
+from qmoe.claims.paper import read
 from qmoe.stats import paired, spread
 from qmoe.stats.power import detectable_sd_ratio, detectable_shift, detectable_t
 

@@ -9,9 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmoe.analysis import arithmetic, claims
-from qmoe.analysis.arithmetic import Check
-from qmoe.analysis.claims import Number
+from qmoe.claims import arithmetic
+from qmoe.claims import paper as claims
+from qmoe.claims.arithmetic import Check
+from qmoe.claims.paper import Number
 from qmoe.errors import UserError
 
 PAPER = claims.read()

@@ -14,9 +14,13 @@ from conftest import ROOT, TINY
 
 from qmoe import cells as cells_on_disk
 from qmoe import cli
-from qmoe.analysis import audit, audit_cells, audit_data, claims, routing
 from qmoe.analysis.collect import collect
-from qmoe.analysis.finding import Finding
+from qmoe.audit import cells as audit_cells
+from qmoe.audit import data as audit_data
+from qmoe.audit import report as audit
+from qmoe.audit import routing
+from qmoe.audit.finding import Finding
+from qmoe.claims import paper as claims
 from qmoe.config import load, merge
 from qmoe.data import source
 from qmoe.data.table import EmbeddingTable

@@ -16,11 +16,12 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
-from qmoe.analysis import arithmetic, ledger, ledger_page, verdicts
-from qmoe.analysis.claims import read
-from qmoe.analysis.evidence import Inputs, paper_name
-from qmoe.analysis.precision_routing import of_cell, precision_routing
-from qmoe.analysis.verdicts import Verdict
+from qmoe.claims import arithmetic, ledger, verdicts
+from qmoe.claims import page as ledger_page
+from qmoe.claims.evidence import Inputs, paper_name
+from qmoe.claims.paper import read
+from qmoe.claims.precision_routing import of_cell, precision_routing
+from qmoe.claims.verdicts import Verdict
 from qmoe.cli import app
 from qmoe.errors import UserError
 

@@ -388,7 +388,7 @@ def audit(
     """Check data, protocol and results: writes audit.json and audit.md into the folder."""
     import pandas as pd
 
-    from qmoe.analysis import audit as checks
+    from qmoe.audit import report as checks
     from qmoe.keys import write_atomically
 
     if not what.is_dir():
@@ -417,8 +417,10 @@ def claims(
     key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
     """Judge every claim of the paper: claims.csv, .json, .md and .html."""
-    from qmoe.analysis import ledger, ledger_page, provenance
-    from qmoe.analysis.claims import read as read_claims
+    from qmoe.analysis import provenance
+    from qmoe.claims import ledger
+    from qmoe.claims import page as ledger_page
+    from qmoe.claims.paper import read as read_claims
 
     inputs = ledger.read_inputs(cells, packed, measurements)
     entries = ledger.ledger(read_claims(), inputs)

@@ -191,7 +191,13 @@ class Grid:
     def key(self) -> str:
         """Hash of all that the tables are made from, and of the code that makes them."""
         experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
-        return key([experiments, self.measurements.name, source_key("analysis/*.py", "stats/*.py")])
+        return key(
+            [
+                experiments,
+                self.measurements.name,
+                source_key(*(f"{room}/*.py" for room in ("analysis", "audit", "claims", "stats"))),
+            ]
+        )
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:

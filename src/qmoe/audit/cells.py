@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from qmoe.analysis.audit_data import leak_finding
-from qmoe.analysis.finding import CURIOSITY, F1, Finding
-from qmoe.analysis.routing import DRAWS, SAME, effect
+from qmoe.audit.data import leak_finding
+from qmoe.audit.finding import CURIOSITY, F1, Finding
+from qmoe.audit.routing import DRAWS, SAME, effect
 from qmoe.errors import UserError
 from qmoe.grid import Experiment
 from qmoe.keys import sha256

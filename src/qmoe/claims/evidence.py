@@ -13,10 +13,10 @@ from math import nan, sqrt
 import numpy as np
 import pandas as pd
 
-from qmoe.analysis import arithmetic, verdicts
-from qmoe.analysis.claims import Claim, Paper
 from qmoe.analysis.significance import scores
-from qmoe.analysis.verdicts import Evidence
+from qmoe.claims import arithmetic, verdicts
+from qmoe.claims.paper import Claim, Paper
+from qmoe.claims.verdicts import Evidence
 from qmoe.errors import UserError
 from qmoe.stats import compare
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from qmoe.analysis.routing import BITS
 from qmoe.analysis.tables import ARM
+from qmoe.audit.routing import BITS
 
 KEYS = ["dataset", "synthetic", *ARM, "arm", "seed", "fold", "experts", "cell"]
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import pandas as pd
 
-from qmoe.analysis import arithmetic, verdicts
-from qmoe.analysis.claims import Claim, Paper
-from qmoe.analysis.evidence import CURIOSITY, DIMENSION, Absent, Inputs, View, evidence, tolerance
-from qmoe.analysis.verdicts import Evidence, Verdict, number
+from qmoe.claims import arithmetic, verdicts
+from qmoe.claims.evidence import CURIOSITY, DIMENSION, Absent, Inputs, View, evidence, tolerance
+from qmoe.claims.paper import Claim, Paper
+from qmoe.claims.verdicts import Evidence, Verdict, number
 from qmoe.errors import UserError
 
 PROTOCOLS = ("as_published", "corrected")
@@ -239,7 +239,7 @@ def read_inputs(cells: Path, packed: Path | None, measurements: Path | None) -> 
         UserError: there is no table of cells.
 
     """
-    from qmoe.analysis.precision_routing import precision_routing
+    from qmoe.claims.precision_routing import precision_routing
 
     if not cells.exists():
         raise UserError(f"{cells} is not here: `snakemake -j8 tables` makes it")

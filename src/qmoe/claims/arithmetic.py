@@ -12,8 +12,8 @@ from typing import Literal
 
 import pandas as pd
 
-from qmoe.analysis.claims import Number, Paper, Sizes
 from qmoe.analysis.published import theoretical_bytes
+from qmoe.claims.paper import Number, Paper, Sizes
 
 Interval = tuple[float, float]
 

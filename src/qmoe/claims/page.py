@@ -9,8 +9,8 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from qmoe.analysis import explain
-from qmoe.analysis.evidence import Inputs
-from qmoe.analysis.ledger import (
+from qmoe.claims.evidence import Inputs
+from qmoe.claims.ledger import (
     DECIDES,
     PROTOCOLS,
     Entry,
@@ -19,7 +19,7 @@ from qmoe.analysis.ledger import (
     quoted,
     to_json,
 )
-from qmoe.analysis.verdicts import Verdict, number, p_words
+from qmoe.claims.verdicts import Verdict, number, p_words
 from qmoe.errors import UserError
 from qmoe.keys import write_atomically
 
@@ -91,7 +91,7 @@ def to_html(entries: list[Entry]) -> str:
         lstrip_blocks=True,
     )
     anchors = {e["folder"]: f"experiment-{i}" for i, e in enumerate(experiments, 1)}
-    page = environment.get_template("ledger.html.j2")
+    page = environment.get_template("page.html.j2")
     return page.render(
         claims=[_claim(entry, anchors) for entry in entries],
         counts=counts(entries),

@@ -1,6 +1,6 @@
 """The audit: what in data, protocol and results stands between the numbers and what they claim.
 
-Checks live in `audit_data` and `audit_cells`; here they are run, ordered and written down. An
+Checks live in `data` and `cells`; here they are run, ordered and written down. An
 `error` makes a number something else than it is called, a `warning` may, a `note` limits what can
 be concluded from it.
 """
@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from qmoe.analysis import audit_cells, audit_data
-from qmoe.analysis.finding import SEVERITIES, Finding
+from qmoe.audit import cells as audit_cells
+from qmoe.audit import data as audit_data
+from qmoe.audit.finding import SEVERITIES, Finding
 from qmoe.data import table as tables
 from qmoe.data.table import EmbeddingTable
 from qmoe.errors import UserError

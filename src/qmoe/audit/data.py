@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.optimize import linear_sum_assignment
 from scipy.stats import f as f_distribution
 
-from qmoe.analysis.finding import CURIOSITY, F1, SPREAD, Finding
+from qmoe.audit.finding import CURIOSITY, F1, SPREAD, Finding
 from qmoe.data.clips import ESC
 from qmoe.data.splits import Indices, test_folds
 from qmoe.data.table import EmbeddingTable

@@ -1,0 +1,1 @@
+"""What in data, protocol and results stands between the numbers and what they claim."""

@@ -16,7 +16,7 @@ from typing import Any
 from qmoe.config import Csv, Params, Public, Synthetic
 from qmoe.data.registry import REGISTRY, Remote
 from qmoe.errors import UserError
-from qmoe.keys import fingerprint, key, source_key, versions
+from qmoe.keys import SOURCE, fingerprint, key, sha256, source_key, versions
 
 AUDIO = Path("data/audio")
 ARCHIVES = Path("data/archives")
@@ -196,6 +196,7 @@ class Grid:
                 experiments,
                 self.measurements.name,
                 source_key(*(f"{room}/*.py" for room in ("analysis", "audit", "claims", "stats"))),
+                sha256(SOURCE / "claims/claims.yaml"),
             ]
         )
 

@@ -60,7 +60,7 @@ def remote(tracked: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `dvc push` filled; the tracked project names it as its default remote."""
     folder = tmp_path_factory.mktemp("remote")
     tracked.run("dvc", "remote", "add", "--default", "folder", str(folder))
-    tracked.run("dvc", "push")
+    tracked.run("dvc", "push", "--with-deps", "tables")
     tracked.run("git", "add", "--force", "data/raw/small.csv")
     commit(tracked, "remote")
     return folder
@@ -78,7 +78,7 @@ def clone(tracked: Project, remote: Path, tmp_path_factory: pytest.TempPathFacto
 def test_a_pulled_clone_trains_nothing(
     tracked: Project, clone: Project, order: tuple[str, str]
 ) -> None:
-    clone.run("dvc", "pull", "tables")
+    clone.run("dvc", "pull", "--with-deps", "tables")
     before = clone.cells()
     assert len(before) == 6
     for tool in order:
@@ -97,7 +97,7 @@ def test_results_come_over_http_without_credentials(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         clone.run("dvc", "remote", "add", "--local", "--default", "web", address)
-        clone.run("dvc", "pull", "tables")
+        clone.run("dvc", "pull", "--with-deps", "tables")
         server.shutdown()
     assert len(clone.cells()) == 6
     pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
@@ -109,7 +109,7 @@ def test_files_of_other_parameters_are_never_taken_for_those_asked(tracked: Proj
     tracked.run("dvc", "repro", "tables")
     wanted = tracked.table1()
     tracked.run("git", "checkout", ".")
-    tracked.run("dvc", "checkout", "--force")
+    tracked.run("dvc", "checkout", "--force", "--with-deps", "tables")
     assert not tracked.table1().equals(wanted)
     tracked.set(training={"single": {"learning_rate": 0.5}})
     tracked.run("dvc", "repro", "tables")

@@ -370,7 +370,7 @@ def _compared(tidy: str, before: tuple[str, ...] = (), **margin: Any) -> Table:
     by_fold, t = (*by_cell, FOLDS), ("paired.corrected_t", both, by_cell, "test_train_ratio")
     over = (*_sides(tidy, _ALL), _ratio(tidy, _ALL))
     family = _family(holm_p="corrected_p", tost_holm_p="tost_p")
-    keys = _of("alpha|batch_size", r"\g<0>", SAME, tidy)
+    keys = Columns("alpha|batch_size", (Group(r"\g<0>", tidy, keys=_ALL | _ARM),), SAME)
     return Table(
         (
             keys,

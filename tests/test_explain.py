@@ -30,7 +30,11 @@ ARMS = [
 ]
 DATASETS = (("demo", True), ("esc50", False), ("quinn", False))
 RUNTIMES = {"onnx_fp32": 1.3, "torch_eager": 2.1}
-SIGNIFICANCE = ["table1_f1", "table2_f1", "table3_f1", "table3_energy", "table4_latency", "table5"]
+SIGNIFICANCE = ["table1_f1", "table3_energy", "table4_latency", "table5"]  # Tables 2, 3 as 1
+
+
+FEW = {"n", "mean", "std", "corrected_p", "published_p", "sd_ratio", "holm_p", "batch_size"}
+FEW |= {"smallest_detectable"}
 
 
 def make_cells() -> pd.DataFrame:
@@ -102,7 +106,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cells = make_cells()
     latency, energy, memory = make_measurements(cells)
     sizes = {"disk_bytes": 30, "resident_bytes": 20, "published_bytes": 10}
-    packed = cells.assign(**{name: size + cells["fold"] for name, size in sizes.items()})
+    packed = cells.drop(columns="embeddings_sha256").assign(
+        **{name: size + cells["fold"] for name, size in sizes.items()}
+    )
     for experiment, own in cells.groupby(cells["cell"].str.rpartition("/")[0]):
         folder = root.parent / str(experiment)
         folder.mkdir(parents=True)
@@ -133,10 +139,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tables.write(measured.carbon(used), folder / "carbon", "")
     provenance.write(folder / "measured.json", "", [], measurements)
     # few rows are enough: the tables of significance are large and slow
-    few = cells["arm"].isin(["FP32-Base", "Q16-Base", "M", "M-C kl_divergence 0.3"])
+    few = cells["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
     few &= cells["protocol"] == "corrected"
     kept = [frame[frame["arm"].isin(cells.loc[few, "arm"])] for frame in (latency, energy)]
-    kept = [frame[frame["protocol"] != "as_published"] for frame in kept]
+    kept = [f[(f["protocol"] != "as_published") & (f["batch_size"] == 64)] for f in kept]
     written = significance.tables(cells[few], *kept)
     significance.write(written, root / "significance")
     provenance.write(root / "significance/provenance.json", "", [], measurements)
@@ -188,17 +194,28 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(why, "training_source", lambda: "")
     monkeypatch.setattr(why, "_code", dict)
+    monkeypatch.setattr(why, "_experiments", lambda owns: [])
     monkeypatch.setattr(why, "_read", read_once)
     monkeypatch.setattr(why, "_tidy", tidy_once)
 
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
-    ("table", "count"),
-    [("table1", 104), ("table2", 0), ("table3", 0), ("table4", 0), ("carbon", 0)],
+    ("table", "step", "count"),
+    [
+        ("table1", 3, 41),
+        ("table2", 3, 55),
+        ("table3", 3, 41),
+        ("table4", 9, 110),
+        ("carbon", 9, 57),
+    ],
 )
-def test_every_number_comes_back_to_the_last_digit(results: Path, table: str, count: int) -> None:
-    found = list(numbers(results / f"tables/{table}.csv"))
+def test_every_number_comes_back_to_the_last_digit(
+    results: Path, table: str, step: int, count: int
+) -> None:
+    """Of every `step`th row."""
+    every = numbers(results / f"tables/{table}.csv")
+    found = [line for line in every if line[0] % step == 1]
     for row, column, text in found:
         assert round_trip(table, row, column) == float(text), (row, column)
     assert len(found) == count
@@ -206,11 +223,19 @@ def test_every_number_comes_back_to_the_last_digit(results: Path, table: str, co
 
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("table", SIGNIFICANCE)
-def test_every_column_of_significance_comes_back(results: Path, table: str) -> None:
+def test_significance_comes_back_to_the_last_digit(results: Path, table: str) -> None:
+    """Every column of a row of one dataset; a few where times or means over datasets are slow."""
     path = results / f"significance/{table}.csv"
     rows = pd.read_csv(path)
-    last = rows.groupby(rows["dataset"] == "mean over datasets").tail(1).index + 1
-    found = [line for line in numbers(path) if line[0] in {1, *last} and line[1] != "margin"]
+    over = rows["dataset"] == "mean over datasets"
+    last = rows.groupby(over).tail(1).index + 1
+    slow = set(rows.index[over | (table in ("table3_energy", "table4_latency"))] + 1)
+    found = [
+        line
+        for line in numbers(path)
+        if line[0] in last and (line[0] not in slow or line[1] in FEW)
+    ]
+    found = [line for line in found if line[1] != "margin"]
     for row, column, text in found:
         assert round_trip(table, row, column) == float(text), (row, column)
     columns = {column for _, column, _ in found}

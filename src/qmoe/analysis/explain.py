@@ -277,8 +277,9 @@ def _own(
     wanted |= {key: match.expand(value) for key, value in group.where.items()}
     own = tidy
     for key, value in wanted.items():
-        same = own[key].isna() if pd.isna(value) else own[key].astype(str) == str(value)
-        own = own[same]
+        if pd.api.types.is_numeric_dtype(own[key]):
+            value = float(value)  # of a heading it is text
+        own = own[own[key].isna() if pd.isna(value) else own[key] == value]
     return own
 
 

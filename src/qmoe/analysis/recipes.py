@@ -80,7 +80,9 @@ def _interval(values: Any) -> Any:
 def _over_datasets(arm: Any, baseline: Any, ratio: Any, **about: Any) -> Any:
     """The row of the mean over datasets in `compare.judge`."""
     joined = pd.DataFrame({"score": arm, "score_baseline": baseline, "ratio": ratio}).reset_index()
-    parts = [({"dataset": name}, own) for name, own in joined.groupby("dataset", sort=False)]
+    parts = [
+        ({"arm": "", "dataset": name}, own) for name, own in joined.groupby("dataset", sort=False)
+    ]
     return compare.judge(parts, "", **about).iloc[-1]
 
 
@@ -403,7 +405,7 @@ def _compared(tidy: str, before: tuple[str, ...] = (), **margin: Any) -> Table:
             *_published(both, before),
             *family,
         ),
-        keys=(*LABELS, "batch_size") if before or margin.get("relative") else tuple(LABELS),
+        keys=(*LABELS, "batch_size") if "relative" in margin else tuple(LABELS),
         folder="significance",
         record="provenance.json",
         over_datasets=(
@@ -417,7 +419,16 @@ def _compared(tidy: str, before: tuple[str, ...] = (), **margin: Any) -> Table:
                 margin,
                 steps=(*before, SHARED),
             ),
-            *_published(over[:2], before),
+            Columns(  # of numbers beside it, each with an explanation of its own
+                "smallest_detectable",
+                (),
+                "qmoe.stats.paired.t_from",
+                "detectable",
+                {"test": "corrected t"},
+                {n: n for n in ("n", "se", "df")}
+                | {"estimate": "difference", "family": "family_size"},
+            ),
+            *(_published(over[:2], before) if "relative" in margin else ()),  # pools times only
             *family,
         ),
     )

@@ -234,7 +234,9 @@ def _tidy(name: str, recipe: Table, path: Path) -> tuple[pd.DataFrame, Path]:
     if name == "cells":
         return marked(cells), file
     if name == "scores":
-        return _with_ratio(significance.scores(cells)), file
+        return _with_ratio(significance.scores(cells)).rename(
+            columns={"score": "f1_weighted"}
+        ), file
     what = name.removeprefix("scores of ")
     if name == "packed":
         file = results / "packed.csv"
@@ -249,11 +251,12 @@ def _tidy(name: str, recipe: Table, path: Path) -> tuple[pd.DataFrame, Path]:
         used = (measured["runtime"] == "packed") & (measured["per"] == "inference")
         frame = _with_ratio(significance.with_cells(measured[used], cells, "energy_j"))
     about = marked(cells)[[*IDENTITY, "cell", "embeddings_sha256"]]
+    frame = frame.astype({"seed": "Int64"})  # runtimes that are of no cell have none
     return frame.merge(about, on=IDENTITY, how="left"), file
 
 
 def _with_ratio(scores: pd.DataFrame) -> pd.DataFrame:
-    return scores.assign(ratio=scores["n_test"] / scores["n_train"])
+    return scores.assign(**{"n_test / n_train": scores["n_test"] / scores["n_train"]})
 
 
 def _measurements(record: Path) -> Path:

@@ -310,16 +310,22 @@ CARBON = Table(
 _ARM, _BASELINE = {"arm": "arm"}, {"arm": "baseline"}
 _ALL = {"protocol": "protocol", "batch_size": "batch_size"}
 _HERE = _ALL | {"dataset": "dataset"}
+_SCORES = {
+    "scores": "f1_weighted",
+    "scores of energy": "energy_j",
+    "scores of latency": "latency_ms",
+}
 _LABELS = {name: name for name in (*LABELS, "family", "batch_size")}
 
 
 def _sides(tidy: str, keys: dict[str, str]) -> tuple[Group, Group]:
     """Scores of the arm and of its baseline."""
-    return Group("score", tidy, keys=keys | _ARM), Group("score", tidy, keys=keys | _BASELINE)
+    score = _SCORES[tidy]
+    return Group(score, tidy, keys=keys | _ARM), Group(score, tidy, keys=keys | _BASELINE)
 
 
 def _ratio(tidy: str, keys: dict[str, str]) -> Group:
-    return Group("ratio", tidy, keys=keys | _ARM)
+    return Group("n_test / n_train", tidy, keys=keys | _ARM)
 
 
 def _family(**corrected: str) -> tuple[Columns, ...]:

@@ -1,60 +1,59 @@
 """From every number in a table back to its cells, and from them to the number again."""
 
 import json
+import math
+import shutil
 import statistics
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from conftest import copy_project
+from scipy import stats
 
 from qmoe.analysis import explain as why
-from qmoe.analysis import measured, tables
+from qmoe.analysis import measured, provenance, significance, tables
 from qmoe.errors import UserError
 from qmoe.grid import training_source
 
 HERE = training_source()
 ARMS = [
-    ("F", "none", None, "fp32"),
-    ("Q", "none", None, "q4"),
+    ("FP32-Base", "none", None, "fp32"),
+    ("Q16-Base", "none", None, "q16"),
     ("M", "none", None, "bitnet+q4"),
     ("M-C", "kl_divergence", 0.1, "bitnet+q4"),
     ("M-C", "kl_divergence", 0.3, "bitnet+q4"),
 ]
+DATASETS = (("demo", True), ("esc50", False), ("quinn", False))
+RUNTIMES = {"onnx_fp32": 1.3, "torch_eager": 2.1}
+SIGNIFICANCE = ["table1_f1", "table3_energy", "table4_latency", "table5"]  # Tables 2, 3 as 1
 
 
-@pytest.fixture
-def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Cells and tables of two protocols, five arms, three datasets, one of them not in all arms."""
-    monkeypatch.chdir(tmp_path)
+FEW = {"n", "mean", "std", "corrected_p", "published_p", "sd_ratio", "holm_p", "batch_size"}
+FEW |= {"smallest_detectable"}
+
+
+def make_cells() -> pd.DataFrame:
+    """Two protocols, five arms, three datasets (one not in all arms), two seeds, five folds."""
     rng = np.random.default_rng(3)
     rows = []
     for protocol in ("as_published", "corrected"):
-        for dataset, synthetic in (("demo", True), ("esc50", False), ("quinn", False)):
+        for dataset, synthetic in DATASETS:
             for model, strategy, alpha, experts in ARMS:
-                if (dataset, model) == ("quinn", "Q"):
+                if (dataset, model) == ("quinn", "Q16-Base"):
                     continue
                 for seed in (0, 1):
-                    name = f"{dataset}/{protocol}/{experts}/{strategy}-{alpha}/seed{seed}-abc"
-                    folder = Path("results/cells") / name
-                    folder.mkdir(parents=True)
-                    spec = {
-                        "seed": seed,
-                        "experts": experts.split("+"),
-                        "curiosity": {"strategy": strategy, "alpha": alpha},
-                        "embeddings": f"data/embeddings/{dataset}-0123456789.parquet",
-                        "source": HERE if protocol == "corrected" else "0000000000",
-                        "versions": {"torch": "9.9"},
-                    }
-                    (folder / "spec.json").write_text(json.dumps(spec))
+                    folder = f"{dataset}/{protocol}/{experts}/{strategy}-{alpha}/seed{seed}-abc"
                     rows += [
                         {
                             "dataset": dataset,
                             "synthetic": synthetic,
                             "protocol": protocol,
+                            "arm": model if alpha is None else f"{model} {strategy} {alpha}",
                             "model": model,
                             "strategy": strategy,
                             "alpha": alpha,
@@ -62,49 +61,223 @@ def results(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                             "experts": experts,
                             "fold": fold,
                             "f1_weighted": rng.uniform(),
+                            "stop_f1_weighted": 0.5,
+                            "n_fit": 70,
+                            "n_stop": 10,
+                            "n_test": 20 + fold,
                             "parameter_count": 100 + len(dataset) + len(experts),
                             "embeddings_sha256": "feed",
-                            "cell": f"{folder.as_posix()}/fold{fold}",
+                            "cell": f"results/cells/{folder}/fold{fold}",
                         }
                         for fold in range(5)
                     ]
-    frame = pd.DataFrame(rows)
-    folder = tmp_path / "results/tables"
-    frame.to_csv(tmp_path / "results/cells.csv", index=False)
-    named = tables.marked(frame)
-    timed = named[measured.ROW].drop_duplicates().assign(latency_batch1_ms=1.5)
-    tables.write(tables.table1(frame), folder / "table1", "")
-    tables.write(measured.table2(named, timed), folder / "table2", "")
-    tables.write(measured.table3(named, timed), folder / "table3", "")
-    return tmp_path / "results"
+    return pd.DataFrame(rows)
+
+
+def make_measurements(cells: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
+    """Latency, energy and memory; seeds take turns, an energy is empty, two more runtimes."""
+    rng = np.random.default_rng(4)
+    about = [name for name in cells if cells.columns.get_loc(name) < 10]
+    packed = cells[about].assign(runtime="packed")
+    first = packed[(packed["seed"] == 0) & (packed["protocol"] == "corrected")]
+    full = first[first["model"] == "FP32-Base"]
+    empty = dict.fromkeys(["protocol", "strategy", "alpha", "seed"])
+    others = [full.assign(runtime=runtime, **empty) for runtime in RUNTIMES]
+    subjects = pd.concat([packed, *others]).astype({"alpha": float, "seed": float})
+    turns = [
+        subjects.assign(batch_size=size, repeat=repeat) for size in (1, 64) for repeat in range(3)
+    ]
+    calls = pd.concat(turns, ignore_index=True)
+    latency = calls.assign(latency_ms=np.exp(rng.normal(size=len(calls))))
+    energy = calls[calls["repeat"] == 0].drop(columns="repeat").assign(per="inference")
+    for name in ("energy_j", "carbon_g", "resolution_j", "idle_w", "duration_s"):
+        energy[name] = rng.uniform(size=len(energy))
+    energy = energy.assign(runs=9, source="made up")
+    where = (energy["arm"] == "M") & (energy["dataset"] == "demo") & (energy["fold"] == 1)
+    energy.loc[where, ["energy_j", "carbon_g"]] = None
+    memory = packed[packed["fold"] == 0].assign(peak_rss_bytes=range(1, 1 + len(packed) // 5))
+    return latency, energy, memory.drop(columns="runtime")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder `results` with all tables."""
+    root = tmp_path_factory.mktemp("made") / "results"
+    cells = make_cells()
+    latency, energy, memory = make_measurements(cells)
+    sizes = {"disk_bytes": 30, "resident_bytes": 20, "published_bytes": 10}
+    packed = cells.drop(columns="embeddings_sha256").assign(
+        **{name: size + cells["fold"] for name, size in sizes.items()}
+    )
+    for experiment, own in cells.groupby(cells["cell"].str.rpartition("/")[0]):
+        folder = root.parent / str(experiment)
+        folder.mkdir(parents=True)
+        row = own.iloc[0]
+        alpha = None if pd.isna(row["alpha"]) else row["alpha"]
+        spec = {
+            "seed": int(row["seed"]),
+            "experts": row["experts"].split("+"),
+            "curiosity": {"strategy": row["strategy"], "alpha": alpha},
+            "embeddings": f"data/embeddings/{row['dataset']}-0123456789.parquet",
+            "source": HERE if row["protocol"] == "corrected" else "0000000000",
+            "versions": {"torch": "9.9"},
+        }
+        (folder / "spec.json").write_text(json.dumps(spec))
+    measurements = root / "measurements/key"
+    measurements.mkdir(parents=True)
+    cells.to_csv(root / "cells.csv", index=False)
+    packed.to_csv(root / "packed.csv", index=False)
+    for name, frame in (("latency", latency), ("energy", energy), ("memory", memory)):
+        frame.to_csv(measurements / f"{name}.csv", index=False)
+    named, calls, used = (tables.marked(frame) for frame in (cells, latency, energy))
+    by_arm = measured.per_arm(calls, used, tables.marked(memory), tables.marked(packed))
+    folder = root / "tables"
+    tables.write(tables.table1(cells), folder / "table1", "")
+    tables.write(measured.table2(named, by_arm), folder / "table2", "")
+    tables.write(measured.table3(named, by_arm), folder / "table3", "")
+    tables.write(measured.table4(named, calls, by_arm), folder / "table4", "")
+    tables.write(measured.carbon(used), folder / "carbon", "")
+    provenance.write(folder / "measured.json", "", [], measurements)
+    # few rows are enough: the tables of significance are large and slow
+    few = cells["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
+    few &= cells["protocol"] == "corrected"
+    kept = [frame[frame["arm"].isin(cells.loc[few, "arm"])] for frame in (latency, energy)]
+    kept = [f[(f["protocol"] != "as_published") & (f["batch_size"] == 64)] for f in kept]
+    written = significance.tables(cells[few], *kept)
+    significance.write(written, root / "significance")
+    provenance.write(root / "significance/provenance.json", "", [], measurements)
+    return root
+
+
+@pytest.fixture
+def results(made: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(made.parent)
+    return made
+
+
+@pytest.fixture
+def own_results(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy that a test may change."""
+    monkeypatch.chdir(tmp_path)
+    return Path(shutil.copytree(made, tmp_path / "results"))
 
 
 def numbers(table: Path) -> Iterator[tuple[int, str, str]]:
-    """Row from 1, column and text of every number of a CSV that comes from scores alone."""
-    frame = pd.read_csv(table, dtype=str)
-    for number, row in enumerate(frame.to_dict("records"), 1):
-        for column, text in row.items():
-            try:
-                float(text)
-            except ValueError:
-                continue
-            measured_there = column.startswith(("latency", "f1_percent"))
-            if str(text) != "nan" and not measured_there:
-                yield number, str(column), text
+    """Row from 1, column and text of every number of a CSV."""
+    frame = pd.read_csv(table)
+    numeric = [name for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+    for number, row in enumerate(pd.read_csv(table, dtype=str).to_dict("records"), 1):
+        yield from ((number, name, row[name]) for name in numeric if pd.notna(row[name]))
 
 
-@pytest.mark.parametrize(("table", "count"), [("table1", 104), ("table2", 30), ("table3", 36)])
+def round_trip(table: str, row: int, column: str) -> float:
+    printed = json.dumps(asdict(why.explain(table, str(row), column)), allow_nan=False)
+    return why.recompute(why.Explanation(**json.loads(printed)))
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what takes long: hashes of the package, calls of git, files read again and again."""
+    read: dict[Any, pd.DataFrame] = {}
+    tidy: dict[Any, Any] = {}
+    really, really_tidy = pd.read_csv, why._tidy
+
+    def read_once(path: Path) -> pd.DataFrame:
+        if path not in read:
+            read[path] = really(path)
+        return read[path]
+
+    def tidy_once(name: str, recipe: Any, path: Path) -> Any:
+        if (name, path.parent) not in tidy:
+            tidy[name, path.parent] = really_tidy(name, recipe, path)
+        return tidy[name, path.parent]
+
+    monkeypatch.setattr(why, "training_source", lambda: "")
+    monkeypatch.setattr(why, "_code", dict)
+    monkeypatch.setattr(why, "_experiments", lambda owns: [])
+    monkeypatch.setattr(why, "_read", read_once)
+    monkeypatch.setattr(why, "_tidy", tidy_once)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(
+    ("table", "step", "count"),
+    [
+        ("table1", 3, 41),
+        ("table2", 3, 55),
+        ("table3", 3, 41),
+        ("table4", 9, 110),
+        ("carbon", 9, 57),
+    ],
+)
 def test_every_number_comes_back_to_the_last_digit(
-    results: Path, table: str, count: int, monkeypatch: pytest.MonkeyPatch
+    results: Path, table: str, step: int, count: int
 ) -> None:
-    monkeypatch.setattr(why, "training_source", lambda: "")  # hashes the package, each time
-    found = 0
-    for row, column, text in numbers(results / f"tables/{table}.csv"):
-        printed = json.dumps(asdict(why.explain(table, str(row), column)))
-        again = why.recompute(why.Explanation(**json.loads(printed)))
-        assert again == float(text), (row, column)
-        found += 1
-    assert found == count
+    """Of every `step`th row."""
+    every = numbers(results / f"tables/{table}.csv")
+    found = [line for line in every if line[0] % step == 1]
+    for row, column, text in found:
+        assert round_trip(table, row, column) == float(text), (row, column)
+    assert len(found) == count
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("table", SIGNIFICANCE)
+def test_significance_comes_back_to_the_last_digit(results: Path, table: str) -> None:
+    """Every column of a row of one dataset; a few where times or means over datasets are slow."""
+    path = results / f"significance/{table}.csv"
+    rows = pd.read_csv(path)
+    over = rows["dataset"] == "mean over datasets"
+    last = rows.groupby(over).tail(1).index + 1
+    slow = set(rows.index[over | (table in ("table3_energy", "table4_latency"))] + 1)
+    found = [
+        line
+        for line in numbers(path)
+        if line[0] in last and (line[0] not in slow or line[1] in FEW)
+    ]
+    found = [line for line in found if line[1] != "margin"]
+    for row, column, text in found:
+        assert round_trip(table, row, column) == float(text), (row, column)
+    columns = {column for _, column, _ in found}
+    p = {"brown_forsythe_p", "holm_p", "published_levene_p"}
+    assert columns >= {"n"} | (p if table == "table5" else {"corrected_p", "published_p"})
+
+
+def test_a_corrected_p_from_its_pairs(results: Path) -> None:
+    found = why.explain("table3_f1", "corrected esc50 M none", "corrected_p")
+    arm, baseline = found.groups
+    assert [cell["arm"] for cell in (arm["cells"][0], baseline["cells"][0])] == ["M", "FP32-Base"]
+    mine, its = (
+        {(cell["seed"], cell["fold"]): cell["value"] for cell in group["cells"]}
+        for group in found.groups
+    )
+    d = [mine[key] - its[key] for key in mine]
+    ratio = statistics.fmean((20 + fold) / 80 for fold in range(5))
+    t = statistics.fmean(d) / (statistics.stdev(d) * math.sqrt(1 / len(d) + ratio))
+    assert len(d) == 10
+    assert found.value == pytest.approx(2 * stats.t.sf(abs(t), 9))
+    assert found.arguments == {"test_train_ratio": pytest.approx(ratio)}
+    assert found.aggregation == "qmoe.stats.paired.corrected_t"
+    assert found.part == "p"
+
+
+def test_a_speed_up_lists_the_calls_of_both(results: Path) -> None:
+    found = why.explain("table4", "esc50 corrected M-C 0.3 packed 64", "speedup_over_onnx_fp32")
+    own, base = (
+        [call for cell in group["cells"] for call in cell["value"]] for group in found.groups
+    )
+    assert (len(own), len(base)) == (2 * 5 * 3, 5 * 3)
+    assert found.value == pytest.approx(statistics.median(base) / statistics.median(own))
+    assert {group["file"] for group in found.groups} == {"results/measurements/key/latency.csv"}
+    assert found.groups[1]["cells"][0]["seed"] is None  # of no cell
+    assert len(found.experiments) == 2
+
+
+def test_tables_that_do_not_name_their_measurements(own_results: Path) -> None:
+    (own_results / "tables/measured.json").unlink()
+    assert why.explain("table4", "1", "f1_mean").value > 0
+    with pytest.raises(UserError, match=r"measured\.json does not name the measurements"):
+        why.explain("table4", "1", "median_ms")
 
 
 def test_the_cells_are_those_of_the_arm(results: Path) -> None:
@@ -113,13 +286,15 @@ def test_the_cells_are_those_of_the_arm(results: Path) -> None:
     own = frame.query(
         "dataset == 'esc50' and protocol == 'corrected' and model == 'M-C' and alpha == 0.3"
     )
-    assert [cell["cell"] for cell in found.cells] == own["cell"].tolist()
-    assert len(found.cells) == 10
+    assert [cell["cell"] for cell in found.groups[0]["cells"]] == own["cell"].tolist()
+    assert len(found.groups[0]["cells"]) == 10
     assert found.value == pytest.approx(statistics.stdev(own["f1_weighted"]))
     average = why.explain("table1", "corrected M-C 0.3", "avg_f1_mean")
-    assert len(average.cells) == 30
+    assert len(average.groups[0]["cells"]) == 30
     means = [
-        statistics.fmean(cell["value"] for cell in average.cells if cell["dataset"] == dataset)
+        statistics.fmean(
+            cell["value"] for cell in average.groups[0]["cells"] if cell["dataset"] == dataset
+        )
         for dataset in ("demo_synthetic", "esc50", "quinn")
     ]
     assert average.value == pytest.approx(statistics.fmean(means))
@@ -133,7 +308,10 @@ def test_a_row_by_number_and_by_words_is_the_same(results: Path) -> None:
         "strategy": "kl_divergence",
         "alpha": 0.1,
     }
-    assert why.explain("table3", "as_published M-C 0.1", "n").cells == by_number.cells
+    assert (
+        why.explain("table3", "as_published M-C 0.1", "n").groups[0]["cells"]
+        == by_number.groups[0]["cells"]
+    )
 
 
 def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
@@ -151,7 +329,7 @@ def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
         assert needed in text
 
 
-def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, results: Path) -> None:
+def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, own_results: Path) -> None:
     assert why.explain("table3", "1", "n").code == {"commit": None, "dirty": None}
     project = copy_project(tmp_path)
     project.run("git", "init", "-q")
@@ -167,9 +345,11 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, results: Pa
 @pytest.mark.parametrize(
     ("table", "row", "column", "message"),
     [
-        ("table9", "1", "n", "table1, table2, table3"),
+        ("table9", "1", "n", "table1, table2, table3, table4, carbon"),
         ("table3", "1", "f1", "avg_f1_mean, avg_f1_std"),
         ("table3", "1", "type", "these do: alpha, parameters, n, avg_f1_mean"),
+        ("table1_f1", "1", "margin", "these do: alpha, n, mean, std, baseline_mean"),
+        ("latency_variance", "1", "n", "table4_latency, table5"),
         ("table3", "0", "n", "rows 1 to 8, not 0"),
         ("table3", "9", "n", "8 corrected M-C kl_divergence 0.3"),
         ("table3", "M-C", "n", "4 rows have the words 'M-C'"),
@@ -187,8 +367,8 @@ def test_what_does_not_exist_is_named_beside_what_does(
         why.explain(table, row, column)
 
 
-def test_an_edited_or_old_table_is_noticed(results: Path) -> None:
-    path = results / "tables/table1.csv"
+def test_an_edited_or_old_table_is_noticed(own_results: Path) -> None:
+    path = own_results / "tables/table1.csv"
     frame = pd.read_csv(path)
     frame.loc[0, "avg_f1_mean"] = np.nextafter(frame.loc[0, "avg_f1_mean"], 1)  # one last digit
     frame.to_csv(path, index=False)
@@ -196,7 +376,7 @@ def test_an_edited_or_old_table_is_noticed(results: Path) -> None:
         why.explain("table1", "1", "avg_f1_mean")
 
 
-def test_a_cell_by_its_folder(results: Path) -> None:
+def test_a_cell_by_its_folder(own_results: Path) -> None:
     cell = Path("results/cells/esc50/corrected/fp32/none-None/seed1-abc/fold3")
     with pytest.raises(UserError, match="is not a cell"):
         why.explain_cell(cell)

@@ -320,7 +320,7 @@ def measured_tables(
         "carbon": make.carbon(energy),
     }
     files = [f for name in made for f in write(made[name], folder / name, captions[name])]
-    provenance.write(folder / "measured.json", key, files)
+    provenance.write(folder / "measured.json", key, files, measurements)
 
 
 @app.command()
@@ -374,7 +374,7 @@ def significance(
 
     tables = made.tables(pd.read_csv(cells), read(Measured.LATENCY), read(Measured.ENERGY))
     files = made.write(tables, folder)
-    provenance.write(folder / "provenance.json", key, files)
+    provenance.write(folder / "provenance.json", key, files, measurements)
 
 
 @app.command()

@@ -1,110 +1,40 @@
 """From a number in a table back to the cells, files, code and commands that it came from.
 
-To make the columns of a table explainable, add its entry to `TABLES`: which columns, by name, from
-which column of the tidy table, put together how.
+How each column is made stands in `qmoe.analysis.recipes`.
 """
 
 import json
+import os
+import pydoc
 import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from qmoe.analysis.tables import ARM, marked
+from qmoe.analysis import significance
+from qmoe.analysis.recipes import AGGREGATIONS, SAME, STEPS, TABLES, Columns, Group, Table
+from qmoe.analysis.tables import marked
 from qmoe.errors import UserError
 from qmoe.grid import training_source
+from qmoe.stats.compare import OVER_DATASETS
 
-CELLS = "cells.csv"
-
-# Each takes the values of the cells and the dataset of each, in the order of the tidy table. The
-# operations are those of the tables, so that sums round alike to the last digit.
-AGGREGATIONS: dict[str, Callable[[pd.Series, pd.Series], float]] = {
-    "mean": lambda values, datasets: _grouped(values, datasets).mean().item(),
-    "standard deviation, ddof 1": lambda values, datasets: _grouped(values, datasets).std().item(),
-    "mean over datasets of the means over cells": lambda values, datasets: _across(
-        _grouped(values, datasets).mean()
-    ),
-    "root mean square over datasets of the standard deviations over cells, ddof 1": (
-        lambda values, datasets: _across(_grouped(values, datasets).std().pow(2)) ** 0.5
-    ),
-    "number of cells": lambda values, datasets: len(values),
-    "largest": lambda values, datasets: values.max().item(),
-    "the same for every cell": lambda values, datasets: values.iloc[0].item(),
-}
-MEAN, STD, MEAN_OF_MEANS, RMS_OF_STDS, COUNT, LARGEST, SAME = AGGREGATIONS
-
-
-def _grouped(values: pd.Series, datasets: pd.Series) -> Any:
-    return values.groupby(datasets, sort=False)
-
-
-def _across(by_dataset: pd.Series) -> float:
-    return by_dataset.to_frame().T.mean(axis=1, skipna=False).item()
-
-
-@dataclass(frozen=True)
-class Columns:
-    """Columns of a table that are made alike.
-
-    names: regular expression over the whole column name; its group `dataset`, if any, picks the
-    cells of one dataset. source: column of the tidy table. aggregation: key of `AGGREGATIONS`.
-    """
-
-    names: str
-    source: str
-    aggregation: str
-
-
-@dataclass(frozen=True)
-class Table:
-    """How a table is made of a tidy one that lies in the folder above it.
-
-    keys: columns that tell rows apart, in both. columns: the first that matches counts.
-    """
-
-    columns: tuple[Columns, ...]
-    keys: tuple[str, ...] = tuple(ARM)
-    tidy: str = CELLS
-
-
-_ALPHA = Columns("alpha", "alpha", SAME)
-_AVERAGE = (
-    Columns("avg_f1_mean", "f1_weighted", MEAN_OF_MEANS),
-    Columns("avg_f1_std", "f1_weighted", RMS_OF_STDS),
-)
-
-
-def _f1(prefix: str = "") -> tuple[Columns, ...]:
-    return (
-        Columns(f"{prefix}n", "f1_weighted", COUNT),
-        Columns(f"{prefix}f1_mean", "f1_weighted", MEAN),
-        Columns(f"{prefix}f1_std", "f1_weighted", STD),
-    )
-
-
-TABLES = {
-    "table1": Table((_ALPHA, *_AVERAGE, *_f1("(?P<dataset>.+)_"))),
-    "table2": Table(_f1(), keys=("dataset", "protocol", "model")),
-    "table3": Table(
-        (
-            _ALPHA,
-            *_AVERAGE,
-            Columns("n", "f1_weighted", COUNT),
-            Columns("parameters", "parameter_count", LARGEST),
-        )
-    ),
-}
+IDENTITY = ["dataset", "protocol", "arm", "seed", "fold"]  # of a cell, in every tidy table
 
 
 @dataclass(frozen=True)
 class Explanation:
     """All that stands behind one number, as JSON can hold it.
 
-    cells: for each its folder (`cell`), dataset, seed, fold, `value` and predictions file.
+    groups: of values that belong together, each with its `source` (a column), `file`, and `cells`:
+    for each its folder (`cell`), dataset, arm, seed, fold and `value`, which is a list where a
+    cell was measured repeatedly (with its `position` in the group where cells took turns).
+    steps: what the groups go through, keys of `recipes.STEPS`. aggregation: what puts them
+    together, a key of `recipes.AGGREGATIONS` or the path of a function. arguments: more arguments
+    of it. part: attribute, key or place of the number in what it returns.
     experiments: for each its folder, specification, hash of the embeddings, whether the training
     code here is still that of the cells, and the commands that make its cells.
     """
@@ -114,27 +44,59 @@ class Explanation:
     keys: dict[str, Any]
     column: str
     value: float
-    source: str
+    groups: list[dict[str, Any]]
+    steps: list[str]
     aggregation: str
-    cells: list[dict[str, Any]]
+    arguments: dict[str, Any]
+    part: str
     experiments: list[dict[str, Any]]
     code: dict[str, Any]
 
 
 def recompute(explanation: Explanation) -> float:
-    """The number, from the values of the cells that the explanation lists."""
-    values = pd.Series([cell["value"] for cell in explanation.cells])
-    datasets = pd.Series([cell["dataset"] for cell in explanation.cells])
-    return AGGREGATIONS[explanation.aggregation](values, datasets)
+    """The number, from the values that the explanation lists."""
+    groups = [_values(group["cells"]) for group in explanation.groups]
+    for step in explanation.steps:
+        groups = STEPS[step](groups)
+    how = explanation.aggregation
+    function: Any = AGGREGATIONS.get(how) or pydoc.locate(how)
+    if how.startswith("qmoe."):
+        groups = [values.to_numpy() for values in groups]
+    found = function(*groups, **explanation.arguments)
+    part = explanation.part
+    if isinstance(found, list | tuple) and part.isdigit():
+        found = found[int(part)]
+    elif part:
+        found = found[part] if isinstance(found, Mapping | pd.Series) else getattr(found, part)
+    return _plain(found)
+
+
+def _values(cells: list[dict[str, Any]]) -> Any:
+    """Series of a group, in the order of the tidy table; index: dataset, seed, fold."""
+    rows = pd.DataFrame(cells).reindex(
+        columns=[
+            "dataset",
+            "seed",
+            "fold",
+            "value",
+            *(["position"] if "position" in cells[0] else []),
+        ]
+    )
+    listed = [name for name in ("value", "position") if isinstance(cells[0].get(name), list)]
+    if listed:
+        rows = rows.explode(listed)
+    if "position" in rows:
+        rows = rows.sort_values("position")
+    return rows.set_index(["dataset", "seed", "fold"])["value"].infer_objects()
 
 
 def explain(table: str | Path, row: str, column: str) -> Explanation:
     """What made a number.
 
     Args:
-        table: a CSV file, or its name in results/tables.
+        table: a CSV file, or its name in results/tables or results/significance.
         row: its number, from 1, or words that only this row's protocol, model, strategy and alpha
-            contain.
+            (or what else tells rows of the table apart) contain.
         column: its name.
 
     Raises:
@@ -143,41 +105,46 @@ def explain(table: str | Path, row: str, column: str) -> Explanation:
 
     """
     path = Path(table)
-    if path.suffix != ".csv":
-        path = Path("results/tables") / f"{table}.csv"
     recipe = TABLES.get(path.stem)
     if recipe is None:
         raise UserError(f"no table {path.stem!r} is explained; these are: {', '.join(TABLES)}")
+    if path.suffix != ".csv":
+        path = Path("results") / recipe.folder / f"{table}.csv"
     frame = _read(path)
     if column not in frame:
         raise UserError(f"{path} has no column {column!r}; it has: {', '.join(frame.columns)}")
-    columns, dataset = _columns(recipe, column, list(frame.columns))
     number = _row_number(frame[list(recipe.keys)], row, path)
     chosen = frame.iloc[number]
+    columns, match = _columns(recipe, chosen, column)
     if pd.isna(chosen[column]):
         raise UserError(
             f"{path}, row {number + 1}: {column} is empty; an arm without cells, or without two to "
             "differ, has no number there"
         )
-    own = _own(marked(_read(path.parents[1] / recipe.tidy)), chosen, recipe.keys, dataset)
+    groups, owns = [], []
+    for group in columns.groups:
+        tidy, file = (frame, path) if group.tidy == "table" else _tidy(group.tidy, recipe, path)
+        own, source = _own(tidy, group, chosen, recipe, match), match.expand(group.source)
+        groups.append({"source": source, "file": file.as_posix(), "cells": _cells(own, source)})
+        owns.append(own)
     explanation = Explanation(
         table=path.as_posix(),
         row=number + 1,
-        keys={key: None if pd.isna(chosen[key]) else _plain(chosen[key]) for key in recipe.keys},
+        keys={key: _plain(chosen[key]) for key in recipe.keys},
         column=column,
         value=_plain(chosen[column]),
-        source=columns.source,
+        groups=groups,
+        steps=list(columns.steps),
         aggregation=columns.aggregation,
-        cells=[
-            {key: _plain(cell[key]) for key in ("cell", "dataset", "seed", "fold")}
-            | {"value": _plain(cell[columns.source])}
-            | {"predictions": f"{cell['cell']}/predictions.parquet"}
-            for _, cell in own.iterrows()
-        ],
-        experiments=experiments(own),
+        arguments={
+            **columns.arguments,
+            **{name: _plain(chosen[other]) for name, other in columns.of_row.items()},
+        },
+        part=match.expand(columns.part),
+        experiments=_experiments(owns),
         code=code(),
     )
-    found = recompute(explanation) if explanation.cells else None
+    found = recompute(explanation) if all(group["cells"] for group in groups) else None
     if found != explanation.value:
         raise UserError(
             f"{path} says {explanation.value!r}, the cells {found!r}: the table is not of these "
@@ -201,20 +168,28 @@ def explain_cell(folder: Path) -> Explanation:
     fold = int(folder.name.removeprefix("fold"))
     cell = {"cell": folder.as_posix(), "seed": spec["seed"], "fold": fold}
     cell["dataset"] = Path(spec["embeddings"]).stem.rpartition("-")[0]
-    own = pd.DataFrame([{**scores, **cell}])
+    value = {
+        "value": scores["f1_weighted"],
+        "predictions": f"{folder.as_posix()}/predictions.parquet",
+    }
     return Explanation(
         table="",
         row=1,
         keys={"experts": "+".join(spec["experts"]), **spec["curiosity"]},
         column="f1_weighted",
         value=scores["f1_weighted"],
-        source="f1_weighted",
-        aggregation=SAME,
-        cells=[
-            {**cell, "value": scores["f1_weighted"]}
-            | {"predictions": f"{cell['cell']}/predictions.parquet"}
+        groups=[
+            {
+                "source": "f1_weighted",
+                "file": f"{folder.as_posix()}/scores.json",
+                "cells": [cell | value],
+            }
         ],
-        experiments=experiments(own),
+        steps=[],
+        aggregation=SAME,
+        arguments={},
+        part="",
+        experiments=_experiments([pd.DataFrame([{**scores, **cell}])]),
         code=code(),
     )
 
@@ -226,12 +201,14 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 
 
-def _columns(recipe: Table, column: str, existing: list[str]) -> tuple[Columns, str | None]:
-    for columns in recipe.columns:
+def _columns(recipe: Table, row: "pd.Series[Any]", column: str) -> tuple[Columns, re.Match[str]]:
+    over = recipe.over_datasets and row["dataset"] == OVER_DATASETS
+    families = recipe.over_datasets if over else recipe.columns
+    for columns in families:
         match = re.fullmatch(columns.names, column)
         if match:
-            return columns, match.groupdict().get("dataset")
-    known = [name for name in existing if any(re.fullmatch(c.names, name) for c in recipe.columns)]
+            return columns, match
+    known = [name for name in row.index if any(re.fullmatch(c.names, name) for c in families)]
     raise UserError(f"column {column!r} holds no number to explain; these do: {', '.join(known)}")
 
 
@@ -249,17 +226,89 @@ def _row_number(keys: pd.DataFrame, row: str, path: Path) -> int:
     return found[0]
 
 
+def _tidy(name: str, recipe: Table, path: Path) -> tuple[pd.DataFrame, Path]:
+    """A tidy table that a table at `path` was made of, with the folder of each cell; its file."""
+    results = path.parents[1]
+    cells = _read(results / "cells.csv")
+    file = results / "cells.csv"
+    if name == "cells":
+        return marked(cells), file
+    if name == "scores":
+        return _with_ratio(significance.scores(cells)).rename(
+            columns={"score": "f1_weighted"}
+        ), file
+    what = name.removeprefix("scores of ")
+    if name == "packed":
+        file = results / "packed.csv"
+    else:
+        file = _measurements(path.parent / recipe.record) / f"{what}.csv"
+    measured = _read(file)
+    if what == name:
+        frame = marked(measured).drop(columns="cell", errors="ignore")
+    elif what == "latency":
+        frame = _with_ratio(significance.cell_latencies(measured, cells))
+    else:
+        used = (measured["runtime"] == "packed") & (measured["per"] == "inference")
+        frame = _with_ratio(significance.with_cells(measured[used], cells, "energy_j"))
+    about = marked(cells)[[*IDENTITY, "cell", "embeddings_sha256"]]
+    frame = frame.astype({"seed": "Int64"})  # runtimes that are of no cell have none
+    return frame.merge(about, on=IDENTITY, how="left"), file
+
+
+def _with_ratio(scores: pd.DataFrame) -> pd.DataFrame:
+    return scores.assign(**{"n_test / n_train": scores["n_test"] / scores["n_train"]})
+
+
+def _measurements(record: Path) -> Path:
+    """The folder that a record of `provenance.write` names."""
+    try:
+        folder = json.loads(record.read_text(encoding="utf-8"))["measurements"]
+    except (FileNotFoundError, KeyError):
+        raise UserError(
+            f"{record} does not name the measurements of the tables beside it: remove the tables, "
+            "`snakemake` makes them anew"
+        ) from None
+    return Path(os.path.normpath(record.parent / folder))
+
+
 def _own(
-    cells: pd.DataFrame, chosen: pd.Series, keys: tuple[str, ...], dataset: str | None
+    tidy: pd.DataFrame, group: Group, row: "pd.Series[Any]", recipe: Table, match: re.Match[str]
 ) -> pd.DataFrame:
-    own = cells
-    for key in keys:
-        own = own[own[key].isna() if pd.isna(chosen[key]) else own[key] == chosen[key]]
-    return own if dataset is None else own[own["dataset"] == dataset]
+    keys = {key: key for key in recipe.keys} if group.keys is None else group.keys
+    wanted = {key: row[name] for key, name in keys.items() if key in tidy and name in row}
+    wanted |= {key: value for key, value in match.groupdict().items() if key in tidy}
+    wanted |= {key: match.expand(value) for key, value in group.where.items()}
+    own = tidy
+    for key, value in wanted.items():
+        if pd.api.types.is_numeric_dtype(own[key]):
+            value = float(value)  # of a heading it is text
+        own = own[own[key].isna() if pd.isna(value) else own[key] == value]
+    return own
+
+
+def _cells(own: pd.DataFrame, source: str) -> list[dict[str, Any]]:
+    """The values by cell, in the order in which the cells first come."""
+    known = [name for name in ("cell", *IDENTITY, "baseline") if name in own]
+    own = own.assign(position=range(len(own)))
+    found, lists = [], own.duplicated(known).any()
+    for _, rows in own.groupby(known, sort=False, dropna=False):
+        entry = {name: _plain(rows[name].iloc[0]) for name in known}
+        values = [_plain(value) for value in rows[source]]
+        entry |= {"value": values if lists else values[0]}
+        found.append(entry | ({"position": rows["position"].tolist()} if lists else {}))
+    ordered = [place for entry in found for place in entry.get("position", [])]
+    for entry in found:
+        if ordered == sorted(ordered):
+            entry.pop("position", None)
+        if entry.get("cell"):
+            entry["predictions"] = f"{entry['cell']}/predictions.parquet"
+    return found
 
 
 def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+    """As JSON holds it: whole numbers without a fraction, None where there is nothing."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if pd.isna(value) else value
 
 
 def _spec(experiment: Path) -> dict[str, Any]:
@@ -271,6 +320,11 @@ def _spec(experiment: Path) -> dict[str, Any]:
     return spec
 
 
+def _experiments(owns: list[pd.DataFrame]) -> list[dict[str, Any]]:
+    with_cell = [own.dropna(subset="cell") for own in owns if "cell" in own]
+    return experiments(pd.concat(with_cell).drop_duplicates("cell")) if with_cell else []
+
+
 def experiments(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """Folder, specification, data, commands of each experiment of the cells, see `Explanation`.
 
@@ -278,7 +332,7 @@ def experiments(cells: pd.DataFrame) -> list[dict[str, Any]]:
         UserError: a specification is not on disk.
 
     """
-    found = []
+    found: list[dict[str, Any]] = []
     here = training_source()
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
     for folder, own in cells.groupby(folders, sort=False):
@@ -320,16 +374,25 @@ def explanation_markdown(explanation: Explanation) -> str:
     where = f"{explanation.table}, row {explanation.row}" if explanation.table else "cell"
     code = explanation.code
     commit = f"commit {code['commit']}" if code["commit"] else "no git commit"
+    given = "".join(f"; {name} = {value!r}" for name, value in explanation.arguments.items())
+    part = f"; its {explanation.part}" if explanation.part else ""
     lines = [
         f"# {explanation.column} = {explanation.value!r}",
         "",
         f"{where}: {arm}",
         "",
-        f"Made of `{explanation.source}`: {explanation.aggregation}.",
-        "",
-        pd.DataFrame(explanation.cells)[["dataset", "seed", "fold", "value", "cell"]]
-        .astype({"value": object})
-        .to_markdown(index=False, disable_numparse=True),
+        f"Made by: {', '.join([*explanation.steps, explanation.aggregation])}{given}{part}.",
+    ]
+    for number, group in enumerate(explanation.groups, 1):
+        cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")
+        shown = cells[[name for name in cells if name != "cell"] + ["cell"] * ("cell" in cells)]
+        lines += [
+            "",
+            f"Group {number}: `{group['source']}` of {group['file']}",
+            "",
+            str(shown.astype({"value": object}).to_markdown(index=False, disable_numparse=True)),
+        ]
+    lines += [
         "",
         f"Code here: {commit}{', with files changed since' if code['dirty'] else ''}.",
     ]

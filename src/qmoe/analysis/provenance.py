@@ -8,10 +8,16 @@ from pathlib import Path
 from qmoe.keys import sha256, write_atomically
 
 
-def write(record: Path, key: str, files: Iterable[Path]) -> None:
-    """Record the key of what the files were made from, and their hashes."""
+def write(record: Path, key: str, files: Iterable[Path], measurements: Path | None = None) -> None:
+    """Record the key of what the files were made from, their hashes, and the measurements' folder.
+
+    Paths are relative to the record.
+    """
     hashes = {os.path.relpath(path, record.parent): sha256(path) for path in files}
-    text = json.dumps({"grid": key, "files": hashes}, indent=1, sort_keys=True)
+    written: dict[str, object] = {"grid": key, "files": hashes}
+    if measurements is not None:
+        written["measurements"] = Path(os.path.relpath(measurements, record.parent)).as_posix()
+    text = json.dumps(written, indent=1, sort_keys=True)
     write_atomically(record, text + "\n")
 
 

@@ -260,7 +260,7 @@ def table5(frame: pd.DataFrame) -> pd.DataFrame:
     return _spread_judged(rows, LABELS)
 
 
-def _measured(measured: pd.DataFrame, cells: pd.DataFrame, value: str) -> pd.DataFrame:
+def with_cells(measured: pd.DataFrame, cells: pd.DataFrame, value: str) -> pd.DataFrame:
     """Measurements with the score `value` and what is known of their cells.
 
     Raises:
@@ -293,7 +293,7 @@ def _by_batch(frame: pd.DataFrame, made: Callable[[pd.DataFrame], pd.DataFrame])
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(columns=LABELS)
 
 
-def _cell_latencies(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+def cell_latencies(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Wall times of the packed models with their cells; other runtimes are arms of their own.
 
     Those are of the full-precision network and of no protocol: they stand in each of them.
@@ -301,7 +301,7 @@ def _cell_latencies(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     if "runtime" not in latency:
         raise UserError("the measurements have no column runtime: measure anew")
     is_packed = latency["runtime"] == "packed"
-    packed = _measured(latency[is_packed], cells, "latency_ms")
+    packed = with_cells(latency[is_packed], cells, "latency_ms")
     own = ["runtime", "batch_size", "repeat", "latency_ms"]
     keys = ["dataset", "fold"]
     full = packed[packed["arm"] == FULL].drop(columns=[*own, "score"]).drop_duplicates()
@@ -316,7 +316,7 @@ def table4_latency(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     Packed arms are compared with the packed baselines, and with every other runtime of the
     full-precision network.
     """
-    frame = _cell_latencies(latency, cells)
+    frame = cell_latencies(latency, cells)
     keys = ["protocol", "dataset", "arm", "seed", "fold", "batch_size"]
     first = frame.groupby(keys, sort=False).first()
     first["score"] = frame.groupby(keys, sort=False)["score"].median()
@@ -331,7 +331,7 @@ def table4_latency(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
 
 def table3_energy(energy: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
     """Energy of an inference in J; cells below the resolution of the meter are not tested."""
-    frame = _measured(energy, cells, "energy_j")
+    frame = with_cells(energy, cells, "energy_j")
     return _by_batch(frame, lambda own: _measured_tests(own, _arms(frame), ENERGY))
 
 
@@ -348,7 +348,7 @@ def latency_variance(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame
     cells of fewer than 50 repeats tell nothing. As published: the means of the folds, pooled over
     the datasets, mean-centred Levene, "reduction" of the standard deviation with ddof 0 over 1.
     """
-    frame = _cell_latencies(latency, cells)
+    frame = cell_latencies(latency, cells)
     frame = frame[frame["runtime"] == "packed"]
     if "repeat" not in frame:
         raise UserError("the latencies have no column repeat: measure anew")

@@ -108,3 +108,19 @@ def project(tmp_path: Path) -> Project:
     made.set(**TINY)
     authors_csv(tmp_path / "data/raw/small.csv")
     return made
+
+
+@pytest.fixture(scope="session")
+def _finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    made = copy_project(tmp_path_factory.mktemp("finished"))
+    made.set(**TINY)
+    authors_csv(made.folder / "data/raw/small.csv")
+    made.snakemake("tables")
+    return made
+
+
+@pytest.fixture
+def finished(_finished: Project, tmp_path: Path) -> Project:
+    """The tiny project after `snakemake tables`; it runs once a session, tests get copies."""
+    shutil.copytree(_finished.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Project(tmp_path)

@@ -1,6 +1,7 @@
 """DVC around Snakemake: who restores what, and that neither makes the other redo work."""
 
 import http.server
+import shutil
 import threading
 from functools import partial
 from pathlib import Path
@@ -12,17 +13,26 @@ from conftest import Project
 pytestmark = pytest.mark.pipeline
 
 
+@pytest.fixture(scope="session")
+def _tracked(_finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    folder = tmp_path_factory.mktemp("tracked") / "project"
+    shutil.copytree(_finished.folder, folder, symlinks=True)
+    made = Project(folder)
+    made.run("git", "init", "--quiet")
+    made.run("git", "config", "user.email", "author@example.org")
+    made.run("git", "config", "user.name", "author")
+    made.run("dvc", "init", "--quiet")
+    made.run("dvc", "config", "core.analytics", "false")
+    made.run("dvc", "repro", "tables")
+    commit(made, "first")
+    return made
+
+
 @pytest.fixture
-def tracked(project: Project) -> Project:
+def tracked(_tracked: Project, tmp_path: Path) -> Project:
     """The tiny project as a git and DVC repository whose first `dvc repro tables` is committed."""
-    project.run("git", "init", "--quiet")
-    project.run("git", "config", "user.email", "author@example.org")
-    project.run("git", "config", "user.name", "author")
-    project.run("dvc", "init", "--quiet")
-    project.run("dvc", "config", "core.analytics", "false")
-    project.run("dvc", "repro", "tables")
-    commit(project, "first")
-    return project
+    shutil.copytree(_tracked.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Project(tmp_path)
 
 
 def commit(project: Project, message: str) -> None:

@@ -42,11 +42,10 @@ def test_table1_from_an_empty_start_and_a_second_call_does_nothing(project: Proj
     assert NOTHING in project.snakemake("results/tables/table1.csv")
 
 
-def test_summary_has_the_keys_of_the_original(project: Project) -> None:
-    project.snakemake("tables")
+def test_summary_has_the_keys_of_the_original(finished: Project) -> None:
     summary = json.loads(
         (
-            project.folder / "results/summaries/small/corrected/fp32/none/seed0/summary.json"
+            finished.folder / "results/summaries/small/corrected/fp32/none/seed0/summary.json"
         ).read_text()
     )
     f1 = [fold["best_f1"] for fold in summary["folds"]]
@@ -60,28 +59,26 @@ def test_summary_has_the_keys_of_the_original(project: Project) -> None:
     assert summary["parameter_count"] == 142
 
 
-def test_bytes_do_not_depend_on_the_number_of_jobs(project: Project, tmp_path: Path) -> None:
-    project.snakemake("tables")
-    first = digests(project)
+def test_bytes_do_not_depend_on_the_number_of_jobs(finished: Project, tmp_path: Path) -> None:
+    first = digests(finished)
     for name in ("results", ".snakemake", "logs"):
-        (project.folder / name).rename(tmp_path / f"old-{name}")
-    project.run("snakemake", "-j1")
-    assert digests(project) == first
+        (finished.folder / name).rename(tmp_path / f"old-{name}")
+    finished.run("snakemake", "-j1", "tables")
+    assert digests(finished) == first
 
 
-def test_an_alpha_more_trains_its_cells_only_and_one_fewer_none(project: Project) -> None:
-    project.snakemake("tables")
-    before, table = project.cells(), project.table1()
-    project.set(grid={"curiosity": ALPHAS})
-    project.snakemake("tables")
-    after = project.cells()
+def test_an_alpha_more_trains_its_cells_only_and_one_fewer_none(finished: Project) -> None:
+    before, table = finished.cells(), finished.table1()
+    finished.set(grid={"curiosity": ALPHAS})
+    finished.snakemake("tables")
+    after = finished.cells()
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[3] for name in set(after) - set(before)} == {"kl_divergence-1"}
-    assert len(project.table1()) == len(table) + 1
-    project.set(grid={"curiosity": [{"strategy": "none"}]})
-    project.snakemake("tables")
-    assert project.cells() == after
-    assert list(project.table1()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
+    assert len(finished.table1()) == len(table) + 1
+    finished.set(grid={"curiosity": [{"strategy": "none"}]})
+    finished.snakemake("tables")
+    assert finished.cells() == after
+    assert list(finished.table1()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
 
 
 def test_a_fold_more_trains_its_cells_only(project: Project) -> None:
@@ -96,17 +93,16 @@ def test_a_fold_more_trains_its_cells_only(project: Project) -> None:
     assert (project.table1()["small_n"] == 2).all()
 
 
-def test_parameters_changed_and_changed_back_give_the_first_table(project: Project) -> None:
-    project.snakemake("tables")
-    table, cells = project.table1(), project.cells()
-    project.set(training={"single": {"learning_rate": 0.5}})
-    project.snakemake("tables")
-    changed = project.cells()
+def test_parameters_changed_and_changed_back_give_the_first_table(finished: Project) -> None:
+    table, cells = finished.table1(), finished.cells()
+    finished.set(training={"single": {"learning_rate": 0.5}})
+    finished.snakemake("tables")
+    changed = finished.cells()
     assert {n.split("/")[2] for n in set(changed) - set(cells)} == {"fp32"}
-    project.set(training={"single": {"learning_rate": 5.793146438537801e-4}})
-    project.snakemake("tables")
-    assert project.cells() == changed  # nothing was trained
-    pd.testing.assert_frame_equal(project.table1(), table)
+    finished.set(training={"single": {"learning_rate": 5.793146438537801e-4}})
+    finished.snakemake("tables")
+    assert finished.cells() == changed  # nothing was trained
+    pd.testing.assert_frame_equal(finished.table1(), table)
 
 
 def test_snakemake_config_overrides_any_key(project: Project) -> None:
@@ -121,46 +117,42 @@ def test_snakemake_config_overrides_any_key(project: Project) -> None:
     assert set(cells["epochs"]) == {1}
 
 
-def test_jobs_of_another_size_train_nothing(project: Project) -> None:
-    project.snakemake("tables")
-    before = project.cells()
-    project.set(experiments_per_job=1)
-    project.snakemake("cells")
-    assert project.cells() == before
+def test_jobs_of_another_size_train_nothing(finished: Project) -> None:
+    before = finished.cells()
+    finished.set(experiments_per_job=1)
+    finished.snakemake("cells")
+    assert finished.cells() == before
 
 
-def test_a_stale_or_edited_table_is_made_anew(project: Project) -> None:
-    project.snakemake("tables")
-    path = project.folder / "results/tables/table1.csv"
+def test_a_stale_or_edited_table_is_made_anew(finished: Project) -> None:
+    path = finished.folder / "results/tables/table1.csv"
     good = path.read_text()
     path.write_text(good.replace("FP32-Base", "Better-Base"))
-    project.snakemake("results/tables/table1.csv")
+    finished.snakemake("results/tables/table1.csv")
     assert path.read_text() == good
 
 
-def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(project: Project) -> None:
-    project.snakemake("tables")
-    first, times = digests(project), project.cells()
+def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(finished: Project) -> None:
+    first, times = digests(finished), finished.cells()
     lost = next(iter(times))
-    for path in (project.folder / "results/cells" / lost).iterdir():
+    for path in (finished.folder / "results/cells" / lost).iterdir():
         path.unlink()
-    project.snakemake("cells")
-    assert digests(project) == first
-    changed = {name for name, t in project.cells().items() if times[name] != t}
+    finished.snakemake("cells")
+    assert digests(finished) == first
+    changed = {name for name, t in finished.cells().items() if times[name] != t}
     assert changed == {lost}
 
 
-def test_missing_cells_and_edited_scores_are_named(project: Project) -> None:
-    project.snakemake("tables")
-    scores = next((project.folder / "results/cells").rglob("scores.json"))
+def test_missing_cells_and_edited_scores_are_named(finished: Project) -> None:
+    scores = next((finished.folder / "results/cells").rglob("scores.json"))
     edited = json.loads(scores.read_text()) | {"f1_weighted": 0.99}
     scores.write_text(json.dumps(edited))
-    said = project.run("qmoe", "collect", "results/again.csv", check=False)
-    assert "0.99" in said and str(scores.parent.relative_to(project.folder)) in said
+    said = finished.run("qmoe", "collect", "results/again.csv", check=False)
+    assert "0.99" in said and str(scores.parent.relative_to(finished.folder)) in said
     scores.unlink()
-    said = project.run("qmoe", "collect", "results/again.csv", check=False)
+    said = finished.run("qmoe", "collect", "results/again.csv", check=False)
     assert "1 of 6 cells are missing" in said
-    assert not (project.folder / "results/again.csv").exists()
+    assert not (finished.folder / "results/again.csv").exists()
 
 
 def test_after_a_kill_only_unfinished_cells_are_trained(project: Project) -> None:

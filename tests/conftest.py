@@ -88,6 +88,9 @@ class Project:
             for p in root.rglob("predictions.parquet")
         }
 
+    def read(self, path: str) -> str:
+        return (self.folder / path).read_text()
+
     def table1(self) -> pd.DataFrame:
         return pd.read_csv(self.folder / "results/tables/table1.csv")
 

@@ -193,7 +193,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
         return tidy[name, path.parent]
 
     monkeypatch.setattr(why, "training_source", lambda: "")
-    monkeypatch.setattr(why, "_code", dict)
+    monkeypatch.setattr(why, "code", dict)
     monkeypatch.setattr(why, "_experiments", lambda owns: [])
     monkeypatch.setattr(why, "_read", read_once)
     monkeypatch.setattr(why, "_tidy", tidy_once)

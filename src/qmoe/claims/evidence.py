@@ -293,22 +293,17 @@ def _rises(claim: Claim, view: View) -> Evidence:
     )
 
 
-def _spread(claim: Claim, view: View) -> Evidence:
-    return verdicts.spread_falls(
-        view.parts(claim, *claim.models),
-        1 / tolerance(claim)[0],
-        quantity=f"standard deviation over folds with curiosity / without, on {claim.datasets[0]},",
-        family=view.family,
-    )
+def _spread(judge: Callable[..., Evidence]) -> Judge:
+    def judged(claim: Claim, view: View) -> Evidence:
+        return judge(
+            view.parts(claim, *claim.models),
+            1 / tolerance(claim)[0],
+            quantity="standard deviation over folds with curiosity / without, "
+            f"on {claim.datasets[0]},",
+            family=view.family,
+        )
 
-
-def _stays(claim: Claim, view: View) -> Evidence:
-    return verdicts.spread_stays(
-        view.parts(claim, *claim.models),
-        1 / tolerance(claim)[0],
-        quantity=f"standard deviation over folds with curiosity / without, on {claim.datasets[0]},",
-        family=view.family,
-    )
+    return judged
 
 
 def _routed(claim: Claim, view: View) -> Evidence:
@@ -450,10 +445,10 @@ JUDGES: dict[str, Judge] = {
     "compression_4x": _compression,
     "q4_energy_31": _saving,
     "quinn_f1_up": _rises,
-    "quinn_var_85": _spread,
+    "quinn_var_85": _spread(verdicts.spread_falls),
     "var_50_94": _reductions,
     "q8_gets_uncertain": _routed,
-    "no_false_stability": _stays,
+    "no_false_stability": _spread(verdicts.spread_stays),
     "params_1_2m": _parameters,
     "moe_overhead_11": _overhead,
     "f1_per_mj": _per_energy,

@@ -2,7 +2,7 @@
 
 J_PER_KWH = 3.6e6
 G_PER_KG = 1e3
-MS_PER_NS = 1e-6
+NS_PER_MS = 1e6
 
 
 def joules(kwh: float) -> float:
@@ -17,4 +17,4 @@ def grams(kg: float) -> float:
 
 def milliseconds(ns: int) -> float:
     """Nanoseconds in milliseconds."""
-    return ns * MS_PER_NS
+    return ns / NS_PER_MS

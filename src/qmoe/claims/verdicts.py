@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import exp, isnan, nan, sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -324,55 +324,54 @@ def _spread_note(ratio: SpreadRatio) -> str:
     return f"{found.note}: their spread is the same" if found.note and found.p == 1 else found.note
 
 
+def _spread_ratio(
+    parts: pd.DataFrame, quantity: str, family: int
+) -> tuple[SpreadRatio, dict[str, Any]]:
+    """The ratio of standard deviations, and what every claim about it shows."""
+    ratio, numbers = _ratio(parts, square=False)
+    ci_low, ci_high = ratio.ends()
+    return ratio, {
+        "quantity": quantity,
+        "unit": "",
+        "value": ratio.estimate,
+        "ci_low": ci_low,
+        "ci_high": ci_high,
+        "n": len(ratio.arm),
+        "family": family,
+        "note": _spread_note(ratio),
+        "numbers": numbers,
+    }
+
+
 def spread_falls(parts: pd.DataFrame, least: float, *, quantity: str, family: int = 1) -> Evidence:
     """The spread over the folds of one dataset is smaller (two-sided test).
 
     A ratio of standard deviations above `least` contradicts it. The detectable size is that of
     the F test, a bound.
     """
-    ratio, numbers = _ratio(parts, square=False)
-    n = len(ratio.arm)
-    ci_low, ci_high = ratio.ends()
+    ratio, about = _spread_ratio(parts, quantity, family)
     return Evidence(
-        quantity=quantity,
-        unit="",
-        value=ratio.estimate,
-        ci_low=ci_low,
-        ci_high=ci_high,
-        n=n,
+        **about,
         p_for=_either(ratio.below(1.0)),
         p_against=ratio.above(least),
         supported="below 1",
         contradicted=f"above {number(least)}, the least fall that would count",
-        detectable=1 / detectable_sd_ratio(n, n, alpha=LEVEL / family),
+        detectable=1 / detectable_sd_ratio(about["n"], about["n"], alpha=LEVEL / family),
         detectable_words="a ratio of {}",
-        family=family,
-        note=_spread_note(ratio),
-        numbers=numbers,
     )
 
 
 def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: int = 1) -> Evidence:
     """The spread does not fall: the ratio of standard deviations is above `bound`, or below it."""
-    ratio, numbers = _ratio(parts, square=False)
-    n = len(ratio.arm)
-    ci_low, ci_high = ratio.ends()
+    ratio, about = _spread_ratio(parts, quantity, family)
     return Evidence(
-        quantity=quantity,
-        unit="",
-        value=ratio.estimate,
-        ci_low=ci_low,
-        ci_high=ci_high,
-        n=n,
+        **about,
         p_for=ratio.above(bound),
         p_against=ratio.below(bound),
         supported=f"above {number(bound)}, the least fall that counts as one",
         contradicted="below it",
-        detectable=bound * detectable_sd_ratio(n, n, alpha=2 * LEVEL / family),
+        detectable=bound * detectable_sd_ratio(about["n"], about["n"], alpha=2 * LEVEL / family),
         detectable_words=f"a true ratio of {{}} to be above {number(bound)}",
-        family=family,
-        note=_spread_note(ratio),
-        numbers=numbers,
     )
 
 

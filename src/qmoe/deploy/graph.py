@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from qmoe.deploy.bits import narrowest, pack
+from qmoe.nn.quantizers import ACTIVATION_FLOOR
 
 OPSET = 18
 LAYER_NORM_EPSILON = 1e-5
-ACTIVATION_FLOOR = 1e-5  # smallest max|x| of a row, as in nn.quantizers
 
 Weights = NDArray[Any]
 

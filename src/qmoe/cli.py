@@ -430,6 +430,39 @@ def claims(
 
 
 @app.command()
+def figures(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    packed: Annotated[
+        Path | None, typer.Option(help="tidy table of packed models; without it no costs")
+    ] = None,
+    measurements: Annotated[
+        Path | None, typer.Option(help="their folder; without it no costs")
+    ] = None,
+    significance: Annotated[
+        Path | None, typer.Option(help="folder of its files; without it no comparisons")
+    ] = None,
+    claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
+    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
+    key: Annotated[str, typer.Option(help="of the grid and of what draws it")] = "",
+) -> None:
+    """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
+    from qmoe.analysis import provenance
+    from qmoe.analysis.figures import book
+
+    files = book.make(
+        folder,
+        min(workers, os.cpu_count() or 1),
+        cells=cells,
+        packed=packed,
+        measurements=measurements,
+        significance=significance,
+        claims=claims,
+    )
+    provenance.write(folder / "provenance.json", key, files, measurements)
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
     row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",

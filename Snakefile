@@ -35,3 +35,4 @@ rule all:
         rules.audit.output,
         rules.claims.output,
         rules.figures.output,
+        rules.latex.output,

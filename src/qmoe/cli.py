@@ -463,6 +463,22 @@ def figures(
 
 
 @app.command()
+def latex(
+    tables: Annotated[list[Path], typer.Argument(help="the tables, .tex")],
+    figures: Annotated[Path, typer.Option(help="figures.json")],
+    out: Annotated[Path, typer.Option(help="the document; compile it in its folder")],
+    key: Annotated[str, typer.Option(help="of the figures' grid")] = "",
+) -> None:
+    """Write a LaTeX document that shows the tables and figures with their captions."""
+    from qmoe.analysis import latex as make
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+
+    write_atomically(out, make.document(tables, figures, out.parent))
+    provenance.write(out.with_suffix(".provenance.json"), key, [out])
+
+
+@app.command()
 def explain(
     what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
     row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",

@@ -7,7 +7,7 @@ from matplotlib.patches import Patch
 
 from qmoe.analysis.figures import style
 from qmoe.analysis.figures.results import CLIPS, Results, span
-from qmoe.analysis.figures.style import BLACK, BLUE, EXPERTS, GREY, Picture
+from qmoe.analysis.figures.style import BLACK, BLUE, EXPERTS, GREY, PALE, Picture
 from qmoe.audit.routing import BITS
 from qmoe.claims.precision_routing import rank_correlation
 
@@ -109,7 +109,9 @@ def confidence(results: Results) -> Picture:
     grouped = found.groupby([*ARM, "expert"], sort=False)["gate"]
     gates = grouped.agg(["mean", "min", "max"])
     for (dataset, protocol), (axes, labels) in panels.items():
+        axes.grid(axis="y", visible=False)
         for y, name in enumerate(labels):
+            axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
             arm = (dataset, protocol, name)
             own = [expert for expert in experts if (*arm, expert) in gates.index]
             for expert, shift in zip(own, style.spread_out(-0.3, 0.3, len(own)), strict=True):

@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.transforms import Bbox
 
 # Okabe and Ito (2008): told apart with any colour vision. Hatches and markers do it in grey print.
@@ -283,6 +284,7 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
             ha={1: "left", 0: "center", -1: "right"}[dx],
             va={1: "bottom", 0: "center", -1: "top"}[dy],
             fontsize=6,
+            path_effects=[withStroke(linewidth=2, foreground="white")],
             arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 0}
             if radius > 10
             else None,

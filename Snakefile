@@ -36,3 +36,9 @@ rule all:
         rules.claims.output,
         rules.figures.output,
         rules.latex.output,
+
+
+onstart:
+    print(
+        "`qmoe progress` in another terminal shows what is done and the time that remains."
+    )

@@ -416,7 +416,7 @@ def claims(
     ] = None,
     key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
-    """Judge every claim of the paper: claims.csv, .json, .md and .html."""
+    """Judge every claim of the paper: claims.csv, .json and .md."""
     from qmoe.analysis import provenance
     from qmoe.claims import ledger
     from qmoe.claims import page as ledger_page
@@ -427,6 +427,25 @@ def claims(
     files = ledger_page.write(entries, inputs, folder)
     provenance.write(folder / "claims.provenance.json", key, files)
     print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
+
+
+@app.command()
+def page(
+    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Write index.html: all of a run on one page that needs no network."""
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+    from qmoe.report import page as results_page
+
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    file = results / "index.html"
+    params = grid.params.model_dump(mode="json", exclude_unset=True)
+    write_atomically(file, results_page.render(results, params, grid.key))
+    provenance.write(results / "index.provenance.json", grid.key, [file])
 
 
 @app.command()

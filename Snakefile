@@ -8,6 +8,9 @@ min_version("9.20")
 configfile: "params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/cells.smk"
@@ -16,6 +19,7 @@ include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/judgement.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/report.smk"
 
 
 if workflow.is_main_process:
@@ -33,3 +37,5 @@ rule all:
         rules.significance.output,
         rules.audit.output,
         rules.claims.output,
+        rules.page.output,
+        rules.notebook.output,

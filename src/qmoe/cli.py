@@ -435,17 +435,39 @@ def page(
     key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
     overrides: Overrides = "{}",
 ) -> None:
-    """Write index.html: all of a run on one page that needs no network."""
+    """Write index.html, all of a run on one page that needs no network; pages/, each table."""
     from qmoe.analysis import provenance
     from qmoe.keys import write_atomically
     from qmoe.report import page as results_page
 
     grid = _grid(overrides)
     _same(grid.key, key or grid.key)
-    file = results / "index.html"
     params = grid.params.model_dump(mode="json", exclude_unset=True)
-    write_atomically(file, results_page.render(results, params, grid.key))
-    provenance.write(results / "index.provenance.json", grid.key, [file])
+    texts = results_page.render(results, params, grid.key)
+    for name, text in texts.items():
+        write_atomically(results / name, text)
+    files = [results / name for name in texts]
+    provenance.write(results / "index.provenance.json", grid.key, files)
+
+
+@app.command()
+def paper(
+    notebook: Annotated[Path, typer.Argument(help="to run; it gets the folder as `results`")],
+    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid that the results are of")] = "",
+) -> None:
+    """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
+    import nbformat
+
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+    from qmoe.report import paper as story
+
+    run = story.run(notebook, results)
+    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
+    for file, text in zip(files, (nbformat.writes(run), story.to_html(run)), strict=True):
+        write_atomically(file, text)
+    provenance.write(results / f"{notebook.stem}.provenance.json", key, files)
 
 
 @app.command()

@@ -32,10 +32,13 @@ TEST_TITLES = {
     "latency_variance": "Spread of the latency",
 }
 TITLES_OF_ALL = TITLES | TEST_TITLES
+CLAIM_COLUMNS = ["says", "locus", "quoted", "verdict", "verdict_as_published", "verdict_corrected"]
+CLAIM_COLUMNS += ["sentence"]
+AUDIT_COLUMNS = ["severity", "check", "where", "consequence"]
 
 
-def render(results: Path, params: dict[str, Any], key: str) -> str:
-    """The page of a run.
+def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
+    """The pages of a run by their path in its folder: `index.html`, and each table by itself.
 
     Args:
         results: its folder, with the tables, significance, audit.json, and figures if there are.
@@ -53,49 +56,69 @@ def render(results: Path, params: dict[str, Any], key: str) -> str:
         read_paper(),
         ledger.read_inputs(results / "cells.csv", results / "packed.csv", measurements),
     )
-    frames = {name: pd.read_csv(path) for name, path in _paths(results).items()}
-    tables, origins = {}, []
-    for name, path in _paths(results).items():
-        title = TITLES_OF_ALL[name]
-        own = parts.paper_columns if name in TITLES else parts.test_columns
-        numbers, words = own(frames[name])
-        linked: set[str] = set()
-        if name in TABLES:
-            columns = list(frames[name] if name in TITLES else numbers)
-            origin = parts.origins(
-                name,
-                title,
-                _keys(frames[name], name),
-                explain.origins(path, columns),
-                experiments,
-            )
-            linked = {number["anchor"] for row in origin["rows"] for number in row["numbers"]}
-            origins.append(origin)
-        caption = _read(path.with_suffix(".md")).split("\n", 1)[0].removeprefix(f"{title}.")
-        tables[name] = parts.linked_table(name, title, caption, numbers, words, linked)
+    paths = _paths(results)
+    frames = {name: pd.read_csv(path) for name, path in paths.items()}
+    origins = {
+        name: _origins(name, path, frames[name], experiments)
+        for name, path in paths.items()
+        if name in TABLES
+    }
+    tables = {
+        name: _table(name, path, frames[name], origins.get(name)) for name, path in paths.items()
+    }
     audit = json.loads(_read(results / "audit.json"))
-    return (
-        parts.environment()
-        .get_template("index.html.j2")
-        .render(
-            story=story.of_run(pd.read_csv(results / "cells.csv")),
-            claims=claims.claims(entries, experiments),
-            counts=page.counts(entries),
-            rule=page.RULE.replace("`", ""),
-            tables=[tables[name] for name in TITLES if name in tables],
-            significance=[tables[name] for name in TEST_TITLES if name in tables],
-            tested=story.of_tests(frames),
-            audited=story.of_audit(audit),
-            findings=_findings(audit, {claims.anchor(entry.claim.id) for entry in entries}),
-            figures=parts.figures(results / "figures"),
-            origins=origins,
-            experiments=found,
-            code=explain.code(),
-            key=key,
-            machine=_machine(measurements),
-            configuration=yaml.safe_dump(params, sort_keys=False),
-        )
-    )
+    index = {
+        "story": story.of_run(pd.read_csv(results / "cells.csv")),
+        "claims": claims.claims(entries, experiments),
+        "counts": page.counts(entries),
+        "rule": page.RULE.replace("`", ""),
+        "tables": [tables[name] for name in TITLES if name in tables],
+        "significance": [tables[name] for name in TEST_TITLES if name in tables],
+        "tested": story.of_tests(frames),
+        "counted_tests": parts.plain_table("Tests below 0.05", story.tests(frames)),
+        "audited": story.of_audit(audit),
+        "findings": _findings(audit, {claims.anchor(entry.claim.id) for entry in entries}),
+        "figures": parts.figures(results / "figures"),
+        "origins": list(origins.values()),
+        "experiments": found,
+        "code": explain.code(),
+        "key": key,
+        "machine": _machine(measurements),
+        "configuration": yaml.safe_dump(params, sort_keys=False),
+    }
+    alone = {
+        ("Tables" if name in TITLES else "Significance", name): own for name, own in tables.items()
+    }
+    alone["Claims", "claims"] = parts.sheet("Claims", ledger.frame(entries)[CLAIM_COLUMNS])
+    alone["Audit", "audit"] = parts.sheet("Audit", pd.DataFrame(audit, columns=AUDIT_COLUMNS))
+    templates = parts.environment()
+    single = templates.get_template("table.html.j2")
+    return {
+        "index.html": templates.get_template("index.html.j2").render(index),
+        **{
+            f"pages/{section}/{name}.html": single.render(t=parts.unlinked(own))
+            for (section, name), own in alone.items()
+        },
+    }
+
+
+def _origins(
+    name: str, path: Path, table: pd.DataFrame, experiments: Experiments
+) -> dict[str, Any]:
+    columns = table if name in TITLES else parts.test_columns(table)[0]
+    made = explain.origins(path, list(columns))
+    return parts.origins(name, TITLES_OF_ALL[name], _keys(table, name), made, experiments)
+
+
+def _table(
+    name: str, path: Path, table: pd.DataFrame, origins: dict[str, Any] | None
+) -> dict[str, Any]:
+    columns = parts.paper_columns if name in TITLES else parts.test_columns
+    rows = origins["rows"] if origins else []
+    linked = {number["anchor"] for row in rows for number in row["numbers"]}
+    title = TITLES_OF_ALL[name]
+    caption = _read(path.with_suffix(".md")).split("\n", 1)[0].removeprefix(f"{title}.")
+    return parts.linked_table(name, title, caption, *columns(table), linked)
 
 
 def _paths(results: Path) -> dict[str, Path]:
@@ -106,7 +129,8 @@ def _paths(results: Path) -> dict[str, Path]:
 
 
 def _keys(table: pd.DataFrame, name: str) -> list[str]:
-    keys = table[list(TABLES[name].keys)].astype(object)
+    named = [key for key in TABLES[name].keys if "arm" not in table or key not in story.ARM]
+    keys = table[named].astype(object)
     return [
         parts.plain(" · ".join(str(key) for key in row if pd.notna(key) and key != "none"))
         for row in keys.to_numpy()

@@ -100,8 +100,21 @@ def linked_table(
     return about | {"columns": columns, "rows": rows}
 
 
+def unlinked(table: dict[str, Any]) -> dict[str, Any]:
+    """The table for a page on which there is nothing to lead to."""
+    rows = [[cell | {"href": None} for cell in row] for row in table["rows"]]
+    return table | {"rows": rows}
+
+
+def sheet(title: str, frame: pd.DataFrame) -> dict[str, Any]:
+    """A table of words that fills a page."""
+    return plain_table(title, frame) | {"caption": "", "sortable": True}
+
+
 def plain_table(
-    title: str, frame: pd.DataFrame, number: Callable[[float], str], sortable: bool = False
+    title: str,
+    frame: pd.DataFrame,
+    number: Callable[[float], str] = lambda value: f"{value:.4g}",
 ) -> dict[str, Any]:
     """A small table without links; its first column names the rows."""
     columns = [
@@ -114,7 +127,7 @@ def plain_table(
     ]
     shown = frame.map(lambda v: v if isinstance(v, str) else "" if pd.isna(v) else number(v))
     rows = [[{"text": text, "href": None} for text in row] for row in shown.to_numpy().tolist()]
-    return {"title": title, "columns": columns, "rows": rows, "sortable": sortable}
+    return {"title": title, "columns": columns, "rows": rows, "sortable": False}
 
 
 @dataclass(frozen=True)
@@ -159,7 +172,7 @@ def experiments(results: Path, measurements: Path | None) -> list[dict[str, Any]
         name = experiment_name(own["folder"])
         mine = shown[folders == own["folder"]].dropna(axis=1, how="all")
         own["name"], own["anchor"] = name, f"experiment-{number}"
-        own["cells"] = plain_table(f"{name}, cells", mine, lambda value: f"{value:.4g}")
+        own["cells"] = plain_table(f"{name}, cells", mine)
     return found
 
 

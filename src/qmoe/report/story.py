@@ -48,8 +48,8 @@ def of_run(cells: pd.DataFrame) -> list[str]:
     synthetic = cells.loc[cells["synthetic"], "dataset"].unique()
     if len(synthetic):
         told.append(
-            f"{listed(synthetic)} is synthetic audio, not data of the paper: its numbers show that "
-            "the pipeline works, not how the paper's data behave."
+            f"The clips of {listed(synthetic)} are synthetic, not the paper's data: their numbers "
+            "show that the pipeline works, not how the paper's data behave."
         )
     return told
 
@@ -247,5 +247,5 @@ def of_audit(findings: list[dict[str, Any]]) -> list[str]:
         checks = dict.fromkeys(
             plain(finding["check"]) for finding in errors if finding["where"].endswith(protocol)
         )
-        told.append(f"Errors {plain(protocol)}: {listed(checks)}.")
+        told.append(f"Errors, {plain(protocol)}: {listed(checks)}.")
     return told

@@ -1,0 +1,81 @@
+# Needs:  tables, significance, audit, claims, figures, and the cells behind them
+# Makes:  results/index.html, all of a run on one page; results/pages, each table by itself;
+#         results/paper.{ipynb,html}, the notebook run
+#
+# `snakemake --report results/report.html` puts what is marked `report` into Snakemake's own report.
+
+STORY = [
+    "results/cells.csv",
+    "results/packed.csv",
+    MEASURED,
+    rules.tables.output,
+    rules.measured_tables.output,
+    rules.significance.output,
+    rules.audit.output,
+    rules.claims.output,
+]
+
+
+rule page:
+    """The results page: verdicts on top, and where every number comes from."""
+    input:
+        STORY,
+        stale("results/index.provenance.json", ["results/index.html"]),
+    output:
+        report(
+            "results/index.html",
+            caption="../report/page.rst",
+            category="Results page",
+            labels={"page": "everything on one page"},
+        ),
+        report(
+            directory("results/pages"),
+            patterns=["{section}/{table}.html"],
+            caption="../report/table.rst",
+            category="{section}",
+            labels={"table": "{table}"},
+        ),
+        "results/index.provenance.json",
+    log:
+        "logs/page.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+        set=SET,
+    message:
+        "Writing the results page"
+    shell:
+        "qmoe page results --key {params.key} {params.set} > {log} 2>&1"
+
+
+rule notebook:
+    """The paper's story in the numbers of this run."""
+    input:
+        STORY,
+        stale(
+            "results/paper.provenance.json",
+            ["results/paper.ipynb", "results/paper.html"],
+        ),
+        notebook="notebooks/paper.ipynb",
+    output:
+        "results/paper.ipynb",
+        report(
+            "results/paper.html",
+            caption="../report/notebook.rst",
+            category="Notebook",
+            labels={"page": "the paper's story"},
+        ),
+        "results/paper.provenance.json",
+    log:
+        "logs/notebook.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+    message:
+        "Running the notebook"
+    shell:
+        "qmoe paper {input.notebook} results --key {params.key} > {log} 2>&1"

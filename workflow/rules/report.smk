@@ -22,12 +22,7 @@ rule page:
         STORY,
         stale("results/index.provenance.json", ["results/index.html"]),
     output:
-        report(
-            "results/index.html",
-            caption="../report/page.rst",
-            category="Results page",
-            labels={"page": "everything on one page"},
-        ),
+        "results/index.html",
         report(
             directory("results/pages"),
             patterns=["{section}/{table}.html"],

@@ -32,9 +32,6 @@ TEST_TITLES = {
     "latency_variance": "Spread of the latency",
 }
 TITLES_OF_ALL = TITLES | TEST_TITLES
-CLAIM_COLUMNS = ["says", "locus", "quoted", "verdict", "verdict_as_published", "verdict_corrected"]
-CLAIM_COLUMNS += ["sentence"]
-AUDIT_COLUMNS = ["severity", "check", "where", "consequence"]
 
 
 def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
@@ -86,19 +83,25 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
         "machine": _machine(measurements),
         "configuration": yaml.safe_dump(params, sort_keys=False),
     }
-    alone = {
-        ("Tables" if name in TITLES else "Significance", name): own for name, own in tables.items()
+    bare = index | {
+        "claims": claims.claims(entries, Experiments({})),
+        "findings": _findings(audit, set()),
     }
-    alone["Claims", "claims"] = parts.sheet("Claims", ledger.frame(entries)[CLAIM_COLUMNS])
-    alone["Audit", "audit"] = parts.sheet("Audit", pd.DataFrame(audit, columns=AUDIT_COLUMNS))
+    alone = {
+        f"{'Tables' if name in TITLES else 'Significance'}/{name}": {
+            "part": "table",
+            "title": own["title"],
+            "t": parts.unlinked(own),
+        }
+        for name, own in tables.items()
+    }
+    alone["Claims/claims"] = bare | {"part": "claims", "title": "Verdicts on the paper’s claims"}
+    alone["Audit/audit"] = bare | {"part": "audit", "title": "Audit"}
     templates = parts.environment()
-    single = templates.get_template("table.html.j2")
+    single = templates.get_template("alone.html.j2")
     return {
         "index.html": templates.get_template("index.html.j2").render(index),
-        **{
-            f"pages/{section}/{name}.html": single.render(t=parts.unlinked(own))
-            for (section, name), own in alone.items()
-        },
+        **{f"pages/{name}.html": single.render(shown) for name, shown in alone.items()},
     }
 
 
@@ -147,7 +150,7 @@ def _read(path: Path) -> str:
 def _findings(audit: list[dict[str, Any]], known: set[str]) -> list[dict[str, Any]]:
     def where(claim: str) -> str | None:
         own = claims.anchor(claim)
-        return claim if claim in TITLES_OF_ALL else own if own in known else None
+        return own if own in known else claim if known and claim in TITLES_OF_ALL else None
 
     return [
         finding

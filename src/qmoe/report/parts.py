@@ -106,11 +106,6 @@ def unlinked(table: dict[str, Any]) -> dict[str, Any]:
     return table | {"rows": rows}
 
 
-def sheet(title: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """A table of words that fills a page."""
-    return plain_table(title, frame) | {"caption": "", "sortable": True}
-
-
 def plain_table(
     title: str,
     frame: pd.DataFrame,

@@ -19,6 +19,7 @@ include: "workflow/rules/measurements.smk"
 include: "workflow/rules/tables.smk"
 include: "workflow/rules/judgement.smk"
 include: "workflow/rules/claims.smk"
+include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -37,5 +38,7 @@ rule all:
         rules.significance.output,
         rules.audit.output,
         rules.claims.output,
+        rules.figures.output,
+        rules.latex.output,
         rules.page.output,
         rules.notebook.output,

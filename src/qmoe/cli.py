@@ -467,7 +467,56 @@ def paper(
     files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
     for file, text in zip(files, (nbformat.writes(run), story.to_html(run)), strict=True):
         write_atomically(file, text)
-    provenance.write(results / f"{notebook.stem}.provenance.json", key, files)
+    provenance.write(results / "notebook.provenance.json", key, files)
+
+
+@app.command()
+def figures(
+    cells: Annotated[Path, typer.Argument(help="the tidy table")],
+    folder: Path,
+    packed: Annotated[
+        Path | None, typer.Option(help="tidy table of packed models; without it no costs")
+    ] = None,
+    measurements: Annotated[
+        Path | None, typer.Option(help="their folder; without it no costs")
+    ] = None,
+    significance: Annotated[
+        Path | None, typer.Option(help="folder of its files; without it no comparisons")
+    ] = None,
+    claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
+    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
+    key: Annotated[str, typer.Option(help="of the grid and of what draws it")] = "",
+) -> None:
+    """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
+    from qmoe.analysis import provenance
+    from qmoe.analysis.figures import book
+
+    files = book.make(
+        folder,
+        min(workers, os.cpu_count() or 1),
+        cells=cells,
+        packed=packed,
+        measurements=measurements,
+        significance=significance,
+        claims=claims,
+    )
+    provenance.write(folder / "provenance.json", key, files, measurements)
+
+
+@app.command()
+def latex(
+    tables: Annotated[list[Path], typer.Argument(help="the tables, .tex")],
+    figures: Annotated[Path, typer.Option(help="figures.json")],
+    out: Annotated[Path, typer.Option(help="the document; compile it in its folder")],
+    key: Annotated[str, typer.Option(help="of the figures' grid")] = "",
+) -> None:
+    """Write a LaTeX document that shows the tables and figures with their captions."""
+    from qmoe.analysis import latex as make
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+
+    write_atomically(out, make.document(tables, figures, out.parent))
+    provenance.write(out.with_suffix(".provenance.json"), key, [out])
 
 
 @app.command()

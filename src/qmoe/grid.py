@@ -200,6 +200,11 @@ class Grid:
             ]
         )
 
+    @cached_property
+    def figures_key(self) -> str:
+        """Hash of what the figures are made from: the key of the tables, and what draws them."""
+        return key([self.key, source_key("analysis/figures/*.py"), versions("matplotlib")])
+
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:
     """How the clips of dataset `name` become vectors: `embedding`, with what is the dataset's own.

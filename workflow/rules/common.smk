@@ -25,13 +25,13 @@ SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
 STALE = []  # markers that the main process writes before any job
 
 
-def stale(record, files):
+def stale(record, files, key=GRID.key):
     """An input that is newer than anything, where the files on disk are of another grid.
 
     Times alone would keep them after a checkout. The marker's content is new as well: Snakemake
     passes over a newer file with the content that it remembers.
     """
-    if provenance.is_current(Path(record), GRID.key, map(Path, files)):
+    if provenance.is_current(Path(record), key, map(Path, files)):
         return []
     marker = Path("results") / f".stale-{Path(record).stem}"
     STALE.append(marker)

@@ -13,6 +13,7 @@ STORY = [
     rules.significance.output,
     rules.audit.output,
     rules.claims.output,
+    rules.figures.output,
 ]
 
 
@@ -50,7 +51,7 @@ rule notebook:
     input:
         STORY,
         stale(
-            "results/paper.provenance.json",
+            "results/notebook.provenance.json",
             ["results/paper.ipynb", "results/paper.html"],
         ),
         notebook="notebooks/paper.ipynb",
@@ -62,7 +63,7 @@ rule notebook:
             category="Notebook",
             labels={"page": "the paper's story"},
         ),
-        "results/paper.provenance.json",
+        "results/notebook.provenance.json",
     log:
         "logs/notebook.log",
     localrule: True

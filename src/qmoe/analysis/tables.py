@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from qmoe.analysis.latex import escape
 from qmoe.keys import write_atomically
 
 ARM = ["protocol", "model", "strategy", "alpha"]
@@ -97,11 +98,14 @@ def write(table: pd.DataFrame, stem: Path, caption: str) -> list[Path]:
     """Write `stem`.csv, .md and .tex, and return their paths."""
     people = for_people(table)
     markdown = people.to_markdown(index=False, disable_numparse=True)
-    latex = people.replace("_", " ", regex=True).replace("±", r"$\\pm$", regex=True)
+    words = people.map(
+        lambda value: escape(value.replace("_", " ")) if isinstance(value, str) else value
+    )
+    latex = words.rename(columns=escape)
     texts = {
         ".csv": table.to_csv(index=False),
         ".md": f"{caption}\n\n{markdown}\n",
-        ".tex": latex.to_latex(index=False, caption=caption.replace("%", r"\%")),
+        ".tex": latex.to_latex(index=False, caption=escape(caption)),
     }
     for suffix, text in texts.items():
         write_atomically(stem.with_suffix(suffix), text)

@@ -1,0 +1,65 @@
+# Needs:  every tidy table, the cells, measurements, significance and verdicts
+# Makes:  results/figures: the same pictures out of every grid, each experiment's, and an index;
+#         results/paper.tex, a document of all tables and figures
+from qmoe.analysis.figures import FIGURES as PICTURES
+from qmoe.analysis.figures import FORMATS
+
+FIGURES = [
+    *expand("results/figures/{name}.{format}", name=PICTURES, format=FORMATS),
+    "results/figures/figures.json",
+]
+
+
+rule figures:
+    """Every picture as PNG and PDF, with its caption in figures.json."""
+    input:
+        cells="results/cells.csv",
+        packed="results/packed.csv",
+        measurements=MEASURED,
+        significance=SIGNIFICANCE,
+        claims="results/claims.csv",
+        stale=stale("results/figures/provenance.json", FIGURES, GRID.figures_key),
+    output:
+        FIGURES,
+        "results/figures/provenance.json",
+        experiments=directory("results/figures/experiments"),
+    log:
+        "logs/figures.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    threads: 8
+    params:
+        key=GRID.figures_key,
+        folder=GRID.measurements,
+    message:
+        "Drawing the figures"
+    shell:
+        "qmoe figures {input.cells} results/figures --packed {input.packed}"
+        " --measurements {params.folder} --significance results/significance"
+        " --claims {input.claims} --workers {threads} --key {params.key} > {log} 2>&1"
+
+
+rule latex:
+    """A LaTeX document of the tables and figures: `cd results && latexmk -pdf paper.tex`."""
+    input:
+        tables=[f for f in F1_TABLES + MEASURED_TABLES if f.endswith(".tex")],
+        figures="results/figures/figures.json",
+        stale=stale(
+            "results/paper.provenance.json", ["results/paper.tex"], GRID.figures_key
+        ),
+    output:
+        "results/paper.tex",
+        "results/paper.provenance.json",
+    log:
+        "logs/latex.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.figures_key,
+    message:
+        "Writing the LaTeX document"
+    shell:
+        "qmoe latex {input.tables} --figures {input.figures} --out results/paper.tex"
+        " --key {params.key} > {log} 2>&1"

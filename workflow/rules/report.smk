@@ -26,10 +26,10 @@ rule page:
         "results/index.html",
         report(
             directory("results/pages"),
-            patterns=["{section}/{table}.html"],
-            caption="../report/table.rst",
+            patterns=["{section,[^/]+}/{name}.html"],
+            caption="../report/pages.rst",
             category="{section}",
-            labels={"table": "{table}"},
+            labels={"name": "{name}"},
         ),
         "results/index.provenance.json",
     log:
@@ -61,7 +61,7 @@ rule notebook:
             "results/paper.html",
             caption="../report/notebook.rst",
             category="Notebook",
-            labels={"page": "the paper's story"},
+            labels={"name": "the paper's story"},
         ),
         "results/notebook.provenance.json",
     log:

@@ -8,6 +8,7 @@ import pandas as pd
 import yaml
 
 from qmoe.analysis import explain
+from qmoe.analysis.figures import EXPERIMENTS
 from qmoe.analysis.recipes import TABLES
 from qmoe.claims import ledger, page
 from qmoe.claims.paper import read as read_paper
@@ -64,6 +65,8 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
         name: _table(name, path, frames[name], origins.get(name)) for name, path in paths.items()
     }
     audit = json.loads(_read(results / "audit.json"))
+    figures = parts.figures(results / "figures")
+    run_figures = [figure for figure in figures if figure["section"] != EXPERIMENTS]
     index = {
         "story": story.of_run(pd.read_csv(results / "cells.csv")),
         "claims": claims.claims(entries, experiments),
@@ -75,7 +78,7 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
         "counted_tests": parts.plain_table("Tests below 0.05", story.tests(frames)),
         "audited": story.of_audit(audit),
         "findings": _findings(audit, {claims.anchor(entry.claim.id) for entry in entries}),
-        "figures": parts.figures(results / "figures"),
+        "figures": run_figures,
         "origins": list(origins.values()),
         "experiments": found,
         "code": explain.code(),
@@ -97,6 +100,16 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
     }
     alone["Claims/claims"] = bare | {"part": "claims", "title": "Verdicts on the paper’s claims"}
     alone["Audit/audit"] = bare | {"part": "audit", "title": "Audit"}
+    for figure in run_figures:
+        alone[f"Figures/{figure['name']}"] = {
+            "part": "figure",
+            "title": figure["title"],
+            "f": figure,
+        }
+    drawn = {figure["name"].removeprefix(f"{EXPERIMENTS}/"): figure for figure in figures}
+    for own in found:
+        shown = {"part": "experiment", "title": own["name"], "f": drawn.get(own["name"])}
+        alone[f"Experiments/{own['name']}"] = shown | {"experiment": own}
     templates = parts.environment()
     single = templates.get_template("alone.html.j2")
     return {

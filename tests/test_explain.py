@@ -387,3 +387,30 @@ def test_a_cell_by_its_folder(own_results: Path) -> None:
     assert found.experiments[0]["commands"][1].endswith("seed1-abc/spec.json --folds 3")
     assert found.experiments[0]["same_training_code"]
     assert "0.1234" in why.explanation_markdown(found)
+
+
+@pytest.mark.parametrize(
+    "table", [name for name in why.TABLES if name not in ("table2_f1", "table3_f1")]
+)
+def test_origins_say_what_explain_says(results: Path, quick: None, table: str) -> None:
+    path = results.name / Path(why.TABLES[table].folder) / f"{table}.csv"
+    found = why.origins(path)
+    listed = {(n, o.column): str(o.value) for n, row in enumerate(found, 1) for o in row}
+    wanted = {(n, column) for n, column, _ in numbers(path)}
+    assert set(listed) == wanted
+    for number, origin in list(enumerate((row[-1] for row in found), 1))[::5]:
+        explained = why.explain(table, str(number), origin.column)
+        assert origin.value == explained.value
+        words = [*explained.steps, explained.aggregation, explained.part]
+        assert all(word in origin.made for word in [*words, *explained.arguments])
+        for (source, file, rows, cells), group in zip(origin.groups, explained.groups, strict=True):
+            own = group["cells"]
+            assert (source, file) == (group["source"], group["file"])
+            assert set(cells) == {cell["cell"] for cell in own if cell.get("cell")}
+            values = [cell["value"] for cell in own]
+            assert rows == sum(len(v) if isinstance(v, list) else 1 for v in values)
+
+
+def test_origins_of_what_is_not_explained(results: Path) -> None:
+    with pytest.raises(UserError, match="no table 'cells' is explained"):
+        why.origins(results / "cells.csv")

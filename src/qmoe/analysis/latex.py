@@ -90,7 +90,8 @@ def _figure(entry: dict[str, Any], picture: Path) -> str:
 def _table(path: Path) -> str:
     """A table, cut into pages that repeat its head; a wide one lies on its side, made to fit."""
     pattern = (
-        r"\\caption\{(?P<caption>.*)\}\n\\begin\{tabular\}\{(?P<columns>\w+)\}\n"
+        r"\\caption\{(?:Table (?P<number>\d+)|Supplementary)\. (?P<caption>.*)\}\n"
+        r"\\begin\{tabular\}\{(?P<columns>\w+)\}\n"
         r"(?P<head>.*?\\midrule\n)(?P<rows>.*?)\\bottomrule"
     )
     found = re.search(pattern, _read(path), re.DOTALL)
@@ -99,13 +100,13 @@ def _table(path: Path) -> str:
     columns, head = found["columns"], found["head"]
     rows = found["rows"].splitlines(keepends=True)
     sideways = len(columns) > COLUMNS
+    number = f"\\renewcommand{{\\thetable}}{{{found['number'] or 'S1'}}}"  # as the paper's
     pages = []
     for at in range(0, max(len(rows), 1), ROWS[sideways]):
         caption = found["caption"] if at == 0 else "(continued)"
-        number = "" if at == 0 else "\\addtocounter{table}{-1}"
         inner = "".join(rows[at : at + ROWS[sideways]])
         pages.append(
-            f"\\begin{{table}}[p]\n\\centering{number}\n\\caption{{{caption}}}\n"
+            f"\\begin{{table}}[p]\n\\centering\n{number}\n\\caption{{{caption}}}\n"
             f"\\fitted{{\\begin{{tabular}}{{{columns}}}\n{head}{inner}\\bottomrule\n"
             "\\end{tabular}}\n\\end{table}"
         )

@@ -58,7 +58,7 @@ def _read(paths: tuple[tuple[str, Any], ...]) -> Results:
 
 def _experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     names = [experiments.name(cell) for _, cell in cells.iterrows()]
-    return {str(name): own for name, own in cells.groupby(names, sort=False)}
+    return {str(name): own for name, own in cells.groupby(pd.Index(names), sort=False)}
 
 
 def _figure(folder: Path, name: str, paths: tuple[tuple[str, Any], ...]) -> dict[str, Any]:

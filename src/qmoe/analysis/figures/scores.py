@@ -2,6 +2,7 @@
 
 import pandas as pd
 from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
 
 from qmoe.analysis.figures import style
 from qmoe.analysis.figures.results import CELLS, Results
@@ -87,6 +88,7 @@ def by_alpha(results: Results) -> Picture:
                 axes.set_xlabel("α")
         grid[i, 0].set_ylabel(f"{dataset},\n{style.in_words(protocol)}\nweighted F1")
     grid[0, 0].set_xlim(-0.08 * top, 1.08 * top)
+    grid[0, 0].xaxis.set_major_locator(MaxNLocator(4))
     handles = [
         Line2D(
             [],

@@ -80,11 +80,12 @@ def reductions(results: Results) -> Picture:
     inner = x[(x >= low) & (x <= high)]
     top.fill_between(inner, null_density(inner, n), color=PALE)
     top.text(
-        0.15,
-        0.06,
-        f"95 % of no effects, n = {n}\n÷ {factor:.1f} to × {factor:.1f}",
-        ha="left",
-        va="bottom",
+        0.99,
+        0.8,
+        f"grey: 95 % of no effects,\n÷ {factor:.1f} to × {factor:.1f}",
+        ha="right",
+        va="top",
+        transform=top.transAxes,
     )
     for percent in (50, 80, 94):
         at = np.log(1 - percent / 100)
@@ -203,10 +204,10 @@ def power(results: Results) -> Picture:
         left.annotate(
             f"{at:.2f}",
             (at, POWER),
-            xytext=(-5 if side == "right" else 5, -2),
+            xytext=(-4 if side == "right" else 4, 4 if side == "right" else -4),
             textcoords="offset points",
             ha=side,
-            va="center",
+            va="bottom" if side == "right" else "top",
             color=color,
         )
     left.text(0.0, 1.0, "naive t: folds taken\nfor independent", va="top", color=VERMILION)

@@ -198,10 +198,10 @@ def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> N
     axes.spines[:].set_visible(False)
     axes.set_yticks([i + 0.5 for i in range(len(values.index) - 1)], minor=True)
     axes.set_xticks([i + 0.5 for i in range(len(values.columns) - 1)], minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.grid(which="minor", color="white", linewidth=1.5 if values.size < 300 else 0.3)
     axes.tick_params(which="minor", length=0)
     for y, x in [(y, x) for y in range(len(values.index)) for x in range(len(values.columns))]:
-        dark = values.iloc[y, x] > 0.75 * top
+        dark = values.iloc[y, x] > 0.9 * top  # where black has less contrast than white
         axes.text(
             x,
             y,

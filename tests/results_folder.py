@@ -57,7 +57,12 @@ class Made:
         return found
 
     def _keys(self, dataset: str, protocol: str, experts: str, strategy: str, alpha: float) -> dict:
-        name = experts.replace("bitnet", "BitNet").replace("+q", "/").upper().replace("BITNET/", "BitNet-Q")
+        name = (
+            experts.replace("bitnet", "BitNet")
+            .replace("+q", "/")
+            .upper()
+            .replace("BITNET/", "BitNet-Q")
+        )
         name = f"{name}-QMoE" if "+" in experts else f"{name}-Base"
         model = name + ("" if strategy == "none" else "-C")
         arm = model + ("" if strategy == "none" else f" {strategy} {alpha:g}")
@@ -65,7 +70,9 @@ class Made:
                 "arm": arm, "model": model, "strategy": strategy, "alpha": alpha}  # fmt: skip
 
     def _cell(self, rng: np.random.Generator, row: dict, classes: int) -> dict:
-        name = f"{row['dataset']}/{row['protocol']}/{row['experts']}/{row['strategy']}-{row['alpha']}"
+        name = (
+            f"{row['dataset']}/{row['protocol']}/{row['experts']}/{row['strategy']}-{row['alpha']}"
+        )
         cell = self.folder / "cells" / name / f"seed{row['seed']}-0/fold{row['fold']}"
         cell.mkdir(parents=True, exist_ok=True)
         n = max(self.clips, classes)

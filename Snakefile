@@ -42,3 +42,9 @@ rule all:
         rules.latex.output,
         rules.page.output,
         rules.notebook.output,
+
+
+onstart:
+    print(
+        "`qmoe progress` in another terminal shows what is done and the time that remains."
+    )

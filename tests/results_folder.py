@@ -57,23 +57,16 @@ class Made:
         return found
 
     def _keys(self, dataset: str, protocol: str, experts: str, strategy: str, alpha: float) -> dict:
-        name = (
-            experts.replace("bitnet", "BitNet")
-            .replace("+q", "/")
-            .upper()
-            .replace("BITNET/", "BitNet-Q")
-        )
-        name = f"{name}-QMoE" if "+" in experts else f"{name}-Base"
+        name = experts.upper() + ("-QMoE" if "+" in experts else "-Base")
         model = name + ("" if strategy == "none" else "-C")
         arm = model + ("" if strategy == "none" else f" {strategy} {alpha:g}")
         return {"dataset": dataset, "synthetic": dataset == "demo", "protocol": protocol,
                 "arm": arm, "model": model, "strategy": strategy, "alpha": alpha}  # fmt: skip
 
     def _cell(self, rng: np.random.Generator, row: dict, classes: int) -> dict:
-        name = (
-            f"{row['dataset']}/{row['protocol']}/{row['experts']}/{row['strategy']}-{row['alpha']}"
-        )
-        cell = self.folder / "cells" / name / f"seed{row['seed']}-0/fold{row['fold']}"
+        about = (row[c] for c in ("dataset", "protocol", "experts", "strategy", "alpha"))
+        seed, fold = f"seed{row['seed']}-0", f"fold{row['fold']}"
+        cell = self.folder.joinpath("cells", *map(str, about), seed, fold)
         cell.mkdir(parents=True, exist_ok=True)
         n = max(self.clips, classes)
         labels = np.arange(n) % classes
@@ -112,8 +105,8 @@ class Made:
         timed = own.assign(runtime="packed", batch_size=1)
         cost = own.groupby("arm")["fold"].transform(lambda arm: rng.lognormal())
         timed.assign(repeat=0, latency_ms=0.1 * cost).to_csv(folder / "latency.csv", index=False)
-        timed.assign(per="inference", runs=9, energy_j=1e-4 * cost, carbon_g=1e-9, source="counter")\
-            .to_csv(folder / "energy.csv", index=False)  # fmt: skip
+        energy = timed.assign(per="inference", runs=9, energy_j=1e-4 * cost, carbon_g=1e-9)
+        energy.assign(source="counter").to_csv(folder / "energy.csv", index=False)
         own.assign(peak_rss_bytes=1).to_csv(folder / "memory.csv", index=False)
         machine = {"processor": "a processor"}
         (folder / "latency.json").write_text(json.dumps(machine))

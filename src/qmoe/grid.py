@@ -47,6 +47,7 @@ _PICTURE_LIBRARIES = (
     "torch",
 )
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
+_DRAWING_LIBRARIES = ("matplotlib", "pillow")
 _PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
 
 
@@ -203,7 +204,7 @@ class Grid:
     @cached_property
     def figures_key(self) -> str:
         """Hash of what the figures are made from: the key of the tables, and what draws them."""
-        return key([self.key, source_key("analysis/figures/*.py"), versions("matplotlib")])
+        return key([self.key, source_key("analysis/figures/*.py"), versions(*_DRAWING_LIBRARIES)])
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:

@@ -5,14 +5,12 @@ import json
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
-from PIL import Image
 
 from qmoe.analysis import explain, measured, significance, tables
 from qmoe.analysis.explain import Origin
@@ -238,14 +236,7 @@ def figures(folder: Path) -> list[dict[str, str]]:
         listed = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         return []
-    return [own | {"png": _png(folder / f"{own['name']}.png")} for own in listed]
-
-
-def _png(path: Path) -> str:
-    """In 256 colours, which a drawing does not exceed to the eye: a third of the bytes."""
-    small = BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-            small, "png", optimize=True
-        )
-    return base64.b64encode(small.getvalue()).decode()
+    return [
+        own | {"png": base64.b64encode((folder / f"{own['name']}.png").read_bytes()).decode()}
+        for own in listed
+    ]

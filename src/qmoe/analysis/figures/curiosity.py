@@ -11,7 +11,10 @@ SECTION = "curiosity"
 MEANING = (
     "u: sum over the experts of the variance of the routing probability in the Monte Carlo passes"
 )
-NONE = "no router of this grid estimates its uncertainty: add a curiosity to grid.curiosity"
+NONE = (
+    "no router of this grid estimates its uncertainty: add a strategy to grid.curiosity in "
+    "params.yaml"
+)
 EDGES = np.logspace(-8, 0, 17)  # two bins a decade; what is outside goes to the outermost bins
 
 
@@ -116,8 +119,8 @@ def by_class(results: Results) -> Picture:
     most = means.loc[means["mean"].idxmax()]
     caption = (
         f"{title} of the clip (true class). {MEANING}, no unit; darker: larger. Mean ± standard "
-        f"deviation (ddof 1) over the n = seeds x folds cells of the mean over the clips of a "
-        f"class; {span(means['n'])} clips an arm and class.{results.synthetic}"
+        f"deviation (ddof 1) over {results.count} of the mean over the clips of a class; "
+        f"{span(means['n'])} clips an arm and class.{results.synthetic}"
     )
     alt = (
         f"Table of the mean u of {means['class'].nunique()} classes for "

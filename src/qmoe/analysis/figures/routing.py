@@ -6,13 +6,14 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from qmoe.analysis.figures import style
+from qmoe.analysis.figures.curiosity import NONE as UNAWARE
 from qmoe.analysis.figures.results import CLIPS, Results, span
 from qmoe.analysis.figures.style import BLACK, BLUE, EXPERTS, GREY, PALE, Picture
 from qmoe.audit.routing import BITS
 from qmoe.claims.precision_routing import rank_correlation
 
 SECTION = "routing"
-NONE = "no mixture in this grid: add one to grid.expert_sets"
+NONE = "no mixture in this grid: add one to grid.expert_sets in params.yaml"
 ARM = ["dataset", "protocol", "label"]
 
 
@@ -183,8 +184,7 @@ def uncertainty_by_bits(results: Results) -> Picture:
     title = "Do uncertain clips go to precise experts?"
     clips = results.uncertain
     if clips.empty:
-        why = "no router of this grid estimates its uncertainty: add a curiosity to grid.curiosity"
-        return style.missing(title, why, SECTION, [CLIPS])
+        return style.missing(title, UNAWARE, SECTION, [CLIPS])
     means = clips.groupby([*ARM, "expert"], sort=False)["uncertainty"].agg(["mean", "size"])
     rho = correlations(clips)
     experts = sorted(clips["expert"].unique(), key=lambda expert: (BITS[expert], expert))

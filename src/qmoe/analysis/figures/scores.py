@@ -31,7 +31,9 @@ def by_alpha(results: Results) -> Picture:
     found = alphas(results.cells)
     curious = found[found["strategy"] != "none"]
     if curious.empty:
-        why = "no curiosity in this grid: add strategies with alphas to grid.curiosity"
+        why = (
+            "no curiosity in this grid: add strategies with alphas to grid.curiosity in params.yaml"
+        )
         return style.missing(title, why, SECTION, [CELLS])
     mixtures = list(dict.fromkeys(found["mixture"]))
     panels = [
@@ -146,7 +148,8 @@ def protocols(results: Results) -> Picture:
     title = "F1 as published and corrected"
     means = protocol_means(results.cells)
     if not set(PROTOCOLS) <= set(means.columns):
-        why = f"only {style.beside(list(means.columns))} in this grid: grid.protocols needs both"
+        here = style.beside(list(means.columns))
+        why = f"only {here} in this grid: add the other to grid.protocols in params.yaml"
         return style.missing(title, why, SECTION, [CELLS])
     datasets = list(dict.fromkeys(results.cells["dataset"]))
     labels = list(dict.fromkeys(results.cells["label"]))

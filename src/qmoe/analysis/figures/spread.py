@@ -147,7 +147,7 @@ def reductions(results: Results) -> Picture:
     beyond = int((own["ratio"] < np.exp(low)).sum())
     paper = found[found["source"] == PAPER_PROTOCOL]
     caption = (
-        f"{title}. Top: density of the ratio of two variances of F1 over {n} folds each where "
+        f"{title}. Top: density of the ratio of two variances of F1 over n = {n} folds each where "
         f"curiosity does nothing (normal values, F({n - 1}, {n - 1})); grey: its central 95 %. "
         f"Bottom: a mark a comparison of an arm with the same experts without curiosity: "
         f"{len(own)} of this run (ddof 1, mean over seeds) and {len(paper)} that the paper "

@@ -18,6 +18,14 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
 ]
 PAGES = ["index.html", "paper.html"]
+OPEN_ONE_OF_A_KIND = """
+for (const head of document.querySelectorAll("h2")) {
+  let own = head;
+  do own = own.nextElementSibling; while (own && !["H2", "DETAILS"].includes(own.tagName));
+  if (own?.tagName === "DETAILS")
+    for (const d of [own, ...own.querySelectorAll("details")].slice(0, 3)) d.open = true;
+}
+"""
 LARGEST_SHOWN_BYTES = 1_500_000  # Chromium opens no data: address above 2 MB, base64 takes 4/3
 
 
@@ -78,7 +86,7 @@ def test_a_page_is_silent_self_contained_and_accessible(
     made: Project, browser: Browser, name: str, scheme: str
 ) -> None:
     seen = Seen(browser, made.folder / "results" / name, color_scheme=scheme)
-    seen.page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    seen.page.evaluate(OPEN_ONE_OF_A_KIND)
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else None  # the rest is the same
     found = Axe().run(seen.page, options=rules).response["violations"]
     grave = [

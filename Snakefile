@@ -8,6 +8,9 @@ min_version("9.20")
 configfile: "params.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/cells.smk"
@@ -17,6 +20,7 @@ include: "workflow/rules/tables.smk"
 include: "workflow/rules/judgement.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
 
 
 if workflow.is_main_process:
@@ -36,6 +40,8 @@ rule all:
         rules.claims.output,
         rules.figures.output,
         rules.latex.output,
+        rules.page.output,
+        rules.notebook.output,
 
 
 onstart:

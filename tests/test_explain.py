@@ -30,7 +30,7 @@ ARMS = [
 ]
 DATASETS = (("demo", True), ("esc50", False), ("quinn", False))
 RUNTIMES = {"onnx_fp32": 1.3, "torch_eager": 2.1}
-SIGNIFICANCE = ["table1_f1", "table3_energy", "table4_latency", "table5"]  # Tables 2, 3 as 1
+SIGNIFICANCE = ["table1_f1", "table3_energy", "table4_latency", "latency_variance", "table5"]
 
 
 FEW = {"n", "mean", "std", "corrected_p", "published_p", "sd_ratio", "holm_p", "batch_size"}
@@ -143,7 +143,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     few &= cells["protocol"] == "corrected"
     kept = [frame[frame["arm"].isin(cells.loc[few, "arm"])] for frame in (latency, energy)]
     kept = [f[(f["protocol"] != "as_published") & (f["batch_size"] == 64)] for f in kept]
-    written = significance.tables(cells[few], *kept)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(significance, "REPEATS", 3)
+        written = significance.tables(cells[few], *kept)
     significance.write(written, root / "significance")
     provenance.write(root / "significance/provenance.json", "", [], measurements)
     return root
@@ -240,7 +242,8 @@ def test_significance_comes_back_to_the_last_digit(results: Path, table: str) ->
         assert round_trip(table, row, column) == float(text), (row, column)
     columns = {column for _, column, _ in found}
     p = {"brown_forsythe_p", "holm_p", "published_levene_p"}
-    assert columns >= {"n"} | (p if table == "table5" else {"corrected_p", "published_p"})
+    spread = table in ("table5", "latency_variance")
+    assert columns >= {"n"} | (p if spread else {"corrected_p", "published_p"})
 
 
 def test_a_corrected_p_from_its_pairs(results: Path) -> None:
@@ -349,7 +352,7 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, own_results
         ("table3", "1", "f1", "avg_f1_mean, avg_f1_std"),
         ("table3", "1", "type", "these do: alpha, parameters, n, avg_f1_mean"),
         ("table1_f1", "1", "margin", "these do: alpha, n, mean, std, baseline_mean"),
-        ("latency_variance", "1", "n", "table4_latency, table5"),
+        ("precision_routing", "1", "n", "latency_variance, table5"),
         ("table3", "0", "n", "rows 1 to 8, not 0"),
         ("table3", "9", "n", "8 corrected M-C kl_divergence 0.3"),
         ("table3", "M-C", "n", "4 rows have the words 'M-C'"),
@@ -387,3 +390,31 @@ def test_a_cell_by_its_folder(own_results: Path) -> None:
     assert found.experiments[0]["commands"][1].endswith("seed1-abc/spec.json --folds 3")
     assert found.experiments[0]["same_training_code"]
     assert "0.1234" in why.explanation_markdown(found)
+
+
+@pytest.mark.parametrize(
+    "table", [name for name in why.TABLES if name not in ("table2_f1", "table3_f1")]
+)
+def test_origins_say_what_explain_says(results: Path, quick: None, table: str) -> None:
+    path = results.name / Path(why.TABLES[table].folder) / f"{table}.csv"
+    found = why.origins(path)
+    listed = {(n, o.column): str(o.value) for n, row in enumerate(found, 1) for o in row}
+    wanted = {(n, column) for n, column, _ in numbers(path)}
+    assert set(listed) <= wanted
+    assert {column for _, column in wanted - set(listed)} <= {"margin", "published_n"}
+    for number, origin in list(enumerate((row[-1] for row in found), 1))[::5]:
+        explained = why.explain(table, str(number), origin.column)
+        assert origin.value == explained.value
+        words = [*explained.steps, explained.aggregation, explained.part]
+        assert all(word in origin.made for word in [*words, *explained.arguments])
+        for (source, file, rows, cells), group in zip(origin.groups, explained.groups, strict=True):
+            own = group["cells"]
+            assert (source, file) == (group["source"], group["file"])
+            assert set(cells) == {cell["cell"] for cell in own if cell.get("cell")}
+            values = [cell["value"] for cell in own]
+            assert rows == sum(len(v) if isinstance(v, list) else 1 for v in values)
+
+
+def test_origins_of_what_is_not_explained(results: Path) -> None:
+    with pytest.raises(UserError, match="no table 'cells' is explained"):
+        why.origins(results / "cells.csv")

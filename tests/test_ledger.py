@@ -3,7 +3,6 @@
 import json
 import math
 import shlex
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import get_args
 
@@ -17,7 +16,6 @@ from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from qmoe.claims import arithmetic, ledger, verdicts
-from qmoe.claims import page as ledger_page
 from qmoe.claims.evidence import Inputs, paper_name
 from qmoe.claims.paper import read
 from qmoe.claims.precision_routing import of_cell, precision_routing
@@ -396,49 +394,6 @@ def test_routing_by_precision(tmp_path: Path) -> None:
     assert "no uncertainty" in unknown["q8_gets_uncertain"].sentence
 
 
-class Page(HTMLParser):
-    """What a test asks of a page; every tag must be closed in its turn."""
-
-    VOID = ("meta", "link", "br", "img", "input", "hr")
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.ids: list[str] = []
-        self.urls: list[str] = []
-        self.rows = self.headings_without_scope = self.tables = self.captions = 0
-        self.feed(text)
-        assert not self.open
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        about = dict(attrs)
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if "id" in about:
-            self.ids.append(str(about["id"]))
-        self.urls += [str(about[name]) for name in ("href", "src") if name in about]
-        self.rows += tag == "tr" and "data-verdict" in about
-        self.headings_without_scope += tag == "th" and "scope" not in about
-        self.tables += tag == "table"
-        self.captions += tag == "caption"
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-@pytest.mark.parametrize("entries", [judged(DEMO), JUDGED], ids=["demo", "three"])
-def test_the_page(entries: dict[str, ledger.Entry]) -> None:
-    text = ledger_page.to_html(list(entries.values()))
-    page = Page(text)
-    assert page.rows == len(PAPER.claims)
-    assert len(set(page.ids)) == len(page.ids)
-    assert all(url.startswith("#") and url[1:] in page.ids for url in page.urls)
-    assert len([url for url in page.urls if url.startswith("#claim-")]) == len(PAPER.claims)
-    assert not any(word in text for word in ("http:", "https:", "@import", "url("))
-    assert (page.headings_without_scope, page.tables) == (0, page.captions)
-    assert "prefers-color-scheme: dark" in text
-
-
 def test_csv_and_json_hold_the_same() -> None:
     table = ledger.frame(list(JUDGED.values()))
     records = json.loads(ledger.to_json(table))
@@ -455,7 +410,7 @@ def test_commands_ask_for_what_the_claim_needs() -> None:
     known = yaml.safe_load(Path("params.yaml").read_text())["expert_sets"]
     for entry in judged(DEMO).values():
         words = shlex.split(entry.command)
-        assert words[:3] == ["snakemake", "-j8", "results/claims.html"]
+        assert words[:3] == ["snakemake", "-j8", "results/claims.csv"]
         if entry.claim.datasets:
             grid = yaml.safe_load(words[-1].removeprefix("grid="))
             assert grid["datasets"] == list(entry.claim.datasets)
@@ -481,7 +436,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert (done.exit_code, "1 reproduced, 0 not reproduced" in done.output) == (0, True)
     made = {p.relative_to(out).as_posix() for p in out.rglob("*") if p.is_file()}
     assert made == {
-        *(f"claims.{suffix}" for suffix in ("csv", "json", "md", "html", "provenance.json")),
+        *(f"claims.{suffix}" for suffix in ("csv", "json", "md", "provenance.json")),
         "significance/precision_routing.csv",
     }
     assert pd.read_csv(out / "claims.csv")["verdict"].isin(get_args(Verdict)).all()

@@ -427,7 +427,7 @@ def claims(
     ] = None,
     key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
 ) -> None:
-    """Judge every claim of the paper: claims.csv, .json, .md and .html."""
+    """Judge every claim of the paper: claims.csv, .json and .md."""
     from qmoe.analysis import provenance
     from qmoe.claims import ledger
     from qmoe.claims import page as ledger_page
@@ -438,6 +438,47 @@ def claims(
     files = ledger_page.write(entries, inputs, folder)
     provenance.write(folder / "claims.provenance.json", key, files)
     print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
+
+
+@app.command()
+def page(
+    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
+    """Write index.html, all of a run on one page that needs no network; pages/, each table."""
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+    from qmoe.report import page as results_page
+
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    params = grid.params.model_dump(mode="json", exclude_unset=True)
+    texts = results_page.render(results, params, grid.key)
+    for name, text in texts.items():
+        write_atomically(results / name, text)
+    files = [results / name for name in texts]
+    provenance.write(results / "index.provenance.json", grid.key, files)
+
+
+@app.command()
+def paper(
+    notebook: Annotated[Path, typer.Argument(help="to run; it gets the folder as `results`")],
+    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
+    key: Annotated[str, typer.Option(help="of the grid that the results are of")] = "",
+) -> None:
+    """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
+    import nbformat
+
+    from qmoe.analysis import provenance
+    from qmoe.keys import write_atomically
+    from qmoe.report import paper as story
+
+    run = story.run(notebook, results)
+    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
+    for file, text in zip(files, (nbformat.writes(run), story.to_html(run)), strict=True):
+        write_atomically(file, text)
+    provenance.write(results / "notebook.provenance.json", key, files)
 
 
 @app.command()

@@ -1,8 +1,8 @@
 # Needs:  results/cells.csv, the cells it names, results/packed.csv, measurements
-# Makes:  results/claims.{csv,json,md,html}, the verdict on every claim of the paper
+# Makes:  results/claims.{csv,json,md}, the verdict on every claim of the paper
 
 CLAIMS = [
-    *expand("results/claims.{format}", format=["csv", "json", "md", "html"]),
+    *expand("results/claims.{format}", format=["csv", "json", "md"]),
     "results/significance/precision_routing.csv",
 ]
 

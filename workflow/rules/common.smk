@@ -39,7 +39,10 @@ def stale(record, files, key=GRID.key):
 
 
 # Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
-EVERY_CORE = workflow.cores or 1
+try:
+    EVERY_CORE = workflow.cores or 1
+except WorkflowError:  # `--report` runs no job and is told of no cores
+    EVERY_CORE = 1
 
 
 def cells_of(experiments):

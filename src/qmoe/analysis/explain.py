@@ -8,7 +8,7 @@ import os
 import pydoc
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,9 @@ from qmoe.grid import training_source
 from qmoe.stats.compare import OVER_DATASETS
 
 IDENTITY = ["dataset", "protocol", "arm", "seed", "fold"]  # of a cell, in every tidy table
+# All that a row of a tidy table is chosen by.
+KEYS = [*IDENTITY, "model", "strategy", "alpha", "experts", "runtime", "per", "batch_size"]
+KEYS += ["baseline", "family", "cell"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,67 @@ class Explanation:
     part: str
     experiments: list[dict[str, Any]]
     code: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """What one number of a row was made of, in words; `groups` are (source, file, rows, cells).
+
+    rows: how many of the tidy table. cells: their folders, each once; none where the rows are of
+    the table itself, or of a runtime that is no cell.
+    """
+
+    column: str
+    value: float
+    made: str
+    groups: tuple[tuple[str, str, int, tuple[str, ...]], ...]
+
+
+def origins(path: Path, columns: Collection[str] | None = None) -> list[list[Origin]]:
+    """The origins of the numbers of a table, in some or all columns, row by row.
+
+    What `explain` says without the values, for every row at once; nothing is computed anew.
+
+    Raises:
+        UserError: a table that is needed is not there; the table is none that is explained.
+
+    """
+    recipe = _recipe(path)
+    frame = _read(path)
+    known: dict[str, tuple[pd.DataFrame, Path]] = {}
+    chosen: dict[str, tuple[int, tuple[str, ...]]] = {}
+
+    def rows(name: str) -> tuple[pd.DataFrame, Path]:
+        if name not in known:
+            tidy, file = (frame, path) if name == "table" else _tidy(name, recipe, path)
+            keys = [key for key in KEYS if key in tidy]
+            counted = tidy.groupby(keys, sort=False, dropna=False).size()
+            known[name] = counted.rename("rows").reset_index(), file
+        return known[name]
+
+    def group(own: Group, row: "pd.Series[Any]", match: re.Match[str]) -> Any:
+        tidy, file = rows(own.tidy)
+        wanted = _wanted(tidy, own, row, recipe, match)
+        label = f"{own.tidy} {wanted}"
+        if label not in chosen:
+            found = _where(tidy, wanted)
+            cells = found["cell"].dropna().drop_duplicates() if "cell" in found else []
+            chosen[label] = int(found["rows"].sum()), tuple(cells)
+        return match.expand(own.source), file.as_posix(), *chosen[label]
+
+    found: list[list[Origin]] = []
+    for _, row in frame.iterrows():
+        found.append([])
+        for column in frame if columns is None else columns:
+            made, match = _made(recipe, row, column)
+            if made is None or match is None or pd.isna(row[column]):
+                continue
+            groups = tuple(group(own, row, match) for own in made.groups)
+            words = made_by(
+                made.steps, made.aggregation, _arguments(made, row), match.expand(made.part)
+            )
+            found[-1].append(Origin(column, _plain(row[column]), words, groups))
+    return found
 
 
 def recompute(explanation: Explanation) -> float:
@@ -105,9 +169,7 @@ def explain(table: str | Path, row: str, column: str) -> Explanation:
 
     """
     path = Path(table)
-    recipe = TABLES.get(path.stem)
-    if recipe is None:
-        raise UserError(f"no table {path.stem!r} is explained; these are: {', '.join(TABLES)}")
+    recipe = _recipe(path)
     if path.suffix != ".csv":
         path = Path("results") / recipe.folder / f"{table}.csv"
     frame = _read(path)
@@ -136,10 +198,7 @@ def explain(table: str | Path, row: str, column: str) -> Explanation:
         groups=groups,
         steps=list(columns.steps),
         aggregation=columns.aggregation,
-        arguments={
-            **columns.arguments,
-            **{name: _plain(chosen[other]) for name, other in columns.of_row.items()},
-        },
+        arguments=_arguments(columns, chosen),
         part=match.expand(columns.part),
         experiments=_experiments(owns),
         code=code(),
@@ -201,15 +260,37 @@ def _read(path: Path) -> pd.DataFrame:
         raise UserError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 
 
-def _columns(recipe: Table, row: "pd.Series[Any]", column: str) -> tuple[Columns, re.Match[str]]:
+def _recipe(path: Path) -> Table:
+    recipe = TABLES.get(path.stem)
+    if recipe is None:
+        raise UserError(f"no table {path.stem!r} is explained; these are: {', '.join(TABLES)}")
+    return recipe
+
+
+def _made(
+    recipe: Table, row: "pd.Series[Any]", column: str
+) -> tuple[Columns, re.Match[str]] | tuple[None, None]:
     over = recipe.over_datasets and row["dataset"] == OVER_DATASETS
-    families = recipe.over_datasets if over else recipe.columns
-    for columns in families:
+    for columns in recipe.over_datasets if over else recipe.columns:
         match = re.fullmatch(columns.names, column)
         if match:
             return columns, match
-    known = [name for name in row.index if any(re.fullmatch(c.names, name) for c in families)]
-    raise UserError(f"column {column!r} holds no number to explain; these do: {', '.join(known)}")
+    return None, None
+
+
+def _columns(recipe: Table, row: "pd.Series[Any]", column: str) -> tuple[Columns, re.Match[str]]:
+    columns, match = _made(recipe, row, column)
+    if columns is None or match is None:
+        known = [str(name) for name in row.index if _made(recipe, row, str(name))[0]]
+        raise UserError(
+            f"column {column!r} holds no number to explain; these do: {', '.join(known)}"
+        )
+    return columns, match
+
+
+def _arguments(columns: Columns, row: "pd.Series[Any]") -> dict[str, Any]:
+    of_row = {name: _plain(row[other]) for name, other in columns.of_row.items()}
+    return {**columns.arguments, **of_row}
 
 
 def _row_number(keys: pd.DataFrame, row: str, path: Path) -> int:
@@ -241,7 +322,7 @@ def _tidy(name: str, recipe: Table, path: Path) -> tuple[pd.DataFrame, Path]:
     if name == "packed":
         file = results / "packed.csv"
     else:
-        file = _measurements(path.parent / recipe.record) / f"{what}.csv"
+        file = measurements(path.parent / recipe.record) / f"{what}.csv"
     measured = _read(file)
     if what == name:
         frame = marked(measured).drop(columns="cell", errors="ignore")
@@ -259,7 +340,7 @@ def _with_ratio(scores: pd.DataFrame) -> pd.DataFrame:
     return scores.assign(**{"n_test / n_train": scores["n_test"] / scores["n_train"]})
 
 
-def _measurements(record: Path) -> Path:
+def measurements(record: Path) -> Path:
     """The folder that a record of `provenance.write` names."""
     try:
         folder = json.loads(record.read_text(encoding="utf-8"))["measurements"]
@@ -274,10 +355,20 @@ def _measurements(record: Path) -> Path:
 def _own(
     tidy: pd.DataFrame, group: Group, row: "pd.Series[Any]", recipe: Table, match: re.Match[str]
 ) -> pd.DataFrame:
+    return _where(tidy, _wanted(tidy, group, row, recipe, match))
+
+
+def _wanted(
+    tidy: pd.DataFrame, group: Group, row: "pd.Series[Any]", recipe: Table, match: re.Match[str]
+) -> dict[str, Any]:
+    """What the columns of a tidy table must be in the rows of a group."""
     keys = {key: key for key in recipe.keys} if group.keys is None else group.keys
     wanted = {key: row[name] for key, name in keys.items() if key in tidy and name in row}
     wanted |= {key: value for key, value in match.groupdict().items() if key in tidy}
-    wanted |= {key: match.expand(value) for key, value in group.where.items()}
+    return wanted | {key: match.expand(value) for key, value in group.where.items()}
+
+
+def _where(tidy: pd.DataFrame, wanted: dict[str, Any]) -> pd.DataFrame:
     own = tidy
     for key, value in wanted.items():
         if pd.api.types.is_numeric_dtype(own[key]):
@@ -368,20 +459,27 @@ def code() -> dict[str, Any]:
     return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}
 
 
+def made_by(steps: Sequence[str], aggregation: str, arguments: Mapping[str, Any], part: str) -> str:
+    """How a number was made, in words."""
+    given = "".join(f"; {name} = {value!r}" for name, value in arguments.items())
+    return ", ".join([*steps, aggregation]) + given + (f"; its {part}" if part else "")
+
+
 def explanation_markdown(explanation: Explanation) -> str:
     """The explanation for people."""
     arm = " ".join(str(value) for value in explanation.keys.values() if value is not None)
     where = f"{explanation.table}, row {explanation.row}" if explanation.table else "cell"
     code = explanation.code
     commit = f"commit {code['commit']}" if code["commit"] else "no git commit"
-    given = "".join(f"; {name} = {value!r}" for name, value in explanation.arguments.items())
-    part = f"; its {explanation.part}" if explanation.part else ""
+    made = made_by(
+        explanation.steps, explanation.aggregation, explanation.arguments, explanation.part
+    )
     lines = [
         f"# {explanation.column} = {explanation.value!r}",
         "",
         f"{where}: {arm}",
         "",
-        f"Made by: {', '.join([*explanation.steps, explanation.aggregation])}{given}{part}.",
+        f"Made by: {made}.",
     ]
     for number, group in enumerate(explanation.groups, 1):
         cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")

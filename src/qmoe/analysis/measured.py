@@ -47,9 +47,9 @@ def per_arm(
     own = latency[latency["runtime"] == "packed"]
     used = energy[(energy["runtime"] == "packed") & (energy["per"] == "inference")]
     columns = [
-        _by_batch(own, "latency_ms", "latency_batch{}_ms", "median"),
-        _by_batch(used, "energy_j", "energy_batch{}_j", _mean),
-        _by_batch(used, "carbon_g", "carbon_batch{}_g", _mean),
+        by_batch(own, ROW, "latency_ms", "latency_batch{}_ms", "median"),
+        by_batch(used, ROW, "energy_j", "energy_batch{}_j", _mean),
+        by_batch(used, ROW, "carbon_g", "carbon_batch{}_g", _mean),
         packed.groupby(ROW, sort=False, dropna=False)[
             ["disk_bytes", "resident_bytes", "published_bytes"]
         ].max(),
@@ -62,8 +62,11 @@ def _mean(values: pd.Series) -> float:
     return values.mean(skipna=False)
 
 
-def _by_batch(frame: pd.DataFrame, column: str, name: str, how: object) -> pd.DataFrame:
-    grouped = frame.groupby([*ROW, "batch_size"], sort=False, dropna=False)[column]
+def by_batch(
+    frame: pd.DataFrame, keys: list[str], column: str, name: str, how: object
+) -> pd.DataFrame:
+    """One row for the keys, a column for each batch size, called `name.format(size)`."""
+    grouped = frame.groupby([*keys, "batch_size"], sort=False, dropna=False)[column]
     wide = grouped.agg(how).unstack("batch_size", sort=False)
     return wide.set_axis([name.format(size) for size in wide.columns], axis=1)
 

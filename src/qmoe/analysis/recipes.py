@@ -23,6 +23,8 @@ from qmoe.stats.multiplicity import holm
 # Series whose index is (dataset, seed, fold); all groups of a number go through the same steps.
 MEASURED, PAIRED, SHARED = "without empty values", "paired by cell", "datasets of every group"
 FOLDS, MEDIANS = "mean of each fold", "median of each cell"
+CELL_MEANS, RESIDUALS = "mean of each cell", "logarithms about the median of each cell"
+CELL = ["dataset", "seed", "fold"]
 
 
 def _each(step: Callable[[Any], Any]) -> Callable[[list[Any]], list[Any]]:
@@ -47,10 +49,14 @@ STEPS: dict[str, Callable[[list[Any]], list[Any]]] = {
     PAIRED: _paired,
     SHARED: _shared,
     FOLDS: _each(lambda values: values.groupby(level="fold").mean()),
-    MEDIANS: _each(
-        lambda values: values.groupby(level=["dataset", "seed", "fold"], sort=False).median()
-    ),
+    MEDIANS: _each(lambda values: values.groupby(level=CELL, sort=False).median()),
+    CELL_MEANS: _each(lambda values: values.groupby(level=CELL, sort=False).mean()),
+    RESIDUALS: _each(lambda values: _about_median(np.log(values))),
 }
+
+
+def _about_median(values: Any) -> Any:
+    return values - values.groupby(level=CELL, sort=False).transform("median")
 
 
 def _by_dataset(values: Any) -> Any:
@@ -86,6 +92,11 @@ def _over_datasets(arm: Any, baseline: Any, ratio: Any, **about: Any) -> Any:
     return compare.judge(parts, "", **about).iloc[-1]
 
 
+def _mixed_std_reduction(arm: Any, baseline: Any) -> float:
+    std = baseline.std(ddof=1)
+    return 100 * (1 - arm.std(ddof=0) / std) if std > 0 else nan
+
+
 def _mixed_reduction(arm: Any, baseline: Any) -> float:
     variance = baseline.var(ddof=1)
     return 100 * (1 - arm.var(ddof=0) / variance) if variance > 0 else nan
@@ -118,6 +129,10 @@ AGGREGATIONS: dict[str, Callable[..., Any]] = {
     "median of the second group / median": lambda own, base: base.median() / own.median(),
     "corrected t test of the mean over datasets, by qmoe.stats.compare.judge": _over_datasets,
     "100 (1 - variance, ddof 0 / variance of the second group, ddof 1)": _mixed_reduction,
+    "100 (1 - standard deviation, ddof 0 / that of the second group, ddof 1)": (
+        _mixed_std_reduction
+    ),
+    "fewest values of a cell": lambda own: own.groupby(level=CELL).size().min(),
     "logarithm of qmoe.stats.spread.sd_ratio": lambda arm, baseline: log(
         spread.sd_ratio(arm, baseline).estimate
     ),
@@ -144,6 +159,8 @@ AGGREGATIONS: dict[str, Callable[..., Any]] = {
     SPEEDUP,
     OVER_DATASETS,
     MIXED_REDUCTION,
+    MIXED_STD_REDUCTION,
+    FEWEST,
     LOG_SD_RATIO,
     HOLM,
 ) = AGGREGATIONS
@@ -440,29 +457,69 @@ def _compared(tidy: str, before: tuple[str, ...] = (), **margin: Any) -> Table:
     )
 
 
+def _spread_tests(both: tuple[Group, ...], steps: tuple[str, ...]) -> tuple[Columns, ...]:
+    """Those of `significance._spread_columns`, and Holm's correction of one."""
+    ratio, robust = ("spread.sd_ratio", both, steps), ("spread.brown_forsythe", both, steps)
+    permuted = ("spread.permutation", both, steps)
+    return (
+        *_results(*ratio, ddof="ddof", sd_ratio="estimate", f_p="p"),
+        *_results(*ratio, "family_size", sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
+        *_results(*ratio, "family_size", detectable_sd_ratio="detectable"),
+        Columns("log_sd_ratio", both, LOG_SD_RATIO, steps=steps),
+        *_results(*robust, brown_forsythe_p="p", smallest_p="smallest_p"),
+        *_results("spread.pitman_morgan", both, steps, pitman_morgan_p="p"),
+        *_results(*permuted, permutation_p="p", permutation_smallest_p="smallest_p"),
+        *_family(holm_p="brown_forsythe_p"),
+    )
+
+
+def _timings() -> Table:
+    """The spread of the latency."""
+    both, pooled = _sides("scores of latency", _HERE), _sides("scores of latency", _ALL)
+    levene = ("spread.levene_mean", pooled, (CELL_MEANS,))
+    robust = ("spread.brown_forsythe", pooled, (CELL_MEANS,))
+    return Table(
+        (
+            Columns(
+                "alpha|batch_size",
+                (Group(r"\g<0>", "scores of latency", keys=_ALL | _ARM),),
+                SAME,
+            ),
+            Columns("n", both[:1], "pandas.Series.count"),
+            Columns("cells", both[:1], COUNT, steps=(MEDIANS,)),
+            Columns("repeats", both[:1], FEWEST),
+            Columns("published_n", pooled[:1], COUNT, steps=(CELL_MEANS,)),
+            Columns(
+                "published_std_reduction_percent",
+                pooled,
+                MIXED_STD_REDUCTION,
+                steps=(CELL_MEANS,),
+            ),
+            *_results(*levene, published_levene_p="p"),
+            *_results(*robust, published_brown_forsythe_p="p"),
+            *_spread_tests(both, (RESIDUALS,)),
+        ),
+        keys=(*LABELS, "batch_size"),
+        folder="significance",
+        record="provenance.json",
+    )
+
+
 def _spread() -> Table:
     """Table 5."""
     both, by_fold = _sides("scores", _HERE), (PAIRED, FOLDS)
-    ratio, robust = ("spread.sd_ratio", both, by_fold), ("spread.brown_forsythe", both, by_fold)
-    permuted = ("spread.permutation", both, by_fold)
     reduced = ("spread.variance_reduction", both, by_fold)
     return Table(
         (
             _of("alpha", "alpha", SAME, "scores"),
-            *_results(*ratio, n="n", ddof="ddof", sd_ratio="estimate", f_p="p"),
-            *_results(*ratio, "family_size", sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
-            *_results(*ratio, "family_size", detectable_sd_ratio="detectable"),
-            Columns("log_sd_ratio", both, LOG_SD_RATIO, steps=by_fold),
+            *_results("spread.sd_ratio", both, by_fold, n="n"),
             *_each_side("f1_mean", EACH_MEAN, both, *by_fold),
             *_each_side("f1_std", EACH_STD, both, *by_fold),
             *_results(*reduced, variance_reduction_percent="variance_reduction_percent"),
             *_results(*reduced, null_probability="null_probability"),
             Columns("published_variance_reduction_percent", both, MIXED_REDUCTION, steps=by_fold),
             *_results("spread.levene_mean", both, by_fold, published_levene_p="p"),
-            *_results(*robust, brown_forsythe_p="p", smallest_p="smallest_p"),
-            *_results("spread.pitman_morgan", both, by_fold, pitman_morgan_p="p"),
-            *_results(*permuted, permutation_p="p", permutation_smallest_p="smallest_p"),
-            *_family(holm_p="brown_forsythe_p"),
+            *_spread_tests(both, by_fold),
         ),
         keys=tuple(LABELS),
         folder="significance",
@@ -481,5 +538,6 @@ TABLES = {
     "table4_latency": _compared(
         "scores of latency", (MEDIANS,), margin=RELATIVE_MARGIN, relative=True
     ),
+    "latency_variance": _timings(),
     "table5": _spread(),
 }

@@ -161,7 +161,7 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
 def command(claim: Claim) -> str:
     """What makes the evidence and this ledger."""
     if not claim.datasets:
-        return "snakemake -j8 results/claims.html"
+        return "snakemake -j8 results/claims.csv"
     sets = list(dict.fromkeys(model.removesuffix("-C") for model in claim.models))
     grid = f"datasets: [{', '.join(claim.datasets)}], expert_sets: [{', '.join(sets)}]"
     if sets != list(claim.models):
@@ -169,7 +169,7 @@ def command(claim: Claim) -> str:
         arms = [f"{{strategy: {s}, alpha: [{alpha:g}]}}" for s in CURIOSITY["as_published"]]
         grid += f", curiosity: [{{strategy: none}}, {', '.join(arms)}]"
     return (
-        "snakemake -j8 results/claims.html --configfile configs/paper.yaml "
+        "snakemake -j8 results/claims.csv --configfile configs/paper.yaml "
         f"--config 'grid={{{grid}}}'"
     )
 

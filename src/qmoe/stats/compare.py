@@ -261,11 +261,14 @@ def compare(scores: pd.DataFrame, baseline: str, *, margin: float = paired.MARGI
     return judge(parts, f"all arms against {baseline}", margin=margin)
 
 
+def for_people(table: pd.DataFrame, columns: list[str] | None = None) -> pd.DataFrame:
+    """Four significant digits as text; empty where nothing can be told."""
+    shown = table if columns is None else table[[name for name in columns if name in table]]
+    return shown.map(lambda v: "" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v))
+
+
 def markdown(table: pd.DataFrame, columns: list[str] | None = None) -> str:
     """A Markdown table of four significant digits; empty where nothing can be told."""
-    shown = table if columns is None else table[[name for name in columns if name in table]]
-    cells = shown.map(
-        lambda v: "" if pd.isna(v) else f"{v:.4g}" if isinstance(v, float) else str(v)
-    )
-    headings = [name.replace("_", " ") for name in shown.columns]
+    cells = for_people(table, columns)
+    headings = [name.replace("_", " ") for name in cells.columns]
     return str(cells.set_axis(headings, axis=1).to_markdown(index=False, disable_numparse=True))

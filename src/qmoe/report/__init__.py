@@ -1,0 +1,1 @@
+"""What people look at: the results page and the notebook. Reads the files of a run only."""

@@ -1,0 +1,229 @@
+"""The results page, the notebook and the report in a real browser."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import Project
+from playwright.sync_api import Browser, Page, sync_playwright
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+pytestmark = [
+    pytest.mark.pipeline,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium here: apt-get install chromium"),
+]
+PAGES = ["index.html", "paper.html"]
+OPEN_ONE_OF_A_KIND = """
+for (const head of document.querySelectorAll("h2")) {
+  let own = head;
+  do own = own.nextElementSibling; while (own && !["H2", "DETAILS"].includes(own.tagName));
+  if (own?.tagName === "DETAILS")
+    for (const d of [own, ...own.querySelectorAll("details")].slice(0, 3)) d.open = true;
+}
+"""
+LARGEST_SHOWN_BYTES = 1_500_000  # Chromium opens no data: address above 2 MB, base64 takes 4/3
+
+
+@pytest.fixture(scope="module")
+def made(_finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """The tiny project after `snakemake` and its report."""
+    folder = tmp_path_factory.mktemp("pages")
+    shutil.copytree(_finished.folder, folder, symlinks=True, dirs_exist_ok=True)
+    project = Project(folder)
+    project.snakemake()
+    project.run("snakemake", "--report", "results/report.html")
+    return project
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as play:
+        own = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield own
+        own.close()
+
+
+class Seen:
+    """A page that was opened, what it said on the console and what it asked the network for."""
+
+    def __init__(self, browser: Browser, path: Path, **context: Any) -> None:
+        self.page: Page = browser.new_context(**context).new_page()
+        self.said: list[str] = []
+        self.asked: list[str] = []
+        self.page.on("console", lambda m: self.said.append(m.text) if m.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.goto(path.as_uri())
+
+    @property
+    def outside(self) -> list[str]:
+        return [url for url in self.asked if not url.startswith(("file:", "data:"))]
+
+
+@pytest.fixture(scope="module")
+def index(made: Project, browser: Browser) -> Seen:
+    return Seen(browser, made.folder / "results/index.html")
+
+
+@pytest.fixture
+def claims(index: Seen) -> Page:
+    index.page.reload()
+    return index.page
+
+
+def shown(page: Page) -> list[str]:
+    return page.locator("#claims tbody tr:visible th").all_inner_texts()
+
+
+@pytest.mark.parametrize("name", PAGES)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_is_silent_self_contained_and_accessible(
+    made: Project, browser: Browser, name: str, scheme: str
+) -> None:
+    seen = Seen(browser, made.folder / "results" / name, color_scheme=scheme)
+    seen.page.evaluate(OPEN_ONE_OF_A_KIND)
+    rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else None  # the rest is the same
+    found = Axe().run(seen.page, options=rules).response["violations"]
+    grave = [
+        (f["id"], f["nodes"][0]["html"]) for f in found if f["impact"] in ("serious", "critical")
+    ]
+    assert not grave
+    assert not seen.said
+    assert not seen.outside
+    back = seen.page.evaluate("getComputedStyle(document.body).backgroundColor")
+    darkness = sum(int(x) for x in back.removeprefix("rgb(").removesuffix(")").split(", "))
+    assert (darkness < 200) == (scheme == "dark")
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_phone_scrolls_tables_not_the_page(made: Project, browser: Browser, name: str) -> None:
+    viewport = {"width": 360, "height": 740}
+    page = Seen(browser, made.folder / "results" / name, viewport=viewport).page
+    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.evaluate(
+        "[...document.querySelectorAll('.scroll')].some(s => s.scrollWidth > s.clientWidth)"
+    )
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_links_resolve_and_ids_are_unique(made: Project, browser: Browser, name: str) -> None:
+    page = Seen(browser, made.folder / "results" / name).page
+    ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(set(ids)) == len(ids)
+    for link in page.evaluate("[...document.links].map(a => a.getAttribute('href'))"):
+        assert link.startswith("#") and link[1:] in ids
+
+
+def test_verdicts_filter_and_sort(claims: Page) -> None:
+    every = shown(claims)
+    assert claims.get_by_role("status").inner_text() == f"{len(every)} shown"
+    claims.get_by_role("button", name="inconsistent").click()
+    some = shown(claims)
+    assert 0 < len(some) < len(every)
+    assert set(claims.locator("#claims tbody tr:visible").evaluate_all(
+        "rows => rows.map(r => r.dataset.verdict)")) == {"inconsistent"}  # fmt: skip
+    claims.get_by_role("searchbox").fill("latency")
+    assert 0 < len(shown(claims)) < len(some)
+    claims.get_by_role("searchbox").fill("")
+    claims.get_by_role("button", name="claims").click()
+    assert shown(claims) == every
+    head = claims.locator("#claims thead th").first
+    head.get_by_role("button").focus()
+    claims.keyboard.press("Enter")
+    assert head.get_attribute("aria-sort") == "ascending"
+    once = shown(claims)
+    assert once != every and sorted(once) == sorted(every)
+    claims.keyboard.press("Space")
+    assert head.get_attribute("aria-sort") == "descending"
+    assert shown(claims)[0] == once[-1]
+
+
+def test_a_column_of_numbers_sorts_by_value(claims: Page) -> None:
+    table = claims.locator("#table4 ~ .scroll").first
+    column = table.locator("thead th").all_inner_texts().index("median (ms)")
+    table.locator("thead button").nth(column).click()
+    cells = table.locator(f"tbody tr > :nth-child({column + 1})").all_inner_texts()
+    values = [float(text) for text in cells if text]
+    assert len(values) > 3 and values == sorted(values)
+
+
+def test_the_keyboard_reaches_verdicts_first(claims: Page) -> None:
+    claims.keyboard.press("Tab")
+    claims.keyboard.press("Enter")
+    assert claims.url.endswith("#verdicts")
+
+
+def test_every_number_of_a_table_leads_to_its_explanation(made: Project, claims: Page) -> None:
+    for name in ("table1", "table3", "table4"):
+        frame = pd.read_csv(made.folder / f"results/tables/{name}.csv")
+        means = [column for column in frame if column.endswith(("_mean", "_ms", "_bytes"))]
+        wanted = frame[means].notna().sum().sum()
+        links = claims.locator(f"#{name} ~ .scroll").first.locator("a.number")
+        hrefs = links.evaluate_all("all => all.map(a => a.getAttribute('href'))")
+        assert sum(href.rsplit("-", 1)[1] in means for href in hrefs) == wanted
+    value = pd.read_csv(made.folder / "results/tables/table1.csv")["avg_f1_mean"][1]
+    claims.locator("a[href='#table1-2-avg_f1_mean']").click()
+    row = claims.locator("[id='table1-2-avg_f1_mean']")
+    assert row.is_visible() and f"{value:.10g}" in row.inner_text()
+    assert "mean over datasets of the means over cells" in row.inner_text()
+    experiment = row.locator("xpath=ancestor::details[1]").get_by_role("link").first
+    experiment.click()
+    opened = claims.locator(experiment.get_attribute("href") or "")
+    cells = pd.read_csv(made.folder / "results/cells.csv")
+    own = cells[cells["model"] == "BitNet-Q4/8-QMoE"]
+    assert own["embeddings_sha256"].iloc[0] in opened.inner_text()
+    for f1 in own["f1_weighted"]:
+        assert f"{f1:.4g}" in opened.inner_text()
+
+
+def test_without_javascript_everything_is_there(made: Project, browser: Browser) -> None:
+    page = Seen(browser, made.folder / "results/index.html", java_script_enabled=False).page
+    assert (
+        page.locator("#claims tbody tr").count() == page.locator("#claims tbody tr:visible").count()
+    )
+    assert not page.locator(".filter").is_visible()
+
+
+def test_the_notebook_tells_this_run(made: Project, browser: Browser) -> None:
+    page = Seen(browser, made.folder / "results/paper.html").page
+    cells = pd.read_csv(made.folder / "results/cells.csv")
+    assert f"This run has {len(cells)} cells" in page.inner_text("main")
+    table = pd.read_csv(made.folder / "results/tables/table1.csv")
+    assert f"{table['avg_f1_mean'].max():.3f}" in page.inner_text("main")
+    assert not page.locator("details pre").first.is_visible()  # code is folded away
+
+
+def test_page_and_notebook_know_no_torch_and_are_the_same_bytes_again(made: Project) -> None:
+    (made.folder / "no").mkdir()
+    (made.folder / "no/torch.py").write_text("raise ImportError('not for reading results')")
+    path = f"PYTHONPATH={made.folder / 'no'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    said = made.run("env", path, "qmoe", "train", "x", "--folds", "0", check=False)
+    assert "not for reading results" in said
+    files = [made.folder / "results" / name for name in (*PAGES, "paper.ipynb")]
+    before = [file.read_bytes() for file in files]
+    made.run("env", path, "qmoe", "page")
+    made.run("env", path, "qmoe", "paper", "notebooks/paper.ipynb")
+    assert [file.read_bytes() for file in files] == before
+
+
+def test_snakemakes_report_shows_tables_that_sort(made: Project, browser: Browser) -> None:
+    seen = Seen(browser, made.folder / "results/report.html")
+    assert "arXiv 2511.11743" in seen.page.inner_text("body")
+    for file in [
+        *(made.folder / "results/pages").rglob("*.html"),
+        made.folder / "results/paper.html",
+    ]:
+        assert file.stat().st_size < LARGEST_SHOWN_BYTES
+    seen.page.get_by_text("Tables", exact=True).first.click()
+    seen.page.locator("tr", has_text="table1").locator("a, button").first.click()
+    frame = seen.page.frame_locator("iframe")
+    frame.locator("thead button").last.click()
+    assert frame.locator("th[aria-sort=ascending]").count() == 1
+    assert not seen.said
+    assert not seen.outside

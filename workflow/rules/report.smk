@@ -1,0 +1,77 @@
+# Needs:  tables, significance, audit, claims, figures, and the cells behind them
+# Makes:  results/index.html, all of a run on one page; results/pages, each table by itself;
+#         results/paper.{ipynb,html}, the notebook run
+#
+# `snakemake --report results/report.html` puts what is marked `report` into Snakemake's own report.
+
+STORY = [
+    "results/cells.csv",
+    "results/packed.csv",
+    MEASURED,
+    rules.tables.output,
+    rules.measured_tables.output,
+    rules.significance.output,
+    rules.audit.output,
+    rules.claims.output,
+    rules.figures.output,
+]
+
+
+rule page:
+    """The results page: verdicts on top, and where every number comes from."""
+    input:
+        STORY,
+        stale("results/index.provenance.json", ["results/index.html"]),
+    output:
+        "results/index.html",
+        report(
+            directory("results/pages"),
+            patterns=["{section,[^/]+}/{name}.html"],
+            caption="../report/pages.rst",
+            category="{section}",
+            labels={"name": "{name}"},
+        ),
+        "results/index.provenance.json",
+    log:
+        "logs/page.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+        set=SET,
+    message:
+        "Writing the results page"
+    shell:
+        "qmoe page results --key {params.key} {params.set} > {log} 2>&1"
+
+
+rule notebook:
+    """The paper's story in the numbers of this run."""
+    input:
+        STORY,
+        stale(
+            "results/notebook.provenance.json",
+            ["results/paper.ipynb", "results/paper.html"],
+        ),
+        notebook="notebooks/paper.ipynb",
+    output:
+        "results/paper.ipynb",
+        report(
+            "results/paper.html",
+            caption="../report/notebook.rst",
+            category="Notebook",
+            labels={"name": "the paper's story"},
+        ),
+        "results/notebook.provenance.json",
+    log:
+        "logs/notebook.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+    message:
+        "Running the notebook"
+    shell:
+        "qmoe paper {input.notebook} results --key {params.key} > {log} 2>&1"

@@ -11,6 +11,7 @@ from qmoe import attic
 from qmoe.analysis import provenance
 from qmoe.config import difference, load
 from qmoe.errors import UserError
+from qmoe.failures import report
 from qmoe.grid import Grid
 
 try:
@@ -39,7 +40,12 @@ def stale(record, files):
 
 
 # Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
-EVERY_CORE = workflow.cores or 1
+EVERY_CORE = workflow.resource_settings.cores or 1
+
+
+def escalating(first):
+    """A resource that doubles with every retry."""
+    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
 def cells_of(experiments):

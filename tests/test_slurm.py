@@ -84,7 +84,9 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def shell(*command: str) -> str:
-    return subprocess.run(command, env=ENVIRONMENT, check=True, text=True, capture_output=True).stdout
+    return subprocess.run(
+        command, env=ENVIRONMENT, check=True, text=True, capture_output=True
+    ).stdout
 
 
 def cluster(*arguments: str) -> None:
@@ -132,7 +134,7 @@ def fates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, o
 
 @pytest.fixture
 def embedded(finished: Project) -> Project:
-    """The tiny project with embeddings but without cells, each experiment a job that takes a while."""
+    """The tiny project with embeddings but no cells; each experiment is a job of a while."""
     shutil.rmtree(finished.folder / "results")
     finished.set(experiments_per_job=1, training=SLOW)
     return finished
@@ -172,7 +174,9 @@ def test_time_and_energy_are_measured_on_a_node_of_their_own(finished: Project) 
     for rule in ("rule_latency", "rule_energy"):
         assert (done[rule]["OverSubscribe"], done[rule]["NumCPUs"]) == ("NO", "8")
     assert done["rule_memory"]["NumCPUs"] == "1"
-    machine = json.loads(next(finished.folder.glob("results/measurements/*/energy.json")).read_text())
+    machine = json.loads(
+        next(finished.folder.glob("results/measurements/*/energy.json")).read_text()
+    )
     assert machine["node"] == os.uname().nodename
 
 

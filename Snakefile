@@ -25,7 +25,7 @@ if workflow.is_main_process:
 
 
 onerror:
-    raise WorkflowError(report([Path(path) for path in log]))
+    raise SystemExit(report([Path(path) for path in log]))
 
 
 rule all:

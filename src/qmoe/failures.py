@@ -15,7 +15,9 @@ ENDED_BY_SLURM = {
 }
 
 _BLOCK = re.compile(r"^Error in rule (\S+):\n((?:    .*\n)+)", re.MULTILINE)
+_QUOTED = re.compile(r"^={80}\n.*?^={80}\n", re.DOTALL | re.MULTILINE)  # logs within the log
 _LOG = re.compile(r"^    log: (.*?)(?: \(check log file\(s\) for error details\))?$", re.MULTILINE)
+_SLURM = re.compile(r"^(?:srun|slurmstepd\S*): .*$", re.MULTILINE)
 _JOB = re.compile(r"^    jobid: (\d+)$", re.MULTILINE)
 _SBATCH = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.$", re.S | re.M)
 
@@ -32,6 +34,7 @@ class Failure:
 def failures(log: str) -> list[Failure]:
     """The jobs that failed for good, from the text of Snakemake's log of a run."""
     last = {}
+    log = _QUOTED.sub("", log)
     for found in _BLOCK.finditer(log):
         job = _JOB.search(found[2])
         number = job[1] if job else found[1]
@@ -51,8 +54,9 @@ def _failure(rule: str, block: str) -> Failure:
         # The job's own log is not SLURM's: what it says of memory is its own error.
         if any(re.search(sign, text, re.IGNORECASE) for text in [block, *texts[1:]]):
             return Failure(rule, reason, logs)
-    said = next((text for text in texts if text.strip()), "")
-    return Failure(rule, "\n".join(said.strip().splitlines()[-LINES:]) or "no log", logs)
+    own, *slurm = texts or [""]
+    said = own if own.strip() else "\n".join(_SLURM.findall("\n".join(slurm)))
+    return Failure(rule, "\n".join(said.strip().splitlines()[-LINES:]) or "it left no word", logs)
 
 
 def _there(path: Path) -> Path:

@@ -12,4 +12,4 @@
 # Two minutes before its time is over Snakemake is interrupted, and leaves no lock behind.
 #SBATCH --signal=B:INT@120
 unset SNAKEMAKE_PROFILE # that one would submit jobs from within
-exec snakemake -j "$SLURM_CPUS_PER_TASK" --resources mem_mb="$SLURM_MEM_PER_NODE" "$@"
+exec snakemake --resources mem_mb="$SLURM_MEM_PER_NODE" -j "$SLURM_CPUS_PER_TASK" "$@"

@@ -185,6 +185,7 @@ def test_what_a_dead_and_a_drained_node_held_is_finished_when_they_are_back(
 ) -> None:
     drained = Project(tmp_path_factory.mktemp("drained"))
     shutil.copytree(embedded.folder, drained.folder, symlinks=True, dirs_exist_ok=True)
+    drained.set(experiments_per_job=2)  # two jobs, one after the other
     runs = [start(embedded, "cells", *on("n1")), start(drained, "-j1", "cells", *on("n2"))]
 
     wait(lambda: complete(drained), "a first cell")

@@ -14,7 +14,9 @@ ENDED_BY_SLURM = {
     "cancelled": r"'CANCELLED'|CANCELLED AT",
 }
 
-_BLOCK = re.compile(r"^Error in rule (\S+):\n((?:    .*\n)+)", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^Error in rule (\S+):\n(.*?)(?=^\[|^Logfile |^Trying |^Select |^Shutting |\Z)", re.S | re.M
+)
 _QUOTED = re.compile(r"^={80}\n.*?^={80}\n", re.DOTALL | re.MULTILINE)  # logs within the log
 _LOG = re.compile(r"^    log: (.*?)(?: \(check log file\(s\) for error details\))?$", re.MULTILINE)
 _SLURM = re.compile(r"^(?:srun|slurmstepd\S*): .*$", re.MULTILINE)

@@ -140,19 +140,13 @@ def embedded(finished: Project) -> Project:
     return finished
 
 
-def test_dvc_repro_on_the_cluster_gives_the_bytes_of_a_local_run(
-    finished: Project, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    made = copy_project(tmp_path_factory.mktemp("repro"))
-    for name in ("params.yaml", "data/raw/small.csv"):
-        (made.folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(finished.folder / name, made.folder / name)
-    made.run("git", "init", "--quiet")
-    made.run("dvc", "init", "--quiet")
-    made.run("env", f"SNAKEMAKE_PROFILE={PROFILE}", "dvc", "repro", "tables")
-    rules = {job["Comment"].split("_wildcards")[0] for job in jobs(made, "all")}
-    assert rules == {"rule_embed", "rule_train_small_0"}
-    assert digests(made) == digests(finished)
+def test_dvc_repro_on_the_cluster_gives_the_bytes_of_a_local_run(finished: Project) -> None:
+    first = digests(finished)
+    shutil.rmtree(finished.folder / "results")
+    finished.run("dvc", "init", "--no-scm", "--quiet")
+    finished.run("env", f"SNAKEMAKE_PROFILE={PROFILE}", "JOBS=3", "dvc", "repro", "tables")
+    assert [job["Comment"] for job in jobs(finished, "all")] == ["rule_train_small_0"]
+    assert digests(finished) == first
 
 
 def test_one_allocation_gives_the_bytes_of_a_local_run(finished: Project) -> None:

@@ -37,3 +37,9 @@ rule all:
         rules.significance.output,
         rules.audit.output,
         rules.claims.output,
+
+
+onstart:
+    print(
+        "`qmoe progress` in another terminal shows what is done and the time that remains."
+    )

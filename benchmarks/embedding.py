@@ -3,7 +3,8 @@
     python benchmarks/embedding.py FOLDER [--workers 2] [--clips 400] [--rounds 5]
 
 Prints clips per second of both and their ratio (bar: 0.7), by the clock and by processor time,
-which other work on the machine disturbs less. FOLDER holds ESC-10 or clips named as there.
+which other work on the machine disturbs less. FOLDER holds ESC-10 or clips named as there. Its
+format matters: five seconds of Vorbis take libvorbis 5 ms, of PCM 0.3 ms.
 """
 
 import argparse

@@ -27,6 +27,9 @@ app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 Overrides = Annotated[
     str, typer.Option("--set", help="JSON put over params.yaml, as Snakemake's --config is")
 ]
+Overlays = Annotated[
+    list[Path] | None, typer.Argument(help="files put over params.yaml: configs/paper.yaml")
+]
 Name = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
 
 
@@ -43,6 +46,14 @@ def _json(overrides: str) -> dict[str, Any]:
         over: dict[str, Any] = json.loads(overrides)
     except json.JSONDecodeError as error:
         raise UserError(f"--set is not JSON: {error}") from None
+    return over
+
+
+def _over(overlays: list[Path] | None, overrides: str) -> dict[str, Any]:
+    """What is put over params.yaml: files, the last one on top, and then JSON."""
+    over = _json(overrides)
+    for path in reversed(overlays or []):
+        over = merge(read_yaml(path), over)
     return over
 
 
@@ -467,21 +478,22 @@ def prune(
 
 
 @app.command()
-def estimate(
-    overlays: Annotated[
-        list[Path] | None, typer.Argument(help="files put over params.yaml: configs/paper.yaml")
-    ] = None,
-    overrides: Overrides = "{}",
-) -> None:
+def progress(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
+    """Show what is done, what remains and for how long, of a run in another terminal."""
+    from qmoe.progress import parts, watch
+
+    watch(parts(Grid(read(_over(overlays, overrides)))))
+
+
+@app.command()
+def estimate(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
     """Print how many cells, core hours and gigabytes a grid needs, before anything is made."""
     import pandas as pd
 
     from qmoe.estimate import estimate as reckon
 
-    over = _json(overrides)
-    for path in reversed(overlays or []):
-        over = merge(read_yaml(path), over)
-    table, basis = reckon(grid := Grid(read(over)), [grid, Grid(read())])
+    grid = Grid(read(_over(overlays, overrides)))
+    table, basis = reckon(grid, [grid, Grid(read())])
     total = table.sum(numeric_only=True).to_frame().T.assign(dataset="total")
     rows = pd.concat([table, total]).astype({"clips": int, "cells": int})
     print(rows.to_markdown(index=False, floatfmt=".2f", intfmt="d"))

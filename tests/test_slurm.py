@@ -180,14 +180,15 @@ def test_what_a_dead_and_a_drained_node_held_is_finished_when_they_are_back(
     drained = Project(tmp_path_factory.mktemp("drained"))
     shutil.copytree(embedded.folder, drained.folder, symlinks=True, dirs_exist_ok=True)
     drained.set(experiments_per_job=2)  # two jobs, one after the other
-    runs = [start(embedded, "cells", *on("n1")), start(drained, "-j1", "cells", *on("n2"))]
+    runs = [start(embedded, "cells", *on("n1"))]
+    wait(lambda: complete(embedded), "a first cell")
+    cluster("kill", "n1")
+    before = complete(embedded)
+    assert len(before) < 6
 
+    runs.append(start(drained, "-j1", "cells", *on("n2")))
     wait(lambda: complete(drained), "a first cell")
     shell("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
-    wait(lambda: complete(embedded) and jobs(embedded), "a first cell while others are trained")
-    before = complete(embedded)
-    cluster("kill", "n1")
-    assert len(before) < 6
     wait(lambda: [j for j in jobs(drained) if j["JobState"] == "PENDING"], "a job that waits")
     held = complete(drained)
     shell("scontrol", "update", "nodename=n2", "state=resume")
@@ -199,6 +200,7 @@ def test_what_a_dead_and_a_drained_node_held_is_finished_when_they_are_back(
         after = complete(project)
         assert len(after) == 6
         assert {name: after[name] for name in kept} == kept  # none was trained again
+    assert "1" in {job["Restarts"] for job in jobs(embedded, "all")}
     # The dead node's jobs are the same jobs, started anew by SLURM: no second one beside them.
     assert len(jobs(embedded, "all")) == len({job["Comment"] for job in jobs(embedded, "all")}) == 3
 

@@ -29,6 +29,10 @@ if workflow.is_main_process:
         marker.write_text(str(time.time_ns()))
 
 
+onerror:
+    raise SystemExit(failures.report([Path(path) for path in log]))
+
+
 rule all:
     """Everything that is made by default."""
     default_target: True

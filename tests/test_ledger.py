@@ -309,7 +309,12 @@ def energies(cells: pd.DataFrame) -> pd.DataFrame:
 
 def test_hardware_is_shown_never_passed_or_failed() -> None:
     latency = latencies(DEMO, **{"Q1-Base": 0.5, "BitNet-Q4/8-QMoE": 3.0})
-    entries = judged(DEMO, latency=latency, energy=energies(DEMO), machine="a chip")
+    entries = judged(
+        DEMO,
+        latency=latency,
+        energy=energies(DEMO),
+        machines={"latency": "a chip", "energy": "an engine"},
+    )
     for entry in entries.values():
         if entry.claim.kind == "hardware":
             assert entry.verdict in ("not testable here", "inconsistent")
@@ -322,6 +327,8 @@ def test_hardware_is_shown_never_passed_or_failed() -> None:
     interval = stats.ttest_1samp(logs, 0).confidence_interval()
     assert fast.evidence.ci_high == pytest.approx(math.exp(interval.high))
     assert "a chip" in fast.sentence
+    burnt = entries["f1_per_mj"].outcomes["corrected"].sentence
+    assert "an engine" in burnt and "a chip" not in burnt
     assert entries["moe_overhead_11"].outcomes["corrected"].evidence.value == pytest.approx(
         200, 0.1
     )

@@ -3,6 +3,7 @@
 import dataclasses
 import gc
 import itertools
+import json
 import math
 import os
 import socket
@@ -698,19 +699,33 @@ def test_an_arm_that_was_not_measured_keeps_its_row(frames: Frames) -> None:
     assert len(measured.table3(few["cells"], arms)) == 8
 
 
+ZENITH = {"latency": "Zenith 9", "energy": "Zenith 9", "memory": "Zenith 9"}
+
+
 def test_a_caption_counts_the_calls_of_a_row(frames: Frames) -> None:
-    named = measured.captions(
-        frames["cells"], frames["latency"], frames["energy"], {"processor": "Zenith 9"}
-    )
+    named = measured.captions(frames["cells"], frames["latency"], frames["energy"], ZENITH)
     assert "over 30 calls" in named["table4"]
 
 
 def test_captions_say_what_was_measured_and_that_data_are_synthetic(frames: Frames) -> None:
-    found = measured.captions(
-        frames["cells"], frames["latency"], frames["energy"], {"processor": "Zenith 9"}
-    )
+    found = measured.captions(frames["cells"], frames["latency"], frames["energy"], ZENITH)
     assert set(found) == {"table2", "table3", "table4", "carbon"}
     for name in ("table2", "table3", "table4"):
         assert "Zenith 9" in found[name] and "synthetic audio" in found[name]
     for name in ("table2", "table3", "carbon"):
         assert "RAPL" in found[name] and "3.6e6" in found[name]
+        assert "Zenith 9" in found[name] and "different processors" not in found[name]
+
+
+def test_time_and_energy_of_different_nodes_are_not_to_be_divided(
+    frames: Frames, tmp_path: Path
+) -> None:
+    for what, processor in ("latency", "Zenith 9"), ("energy", "Nadir 3"), ("memory", "Nadir 3"):
+        (tmp_path / f"{what}.json").write_text(json.dumps({"processor": processor}))
+    machines = measured.processors(tmp_path)
+    found = measured.captions(frames["cells"], frames["latency"], frames["energy"], machines)
+    for name in ("table2", "table3"):
+        assert "in turn, on Zenith 9" in found[name]
+        assert "by codecarbon on Nadir 3" in found[name]
+        assert "different processors: their ratio is no power" in found[name]
+    assert "Zenith 9" not in found["carbon"]

@@ -320,8 +320,7 @@ def measured_tables(
         for what in (Measured.LATENCY, Measured.ENERGY, Measured.MEMORY)
     )
     scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
-    machine = json.loads((measurements / "latency.json").read_text(encoding="utf-8"))
-    captions = make.captions(scores, latency, energy, machine)
+    captions = make.captions(scores, latency, energy, make.processors(measurements))
     scores = marked(scores)
     by_arm = make.per_arm(latency, energy, memory, sizes)
     made = {

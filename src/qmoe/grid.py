@@ -95,7 +95,7 @@ class Experiment:
         """Hash of the specification."""
         return key(self.spec)
 
-    @property
+    @cached_property
     def path(self) -> Path:
         """Folder of its specification and cells."""
         return CELLS / f"{self.name}-{self.key}"

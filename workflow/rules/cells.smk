@@ -46,8 +46,8 @@ for name, batch in GRID.batches.items():
             "../envs/qmoe.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=240,
+            mem_mb=escalating(2000),
+            runtime=escalating(240),
         params:
             folds=",".join(map(str, batch[0].folds)),
         message:

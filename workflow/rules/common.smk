@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from qmoe import attic
+from qmoe import attic, failures
 from qmoe.analysis import provenance
 from qmoe.config import difference, load
 from qmoe.errors import UserError
@@ -39,10 +39,12 @@ def stale(record, files, key=GRID.key):
 
 
 # Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
-try:
-    EVERY_CORE = workflow.cores or 1
-except WorkflowError:  # `--report` runs no job and is told of no cores
-    EVERY_CORE = 1
+EVERY_CORE = workflow.resource_settings.cores or 1
+
+
+def escalating(first):
+    """A resource that doubles with every retry."""
+    return lambda wildcards, attempt: first * 2 ** (attempt - 1)
 
 
 def cells_of(experiments):

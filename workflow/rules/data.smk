@@ -27,8 +27,8 @@ rule render:
         "../envs/qmoe.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=escalating(1000),
+        runtime=escalating(30),
     params:
         set=SET,
     message:
@@ -70,8 +70,8 @@ rule unpack:
         "../envs/qmoe.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=120,
+        mem_mb=escalating(1000),
+        runtime=escalating(120),
     params:
         set=SET,
     message:
@@ -94,8 +94,8 @@ rule embed:
         "../envs/qmoe.yaml"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=escalating(4000),
+        runtime=escalating(240),
     params:
         set=SET,
     message:

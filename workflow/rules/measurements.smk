@@ -31,8 +31,8 @@ for what, cores in {"latency": EVERY_CORE, "energy": EVERY_CORE, "memory": 1}.it
             "../envs/qmoe.yaml"
         threads: cores
         resources:
-            mem_mb=4000,
-            runtime=240,
+            mem_mb=escalating(4000),
+            runtime=escalating(240),
         params:
             what=what,
             set=SET,

@@ -17,8 +17,8 @@ for name, batch in GRID.batches.items():
             "../envs/qmoe.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=escalating(2000),
+            runtime=escalating(60),
         params:
             cells=[str(e.cell(fold)) for e in batch for fold in e.folds],
             root=GRID.packed_root,
@@ -41,8 +41,8 @@ for name, batch in GRID.batches.items():
             "../envs/qmoe.yaml"
         threads: 1
         resources:
-            mem_mb=2000,
-            runtime=60,
+            mem_mb=escalating(2000),
+            runtime=escalating(60),
         params:
             packed=packed_of(batch),
         message:

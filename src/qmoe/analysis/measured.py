@@ -3,6 +3,9 @@
 A row is a dataset, protocol and arm. Latency is of one call, energy and carbon of one clip.
 """
 
+import json
+from pathlib import Path
+
 import pandas as pd
 from scipy.stats import quantile_test
 
@@ -150,31 +153,48 @@ def carbon(energy: pd.DataFrame) -> pd.DataFrame:
     )
 
 
+def processors(measurements: Path) -> dict[str, str]:
+    """The processor behind each measurement that was made: latency, energy, memory.
+
+    On a cluster they may be different ones. A ratio takes both its terms from one measurement,
+    which one process makes on one node, so none mixes hardware; what stands side by side may.
+    """
+    return {
+        path.stem: json.loads(path.read_text(encoding="utf-8"))["processor"]
+        for path in sorted(measurements.glob("*.json"))
+    }
+
+
 def captions(
-    cells: pd.DataFrame, latency: pd.DataFrame, energy: pd.DataFrame, machine: dict[str, str]
+    cells: pd.DataFrame, latency: pd.DataFrame, energy: pd.DataFrame, machines: dict[str, str]
 ) -> dict[str, str]:
-    """What each table shows, how it was measured, and how the paper defined it."""
+    """What each table shows, how and on which of `processors` it was measured, and how the paper
+    defined it.
+    """
     calls = latency.groupby([*ROW, "runtime", "batch_size"], dropna=False).size().max()
     time = (
         f"Latency: median wall time of a call over {calls} calls, one pinned thread, all "
-        f"models in turn, on {machine['processor']} (in the paper: the whole validation step, "
+        f"models in turn, on {machines['latency']} (in the paper: the whole validation step, "
         "plots and profiler included, divided by 5)."
     )
     source = " / ".join(energy["source"].unique())
     joules = (
-        f"Energy and carbon: per clip, idle power subtracted, {source} by codecarbon; empty: "
+        f"Energy and carbon: per clip, idle power subtracted, {source} by codecarbon "
+        f"on {machines['energy']}; empty: "
         "below its resolution (in the paper: kWh x 1000 called mJ, kg x 1e6 "
         "called ug, wrong by 3.6e6 and 1000)."
     )
+    apart = machines["energy"] != machines["latency"]
+    note = " Time and energy are of different processors: their ratio is no power." * apart
     sizes = (
         "Disk: all files of the packed model; resident: weights in memory; peak RSS: a fresh "
         "process; published: bits x count, on paper, as the original states it."
     )
     basis = scope(cells)
     return {
-        "table2": f"Table 2. Bit widths. {time} {joules} {sizes}{basis}",
+        "table2": f"Table 2. Bit widths. {time} {joules}{note} {sizes}{basis}",
         "table3": f"Table 3. Mixtures of experts beside the full-precision network. Parameters: "
-        f"the largest over the datasets; n: over all of them. {time} {joules}{basis}",
+        f"the largest over the datasets; n: over all of them. {time} {joules}{note}{basis}",
         "table4": f"Table 4. Latency. {time} Interval: 95 % of the median. Speed-up: ratio of "
         f"medians. {sizes}{basis}",
         "carbon": f"Supplementary. Energy and carbon of an inference and of a training epoch. "

@@ -5,8 +5,8 @@ of them, whatever it is called. `Absent` says what a claim needs and the run lac
 """
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan, sqrt
 
@@ -34,7 +34,8 @@ class Absent(Exception):
 class Inputs:
     """The files of a run; measurements that were not made are None.
 
-    routing: of `precision_routing`. machine: the processor that was measured.
+    routing: of `precision_routing`. machines: the processors on which `latency` and `energy` were
+    measured, two where a cluster gave them different nodes.
     """
 
     cells: pd.DataFrame
@@ -42,7 +43,7 @@ class Inputs:
     latency: pd.DataFrame | None = None
     energy: pd.DataFrame | None = None
     routing: pd.DataFrame | None = None
-    machine: str = ""
+    machines: Mapping[str, str] = field(default_factory=dict)
 
 
 def listed(names: Sequence[str]) -> str:
@@ -454,6 +455,11 @@ JUDGES: dict[str, Judge] = {
     "f1_per_mj": _per_energy,
     "one_bit_fastest": _times,
 }
+
+
+def measured_in(claim: Claim) -> str:
+    """The measurement that a claim about hardware rests on: `latency` or `energy`."""
+    return "energy" if JUDGES[claim.id] in (_saving, _per_energy) else "latency"
 
 
 def evidence(claim: Claim, view: View) -> Evidence:

@@ -23,8 +23,18 @@ from typing import Any
 
 import pandas as pd
 
+from qmoe.analysis.measured import processors
 from qmoe.claims import arithmetic, verdicts
-from qmoe.claims.evidence import CURIOSITY, DIMENSION, Absent, Inputs, View, evidence, tolerance
+from qmoe.claims.evidence import (
+    CURIOSITY,
+    DIMENSION,
+    Absent,
+    Inputs,
+    View,
+    evidence,
+    measured_in,
+    tolerance,
+)
 from qmoe.claims.paper import Claim, Paper
 from qmoe.claims.verdicts import Evidence, Verdict, number
 from qmoe.errors import UserError
@@ -122,7 +132,8 @@ def _outcome(claim: Claim, view: View, found: Evidence | str | None) -> Outcome:
     if isinstance(found, str):
         return Outcome("not testable here", f"{found}.")
     if claim.kind == "hardware":
-        machine = f" ({view.inputs.machine})" if view.inputs.machine else ""
+        processor = view.inputs.machines.get(measured_in(claim))
+        machine = f" ({processor})" if processor else ""
         note = f" ({claim.note})" if claim.note else ""
         sentence = (
             f"{found.quantity} is {found.measured} on this machine{machine}; the paper's hardware "
@@ -251,15 +262,11 @@ def read_inputs(cells: Path, packed: Path | None, measurements: Path | None) -> 
     def measured(name: str) -> Path | None:
         return None if measurements is None else measurements / name
 
-    about = measured("latency.json")
-    machine = ""
-    if about is not None and about.exists():
-        machine = json.loads(about.read_text(encoding="utf-8"))["processor"]
     return Inputs(
         cells=scored,
         packed=optional(packed),
         latency=optional(measured("latency.csv")),
         energy=optional(measured("energy.csv")),
         routing=precision_routing(scored),
-        machine=machine,
+        machines=processors(measurements) if measurements else {},
     )

@@ -13,8 +13,9 @@ BUSY_PERCENT = 20.0
 
 
 def describe() -> dict[str, Any]:
-    """Processor, memory, system and library versions of this machine, and how busy it is."""
+    """Name, processor, memory, system and library versions of this machine, and how busy it is."""
     return {
+        "node": platform.node(),
         "processor": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),
         "logical_processors": os.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,

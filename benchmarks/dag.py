@@ -1,0 +1,47 @@
+"""A grid of 10,000 cells: seconds and memory until Snakemake knows what is to be made.
+
+python benchmarks/dag.py
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from qmoe.config import read
+from qmoe.grid import Grid
+
+ROOT = Path(__file__).parents[1]
+CELLS = 10_000
+LONGEST_S, LARGEST_GB = 30, 2
+
+
+def main() -> None:
+    """Print what a dry run of the whole workflow takes."""
+    os.chdir(ROOT)
+    seeds = -(-CELLS // len(Grid(read()).cells))
+    over = {"grid": {"seeds": list(range(seeds))}}
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as overlay:
+        overlay.write(json.dumps(over))
+        overlay.flush()
+        start = time.perf_counter()
+        command = ["-n", "--quiet", "all", "all", "--configfile", overlay.name]
+        run = subprocess.Popen(
+            [sys.executable, "-m", "snakemake", *command],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        _, status, usage = os.wait4(run.pid, 0)
+    if status:
+        sys.exit("snakemake failed: run `snakemake -n`")
+    print(
+        f"{len(Grid(read(over)).cells)} cells: {time.perf_counter() - start:.1f} s "
+        f"(at most {LONGEST_S}), {usage.ru_maxrss / 1024**2:.2f} GB (at most {LARGEST_GB})"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""What SLURM costs: the same small cells locally, in one allocation, and as jobs, by turns.
+
+eval "$(workflow/slurm/cluster start)"; python benchmarks/slurm.py [ROUNDS]
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests"))
+from conftest import ENVIRONMENT, TINY, authors_csv, copy_project  # noqa: E402
+
+CORES = str(os.cpu_count())
+TARGET = "cells"
+SEEDS = 16  # of 3 arms in 2 folds: 96 cells in 12 jobs
+WAYS = {
+    "local": ["snakemake", "-j", CORES, TARGET],
+    "one allocation": ["sbatch", "--wait", "-c", CORES, "workflow/slurm/allocation.sh", TARGET],
+    "jobs": ["snakemake", "--profile", "workflow/profiles/slurm", "-j", CORES, TARGET],
+}
+
+
+def main(rounds: int = 3) -> None:
+    """Print medians over the rounds, and the ratio of each way to the local one."""
+    if "QMOE_SLURM" not in os.environ:
+        sys.exit('no SLURM was started: eval "$(workflow/slurm/cluster start)", as root')
+    with tempfile.TemporaryDirectory() as folder:
+        project = copy_project(Path(folder))
+        project.set(**TINY)
+        project.set(grid={"seeds": list(range(SEEDS))})
+        authors_csv(project.folder / "data/raw/small.csv")
+        project.snakemake("embeddings")
+        taken_s: dict[str, list[float]] = {way: [] for way in WAYS}
+        for _ in range(rounds):
+            for way, command in WAYS.items():
+                shutil.rmtree(project.folder / "results", ignore_errors=True)
+                start = time.perf_counter()
+                subprocess.run(
+                    command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True
+                )
+                taken_s[way].append(time.perf_counter() - start)
+        cells = len(list(project.folder.rglob("scores.json")))
+        jobs = len(list((project.folder / "logs/train").glob("*.log")))
+    local_s = statistics.median(taken_s["local"])
+    print(f"{cells} cells in {jobs} jobs on {CORES} processors, median of {rounds} rounds")
+    for way, seconds in taken_s.items():
+        ratio = statistics.median(
+            s / local for s, local in zip(seconds, taken_s["local"], strict=True)
+        )
+        own = statistics.median(seconds)
+        more = (own - local_s) / cells
+        print(f"{way:15} {own:6.1f} s, {ratio:5.2f} x local, {more:+.2f} s a cell")
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:2]))

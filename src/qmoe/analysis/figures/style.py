@@ -197,7 +197,8 @@ def under(figure: Figure, label: str) -> None:
 
 def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
     """A table whose cells are the darker the larger the value, from 0 to `top`; NaN stays blank."""
-    axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.25 * top, aspect="auto")
+    # The darker part of the map is left out, so that black is read on every cell.
+    axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.6 * top, aspect="auto")
     axes.set_yticks(range(len(values.index)), list(values.index))
     axes.set_xticks(range(len(values.columns)), list(values.columns))
     axes.tick_params(length=0)
@@ -207,7 +208,6 @@ def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> N
     axes.grid(which="minor", color="white", linewidth=1.5 if values.size < 300 else 0.3)
     axes.tick_params(which="minor", length=0)
     for y, x in [(y, x) for y in range(len(values.index)) for x in range(len(values.columns))]:
-        dark = values.iloc[y, x] > 0.9 * top  # where black has less contrast than white
         axes.text(
             x,
             y,
@@ -215,7 +215,6 @@ def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> N
             ha="center",
             va="center",
             fontsize=6,
-            color="white" if dark else BLACK,
             in_layout=False,  # it lies within the cell: no need to ask
         )
 

@@ -339,33 +339,35 @@ def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> 
     assert (tmp_path / "figures" / page["files"][0]).exists()
 
 
-CODE = """
-import sys
+OTHER_PROCESS = """
+import json, sys
 from pathlib import Path
 from qmoe.analysis.figures import book
-root, out, workers = sys.argv[1:]
-names = ("cells", "packed", "measurements", "significance")
-paths = dict(zip(names, (Path(root) / n for n in
-             ("cells.csv", "packed.csv", "measurements", "significance"))))
-book.make(Path(out), int(workers), **paths)
+paths, out = sys.argv[1:]
+book.make(Path(out), 2, **{name: Path(path) for name, path in json.loads(paths).items()})
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
 
 
 def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
-    """In other processes, with other hash seeds, styles of the user and numbers of workers."""
-    Made(tmp_path, singles=(), folds=2).write()
+    """In another process, with another hash seed, style of the user and number of workers."""
+    paths = Made(tmp_path, singles=(), folds=2).write()
+    book.make(tmp_path / "here", **paths)
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 9\n")
-    found = []
-    for seed, workers, style_of in (("1", "1", {}), ("2", "2", {"MATPLOTLIBRC": str(tmp_path)})):
-        out = tmp_path / seed
-        environment = os.environ | {"PYTHONHASHSEED": seed} | style_of
-        command = [sys.executable, "-c", CODE, str(tmp_path), str(out), workers]
-        subprocess.run(command, env=environment, check=True)
-        found.append({path.relative_to(out): hashlib.sha256(path.read_bytes()).hexdigest()
-                      for path in out.rglob("*") if path.is_file()})  # fmt: skip
+    environment = os.environ | {"PYTHONHASHSEED": "2", "MATPLOTLIBRC": str(tmp_path)}
+    given = json.dumps({name: str(path) for name, path in paths.items()})
+    command = [sys.executable, "-c", OTHER_PROCESS, given, str(tmp_path / "there")]
+    subprocess.run(command, env=environment, check=True)
+    found = [
+        {
+            path.relative_to(out): hashlib.sha256(path.read_bytes()).hexdigest()
+            for path in out.rglob("*")
+            if path.is_file()
+        }
+        for out in (tmp_path / "here", tmp_path / "there")
+    ]
     assert found[0] == found[1]
-    index = json.loads((tmp_path / "1/figures.json").read_text())
+    index = json.loads((tmp_path / "here/figures.json").read_text())
     assert [entry["name"] for entry in index[: len(FIGURES)]] == list(FIGURES)
     written = {path.as_posix() for path in found[0]}
     assert written - {"figures.json"} == {file for entry in index for file in entry["files"]}

@@ -35,7 +35,6 @@ SIGNS = {
 } | {sign: f"\\{sign}" for sign in "%_&#$"}
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
-\usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
 \usepackage[margin=20mm]{geometry}
 \usepackage{booktabs,graphicx,pdflscape}

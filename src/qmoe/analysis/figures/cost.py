@@ -7,12 +7,11 @@ from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import Results
+from qmoe.analysis.figures.results import CELLS, Results
 from qmoe.analysis.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from qmoe.analysis.measured import ROW, per_arm
 
 SECTION = "cost"
-MEASURED = ["results/packed.csv", "results/measurements/KEY/{latency,energy,memory}.csv"]
 COSTS = {  # column of `per_arm`, factor, heading
     "energy_batch1_j": (1e6, "energy of a clip, µJ"),
     "latency_batch1_ms": (1e3, "latency of one clip, µs"),
@@ -68,7 +67,7 @@ def pareto(results: Results) -> Picture:
     found = costs(results)
     if found is None or found.empty:
         why = "nothing was measured: `snakemake -j8 measurements` measures the packed models"
-        return style.missing(title, why, SECTION, MEASURED)
+        return style.missing(title, why, SECTION, [CELLS])
     shown = {c: about for c, about in COSTS.items() if c in found}
     panels = list(
         found[["dataset", "protocol"]].drop_duplicates().itertuples(index=False, name=None)
@@ -160,4 +159,4 @@ def pareto(results: Results) -> Picture:
         f"Arms below the resolution of the meter are left out of the energy.{results.synthetic}"
     )
     alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(found)} arms."
-    return Picture(figure, SECTION, title, caption, alt, ["results/cells.csv", *MEASURED])
+    return Picture(figure, SECTION, title, caption, alt, [CELLS, *results.measured])

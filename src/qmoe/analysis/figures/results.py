@@ -27,6 +27,7 @@ class Results:
     energy: pd.DataFrame | None = None
     memory: pd.DataFrame | None = None
     machine: str = ""
+    measured: tuple[str, ...] = ()  # files behind packed, latency, energy and memory
     significance: dict[str, pd.DataFrame] = field(default_factory=dict)
     claims: pd.DataFrame | None = None
 
@@ -141,6 +142,8 @@ def read(
             measured[what] = labelled(table(measurements / f"{what}.csv"))
         machine = json.loads((measurements / "latency.json").read_text(encoding="utf-8"))
         measured["machine"] = machine["processor"]
+        files = [packed, *(measurements / f"{what}.csv" for what in measured if what != "machine")]
+        measured["measured"] = tuple(path.as_posix() for path in files if path)
     tests = (
         {path.stem: table(path) for path in sorted(significance.glob("*.csv"))}
         if significance

@@ -1,5 +1,6 @@
 """Where a mixture sends its clips, how sure it is, and whether precision follows uncertainty."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -54,32 +55,29 @@ def share(results: Results) -> Picture:
     means = found.groupby([*ARM, "expert"], sort=False)["share"].mean()
     experts = _experts(found)
     for (dataset, protocol), (axes, labels) in panels.items():
-        for y, name in enumerate(labels):
-            left = 0.0
-            for expert in experts:
-                width = 100 * means.get((dataset, protocol, name, expert), 0.0)
-                color, hatch, _ = EXPERTS[expert]
-                axes.barh(
-                    y,
-                    width,
-                    left=left,
-                    height=0.7,
-                    color=color,
-                    hatch=hatch,
-                    edgecolor=BLACK,
-                    linewidth=0.4,
-                )
-                if width >= 9:
-                    axes.text(
-                        left + width / 2,
-                        y,
-                        f"{width:.0f}",
-                        ha="center",
-                        va="center",
-                        fontsize=6,
-                        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
-                    )
-                left += width
+        left = np.zeros(len(labels))
+        for expert in experts:
+            arms = [(dataset, protocol, name, expert) for name in labels]
+            width = 100 * means.reindex(arms, fill_value=0.0).to_numpy()
+            color, hatch, _ = EXPERTS[expert]
+            bars = axes.barh(
+                range(len(labels)),
+                width,
+                left=left,
+                height=0.7,
+                color=color,
+                hatch=hatch,
+                edgecolor=BLACK,
+                linewidth=0.4,
+            )
+            axes.bar_label(
+                bars,
+                [f"{percent:.0f}" if percent >= 9 else "" for percent in width],
+                label_type="center",
+                fontsize=6,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85},
+            )
+            left += width
         axes.set_xlim(0, 100)
         axes.grid(axis="y", visible=False)
     style.under(figure, "share of the clips, %")

@@ -155,9 +155,9 @@ def reductions(results: Results) -> Picture:
     )
     alt = (
         f"Without any effect a reduction of at least 50 % has a chance of "
-        f"{null_probability(50, n, n):.2f}; {beyond} of {len(own)} comparisons of this run lie "
-        f"below the central 95 %, and of the paper's {len(paper)} "
-        f"{int((paper['ratio'] < np.exp(low)).sum())}."
+        f"{null_probability(50, n, n):.2f}; {beyond} of {len(own)} comparisons of this run and "
+        f"{int((paper['ratio'] < np.exp(low)).sum())} of the paper's {len(paper)} lie below the "
+        "central 95 %."
     )
     return Picture(figure, SECTION, title, caption, alt, [TABLE5, PAPER])
 

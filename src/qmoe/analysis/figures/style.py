@@ -51,7 +51,7 @@ RC: dict[str, Any] = {
     "figure.titlesize": 10,
     "figure.titleweight": "normal",  # bold would be a second font in every PDF
     "figure.constrained_layout.use": True,
-    "pdf.fonttype": 42,  # text stays text
+    "pdf.fonttype": 42,  # TrueType, as journals ask
     "figure.dpi": DPI,
 }
 
@@ -265,37 +265,26 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
     frame = axes.get_window_extent(renderer)
     for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
-        tried: list[tuple[float, int, int, int, int, Bbox]] = []
-        for radius, (dx, dy) in product((4, 12, 22, 34), _PLACES):
-            note = axes.annotate(
-                name,
-                (x, y),
-                xytext=(radius * dx, radius * dy),
-                textcoords="offset points",
-                ha={1: "left", 0: "center", -1: "right"}[dx],
-                va={1: "bottom", 0: "center", -1: "top"}[dy],
-                fontsize=6,
-            )
-            box = note.get_window_extent(renderer)
-            note.remove()
-            covered = sum(_common(box, other) for other in taken)
-            outside = box.width * box.height - _common(box, frame)
-            tried.append((covered + 2 * outside + radius, len(tried), radius, dx, dy, box))
-        _, _, radius, dx, dy, box = min(tried, key=lambda place: place[:2])
-        taken.append(box)
-        axes.annotate(
-            name,
-            (x, y),
-            xytext=(radius * dx, radius * dy),
-            textcoords="offset points",
-            ha={1: "left", 0: "center", -1: "right"}[dx],
-            va={1: "bottom", 0: "center", -1: "top"}[dy],
-            fontsize=6,
-            path_effects=[withStroke(linewidth=2, foreground="white")],
-            arrowprops={"arrowstyle": "-", "linewidth": 0.4, "shrinkA": 0, "shrinkB": 0}
-            if radius > 10
-            else None,
+        note = axes.annotate(
+            name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=6, zorder=5
         )
+        note.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        size = note.get_window_extent(renderer)
+        at = axes.transData.transform((x, y))
+        tried: list[tuple[float, int, Bbox]] = []
+        for radius, (dx, dy) in product((4, 12, 22, 34), _PLACES):
+            corner = at + figure.dpi / 72 * radius * np.array([dx, dy])
+            corner += (np.array([dx, dy]) - 1) / 2 * size.size
+            box = Bbox([corner, corner + size.size])
+            covered = sum(_common(box, other) for other in taken)
+            outside = size.width * size.height - _common(box, frame)
+            tried.append((covered + 2 * outside + radius, len(tried), box))
+        best = min(tried, key=lambda place: place[:2])[2]
+        taken.append(best)
+        note.xyann = tuple((best.p0 - at) * 72 / figure.dpi)
+        if np.hypot(*(np.clip(at, best.p0, best.p1) - at)) > 12 / 72 * figure.dpi:
+            middle = axes.transData.inverted().transform((best.p0 + best.p1) / 2)
+            axes.plot(*zip((x, y), middle, strict=True), color=BLACK, linewidth=0.4, zorder=4)
 
 
 def _common(a: Bbox, b: Bbox) -> float:

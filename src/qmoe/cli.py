@@ -451,13 +451,13 @@ def page(
     from qmoe.report import page as results_page
 
     grid = _grid(overrides)
-    _same(grid.key, key or grid.key)
+    _same(grid.report_key, key or grid.report_key)
     params = grid.params.model_dump(mode="json", exclude_unset=True)
     texts = results_page.render(results, params, grid.key)
     for name, text in texts.items():
         write_atomically(results / name, text)
     files = [results / name for name in texts]
-    provenance.write(results / "index.provenance.json", grid.key, files)
+    provenance.write(results / "index.provenance.json", grid.report_key, files)
 
 
 @app.command()

@@ -25,6 +25,7 @@ CELLS = Path("results/cells")
 PACKED = Path("results/packed")
 MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
+NOTEBOOK = Path("notebooks/paper.ipynb")
 CHECK = "check.json"  # in the folder of a packed model, the last file
 CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
 
@@ -48,6 +49,7 @@ _PICTURE_LIBRARIES = (
 )
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
 _DRAWING_LIBRARIES = ("matplotlib", "pillow")
+_PAGE_LIBRARIES = ("jinja2", "nbconvert")
 _PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
 
 
@@ -205,6 +207,20 @@ class Grid:
     def figures_key(self) -> str:
         """Hash of what the figures are made from: the key of the tables, and what draws them."""
         return key([self.key, source_key("analysis/figures/*.py"), versions(*_DRAWING_LIBRARIES)])
+
+    @cached_property
+    def report_key(self) -> str:
+        """Hash of what the results page and the notebook are made from, figures and all."""
+        templates = [p for p in (SOURCE / "report/templates").rglob("*") if p.is_file()]
+        files = [*templates, NOTEBOOK] if NOTEBOOK.exists() else templates
+        return key(
+            [
+                self.figures_key,
+                source_key("report/*.py"),
+                sorted(sha256(path) for path in files),
+                versions(*_PAGE_LIBRARIES),
+            ]
+        )
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:

@@ -21,7 +21,7 @@ rule page:
     """The results page: verdicts on top, and where every number comes from."""
     input:
         STORY,
-        stale("results/index.provenance.json", ["results/index.html"]),
+        stale("results/index.provenance.json", ["results/index.html"], GRID.report_key),
     output:
         "results/index.html",
         report(
@@ -38,7 +38,7 @@ rule page:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
+        key=GRID.report_key,
         set=SET,
     message:
         "Writing the results page"
@@ -53,6 +53,7 @@ rule notebook:
         stale(
             "results/notebook.provenance.json",
             ["results/paper.ipynb", "results/paper.html"],
+            GRID.report_key,
         ),
         notebook="notebooks/paper.ipynb",
     output:
@@ -70,7 +71,7 @@ rule notebook:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
+        key=GRID.report_key,
     message:
         "Running the notebook"
     shell:

@@ -9,7 +9,7 @@ CUDA := triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cu
 	cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 \
 	nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 
-.PHONY: env table3 test check lock
+.PHONY: env table3 all test check lock
 
 env: $(ENV)
 
@@ -27,6 +27,9 @@ endif
 
 table3: $(ENV)
 	$(RUN) snakemake -j8 results/tables/table3.csv
+
+all: $(ENV)
+	$(RUN) snakemake -j8 all
 
 test: $(ENV)
 	$(RUN) pytest

@@ -445,7 +445,11 @@ def test_the_command(tmp_path: Path) -> None:
     assert made == {
         *(f"claims.{suffix}" for suffix in ("csv", "json", "md", "provenance.json")),
         "significance/precision_routing.csv",
+        "verdicts.json",
     }
+    found = pd.read_csv(out / "claims.csv")["verdict"].value_counts()
+    said = json.loads((out / "verdicts.json").read_text())
+    assert {verdict: n for verdict, n in said.items() if n} == found.to_dict()
     assert pd.read_csv(out / "claims.csv")["verdict"].isin(get_args(Verdict)).all()
     assert "a chip" in (out / "claims.md").read_text()
 

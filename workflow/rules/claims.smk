@@ -1,8 +1,9 @@
 # Needs:  results/cells.csv, the cells it names, results/packed.csv, measurements
-# Makes:  results/claims.{csv,json,md}, the verdict on every claim of the paper
+# Makes:  results/claims.{csv,json,md}, the verdict on every claim of the paper; their counts
 
 CLAIMS = [
     *expand("results/claims.{format}", format=["csv", "json", "md"]),
+    "results/verdicts.json",
     "results/significance/precision_routing.csv",
 ]
 

@@ -1,5 +1,6 @@
 """The ledger as files; `qmoe.report` shows it on the results page."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from typing import get_args
@@ -51,12 +52,13 @@ def to_markdown(entries: list[Entry]) -> str:
 
 
 def write(entries: list[Entry], inputs: Inputs, folder: Path) -> list[Path]:
-    """Write claims.csv, .json, .md and significance/precision_routing.csv; their paths."""
+    """Write claims.csv, .json, .md, verdicts.json, significance/precision_routing.csv; their paths."""
     table = frame(entries)
     texts = {
         "claims.csv": table.to_csv(index=False),
         "claims.json": to_json(table),
         "claims.md": to_markdown(entries),
+        "verdicts.json": json.dumps(counts(entries), indent=1) + "\n",
     }
     if inputs.routing is not None:
         texts["significance/precision_routing.csv"] = inputs.routing.to_csv(index=False)

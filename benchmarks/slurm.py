@@ -18,7 +18,7 @@ from conftest import ENVIRONMENT, TINY, authors_csv, copy_project  # noqa: E402
 
 CORES = str(os.cpu_count())
 TARGET = "cells"
-SEEDS = 16  # of 3 arms in 2 folds: 96 cells in 12 jobs
+SEEDS = 8  # of 3 arms in 2 folds: 48 cells in 6 jobs
 WAYS = {
     "local": ["snakemake", "-j", CORES, TARGET],
     "one allocation": ["sbatch", "--wait", "-c", CORES, "workflow/slurm/allocation.sh", TARGET],

@@ -31,7 +31,7 @@ FATES = """
 configfile: "params.yaml"
 include: "workflow/rules/common.smk"
 onerror:
-    raise SystemExit(report([Path(path) for path in log]))
+    raise SystemExit(failures.report([Path(path) for path in log]))
 rule all:
     input: "memory", "time", "starved", "broken", "late"
 rule memory:

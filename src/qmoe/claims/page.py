@@ -52,7 +52,7 @@ def to_markdown(entries: list[Entry]) -> str:
 
 
 def write(entries: list[Entry], inputs: Inputs, folder: Path) -> list[Path]:
-    """Write claims.csv, .json, .md, verdicts.json, significance/precision_routing.csv; their paths."""
+    """Write claims.{csv,json,md}, verdicts.json and the routing by precision; their paths."""
     table = frame(entries)
     texts = {
         "claims.csv": table.to_csv(index=False),

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
+from filelock import FileLock
 
 from qmoe.config import merge
 
@@ -113,13 +115,50 @@ def project(tmp_path: Path) -> Project:
     return made
 
 
+Once = Callable[[str, Callable[[Path], None]], Project]
+
+
 @pytest.fixture(scope="session")
-def _finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    made = copy_project(tmp_path_factory.mktemp("finished"))
-    made.set(**TINY)
-    authors_csv(made.folder / "data/raw/small.csv")
-    made.snakemake("tables")
-    return made
+def _once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
+    """Makes a project of a name for all workers of pytest-xdist, which share a folder above."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def once(name: str, make: Callable[[Path], None]) -> Project:
+        folder = shared / name
+        with FileLock(shared / f"{name}.lock"):
+            if not folder.exists():
+                draft = shared / f"{name}.draft"
+                shutil.rmtree(draft, ignore_errors=True)
+                make(draft)
+                draft.rename(folder)
+        return Project(folder)
+
+    return once
+
+
+@pytest.fixture(scope="session")
+def _finished(_once: Once) -> Project:
+    def make(folder: Path) -> None:
+        folder.mkdir()
+        made = copy_project(folder)
+        made.set(**TINY)
+        authors_csv(folder / "data/raw/small.csv")
+        made.snakemake("tables")
+
+    return _once("finished", make)
+
+
+@pytest.fixture(scope="session")
+def whole(_finished: Project, _once: Once) -> Project:
+    """The tiny project after `snakemake` and `snakemake --report`; not to be changed."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(_finished.folder, folder, symlinks=True)
+        Project(folder).snakemake()
+        Project(folder).run("snakemake", "--report", "results/report.html")
+
+    return _once("whole", make)
 
 
 @pytest.fixture

@@ -30,17 +30,6 @@ LARGEST_SHOWN_BYTES = 1_500_000  # Chromium opens no data: address above 2 MB, b
 
 
 @pytest.fixture(scope="module")
-def made(_finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """The tiny project after `snakemake` and its report."""
-    folder = tmp_path_factory.mktemp("pages")
-    shutil.copytree(_finished.folder, folder, symlinks=True, dirs_exist_ok=True)
-    project = Project(folder)
-    project.snakemake()
-    project.run("snakemake", "--report", "results/report.html")
-    return project
-
-
-@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
         own = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
@@ -66,8 +55,8 @@ class Seen:
 
 
 @pytest.fixture(scope="module")
-def index(made: Project, browser: Browser) -> Seen:
-    return Seen(browser, made.folder / "results/index.html")
+def index(whole: Project, browser: Browser) -> Seen:
+    return Seen(browser, whole.folder / "results/index.html")
 
 
 @pytest.fixture
@@ -83,9 +72,9 @@ def shown(page: Page) -> list[str]:
 @pytest.mark.parametrize("name", PAGES)
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_page_is_silent_self_contained_and_accessible(
-    made: Project, browser: Browser, name: str, scheme: str
+    whole: Project, browser: Browser, name: str, scheme: str
 ) -> None:
-    seen = Seen(browser, made.folder / "results" / name, color_scheme=scheme)
+    seen = Seen(browser, whole.folder / "results" / name, color_scheme=scheme)
     seen.page.evaluate(OPEN_ONE_OF_A_KIND)
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else None  # the rest is the same
     found = Axe().run(seen.page, options=rules).response["violations"]
@@ -101,9 +90,9 @@ def test_a_page_is_silent_self_contained_and_accessible(
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_phone_scrolls_tables_not_the_page(made: Project, browser: Browser, name: str) -> None:
+def test_a_phone_scrolls_tables_not_the_page(whole: Project, browser: Browser, name: str) -> None:
     viewport = {"width": 360, "height": 740}
-    page = Seen(browser, made.folder / "results" / name, viewport=viewport).page
+    page = Seen(browser, whole.folder / "results" / name, viewport=viewport).page
     page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
     assert page.evaluate("document.documentElement.scrollWidth") <= 360
     assert page.evaluate(
@@ -112,8 +101,8 @@ def test_a_phone_scrolls_tables_not_the_page(made: Project, browser: Browser, na
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_links_resolve_and_ids_are_unique(made: Project, browser: Browser, name: str) -> None:
-    page = Seen(browser, made.folder / "results" / name).page
+def test_links_resolve_and_ids_are_unique(whole: Project, browser: Browser, name: str) -> None:
+    page = Seen(browser, whole.folder / "results" / name).page
     ids = page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
     assert len(set(ids)) == len(ids)
     for link in page.evaluate("[...document.links].map(a => a.getAttribute('href'))"):
@@ -159,15 +148,15 @@ def test_the_keyboard_reaches_verdicts_first(claims: Page) -> None:
     assert claims.url.endswith("#verdicts")
 
 
-def test_every_number_of_a_table_leads_to_its_explanation(made: Project, claims: Page) -> None:
+def test_every_number_of_a_table_leads_to_its_explanation(whole: Project, claims: Page) -> None:
     for name in ("table1", "table3", "table4"):
-        frame = pd.read_csv(made.folder / f"results/tables/{name}.csv")
+        frame = pd.read_csv(whole.folder / f"results/tables/{name}.csv")
         means = [column for column in frame if column.endswith(("_mean", "_ms", "_bytes"))]
         wanted = frame[means].notna().sum().sum()
         links = claims.locator(f"#{name} ~ .scroll").first.locator("a.number")
         hrefs = links.evaluate_all("all => all.map(a => a.getAttribute('href'))")
         assert sum(href.rsplit("-", 1)[1] in means for href in hrefs) == wanted
-    value = pd.read_csv(made.folder / "results/tables/table1.csv")["avg_f1_mean"][1]
+    value = pd.read_csv(whole.folder / "results/tables/table1.csv")["avg_f1_mean"][1]
     claims.locator("a[href='#table1-2-avg_f1_mean']").click()
     row = claims.locator("[id='table1-2-avg_f1_mean']")
     assert row.is_visible() and f"{value:.10g}" in row.inner_text()
@@ -175,49 +164,55 @@ def test_every_number_of_a_table_leads_to_its_explanation(made: Project, claims:
     experiment = row.locator("xpath=ancestor::details[1]").get_by_role("link").first
     experiment.click()
     opened = claims.locator(experiment.get_attribute("href") or "")
-    cells = pd.read_csv(made.folder / "results/cells.csv")
+    cells = pd.read_csv(whole.folder / "results/cells.csv")
     own = cells[cells["model"] == "BitNet-Q4/8-QMoE"]
     assert own["embeddings_sha256"].iloc[0] in opened.inner_text()
     for f1 in own["f1_weighted"]:
         assert f"{f1:.4g}" in opened.inner_text()
 
 
-def test_without_javascript_everything_is_there(made: Project, browser: Browser) -> None:
-    page = Seen(browser, made.folder / "results/index.html", java_script_enabled=False).page
+def test_without_javascript_everything_is_there(whole: Project, browser: Browser) -> None:
+    page = Seen(browser, whole.folder / "results/index.html", java_script_enabled=False).page
     assert (
         page.locator("#claims tbody tr").count() == page.locator("#claims tbody tr:visible").count()
     )
     assert not page.locator(".filter").is_visible()
 
 
-def test_the_notebook_tells_this_run(made: Project, browser: Browser) -> None:
-    page = Seen(browser, made.folder / "results/paper.html").page
-    cells = pd.read_csv(made.folder / "results/cells.csv")
+def test_the_notebook_tells_this_run(whole: Project, browser: Browser) -> None:
+    page = Seen(browser, whole.folder / "results/paper.html").page
+    cells = pd.read_csv(whole.folder / "results/cells.csv")
     assert f"This run has {len(cells)} cells" in page.inner_text("main")
-    table = pd.read_csv(made.folder / "results/tables/table1.csv")
+    table = pd.read_csv(whole.folder / "results/tables/table1.csv")
     assert f"{table['avg_f1_mean'].max():.3f}" in page.inner_text("main")
     assert not page.locator("details pre").first.is_visible()  # code is folded away
 
 
-def test_page_and_notebook_know_no_torch_and_are_the_same_bytes_again(made: Project) -> None:
-    (made.folder / "no").mkdir()
-    (made.folder / "no/torch.py").write_text("raise ImportError('not for reading results')")
-    path = f"PYTHONPATH={made.folder / 'no'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    said = made.run("env", path, "qmoe", "train", "x", "--folds", "0", check=False)
+def test_page_and_notebook_know_no_torch_and_are_the_same_bytes_again(
+    whole: Project, tmp_path: Path
+) -> None:
+    shutil.copytree(whole.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    again = Project(tmp_path)
+    (tmp_path / "no").mkdir()
+    (tmp_path / "no/torch.py").write_text("raise ImportError('not for reading results')")
+    path = f"PYTHONPATH={tmp_path / 'no'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
+    said = again.run("env", path, "qmoe", "train", "x", "--folds", "0", check=False)
     assert "not for reading results" in said
-    files = [made.folder / "results" / name for name in (*PAGES, "paper.ipynb")]
-    before = [file.read_bytes() for file in files]
-    made.run("env", path, "qmoe", "page")
-    made.run("env", path, "qmoe", "paper", "notebooks/paper.ipynb")
-    assert [file.read_bytes() for file in files] == before
+    files = [tmp_path / "results" / name for name in (*PAGES, "paper.ipynb")]
+    for file in files:
+        file.unlink()
+    again.run("env", path, "qmoe", "page")
+    again.run("env", path, "qmoe", "paper", "notebooks/paper.ipynb")
+    for file in files:
+        assert file.read_bytes() == (whole.folder / "results" / file.name).read_bytes()
 
 
-def test_snakemakes_report_shows_tables_that_sort(made: Project, browser: Browser) -> None:
-    seen = Seen(browser, made.folder / "results/report.html")
+def test_snakemakes_report_shows_tables_that_sort(whole: Project, browser: Browser) -> None:
+    seen = Seen(browser, whole.folder / "results/report.html")
     assert "arXiv 2511.11743" in seen.page.inner_text("body")
     for file in [
-        *(made.folder / "results/pages").rglob("*.html"),
-        made.folder / "results/paper.html",
+        *(whole.folder / "results/pages").rglob("*.html"),
+        whole.folder / "results/paper.html",
     ]:
         assert file.stat().st_size < LARGEST_SHOWN_BYTES
     seen.page.get_by_text("Tables", exact=True).first.click()

@@ -19,6 +19,8 @@ def test_the_bars_follow_the_files_and_end_with_the_last(tmp_path: Path) -> None
     text = io.StringIO()
     watching = threading.Thread(target=watch, args=({"cells": cells, "none": []}, 0.01, text))
     watching.start()
+    while "none" not in text.getvalue():  # the last of the bars was drawn
+        assert watching.is_alive()
     for cell in cells[1:]:
         assert watching.is_alive()
         cell.touch()

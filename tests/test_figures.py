@@ -24,7 +24,8 @@ from scipy import stats
 from sklearn.metrics import confusion_matrix
 
 from qmoe.analysis import latex, tables
-from qmoe.analysis.figures import (
+from qmoe.errors import UserError
+from qmoe.figures import (
     FIGURES,
     FORMATS,
     book,
@@ -37,8 +38,7 @@ from qmoe.analysis.figures import (
     spread,
     style,
 )
-from qmoe.analysis.figures.results import Results, label, predictions, read
-from qmoe.errors import UserError
+from qmoe.figures.results import Results, label, predictions, read
 from qmoe.stats.power import detectable_t
 
 
@@ -342,7 +342,7 @@ def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> 
 OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
-from qmoe.analysis.figures import book
+from qmoe.figures import book
 paths, out = sys.argv[1:]
 book.make(Path(out), 2, **{name: Path(path) for name, path in json.loads(paths).items()})
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
@@ -379,7 +379,7 @@ def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_names_are_read_without_matplotlib() -> None:
-    code = "import sys, qmoe.analysis.figures; assert 'matplotlib' not in sys.modules"
+    code = "import sys, qmoe.figures; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

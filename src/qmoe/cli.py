@@ -499,7 +499,7 @@ def figures(
 ) -> None:
     """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
     from qmoe.analysis import provenance
-    from qmoe.analysis.figures import book
+    from qmoe.figures import book
 
     files = book.make(
         folder,

@@ -206,7 +206,7 @@ class Grid:
     @cached_property
     def figures_key(self) -> str:
         """Hash of what the figures are made from: the key of the tables, and what draws them."""
-        return key([self.key, source_key("analysis/figures/*.py"), versions(*_DRAWING_LIBRARIES)])
+        return key([self.key, source_key("figures/*.py"), versions(*_DRAWING_LIBRARIES)])
 
     @cached_property
     def report_key(self) -> str:

@@ -8,11 +8,11 @@ import pandas as pd
 import yaml
 
 from qmoe.analysis import explain
-from qmoe.analysis.figures import EXPERIMENTS
 from qmoe.analysis.recipes import TABLES
 from qmoe.claims import ledger, page
 from qmoe.claims.paper import read as read_paper
 from qmoe.errors import UserError
+from qmoe.figures import EXPERIMENTS
 from qmoe.report import claims, parts, story
 from qmoe.report.parts import Experiments
 

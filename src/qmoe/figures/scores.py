@@ -4,9 +4,9 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import CELLS, Results
-from qmoe.analysis.figures.style import BLACK, GREY, PROTOCOLS, STRATEGIES, Picture
+from qmoe.figures import style
+from qmoe.figures.results import CELLS, Results
+from qmoe.figures.style import BLACK, GREY, PROTOCOLS, STRATEGIES, Picture
 
 SECTION = "scores"
 

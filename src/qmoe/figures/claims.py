@@ -5,10 +5,10 @@ from typing import get_args
 import pandas as pd
 from matplotlib.patches import Patch
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import Results
-from qmoe.analysis.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture
 from qmoe.claims.verdicts import Verdict
+from qmoe.figures import style
+from qmoe.figures.results import Results
+from qmoe.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture
 
 SECTION = "claims"
 FILE = "results/claims.csv"

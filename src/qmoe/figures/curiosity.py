@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import CLIPS, Results, span
-from qmoe.analysis.figures.style import BLUE, GREY, Picture
+from qmoe.figures import style
+from qmoe.figures.results import CLIPS, Results, span
+from qmoe.figures.style import BLUE, GREY, Picture
 
 SECTION = "curiosity"
 MEANING = (

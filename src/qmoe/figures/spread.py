@@ -7,10 +7,10 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import Results, label
-from qmoe.analysis.figures.style import BLACK, BLUE, GREY, PALE, PROTOCOLS, VERMILION, Picture
 from qmoe.claims.paper import read as read_paper
+from qmoe.figures import style
+from qmoe.figures.results import Results, label
+from qmoe.figures.style import BLACK, BLUE, GREY, PALE, PROTOCOLS, VERMILION, Picture
 from qmoe.stats.power import POWER, detectable_sd_ratio, detectable_t, f_power, t_power
 from qmoe.stats.spread import null_probability
 

@@ -6,10 +6,10 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.results import CELLS, Results
-from qmoe.analysis.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from qmoe.analysis.measured import ROW, per_arm
+from qmoe.figures import style
+from qmoe.figures.results import CELLS, Results
+from qmoe.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 
 SECTION = "cost"
 COSTS = {  # column of `per_arm`, factor, heading

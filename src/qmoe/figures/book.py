@@ -9,8 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from qmoe.analysis.figures import FIGURES, FORMATS, experiments, style
-from qmoe.analysis.figures.results import Results, read
+from qmoe.figures import FIGURES, FORMATS, experiments, style
+from qmoe.figures.results import Results, read
 from qmoe.keys import write_atomically
 
 INDEX = "figures.json"
@@ -20,7 +20,7 @@ def draw(name: str, results: Results) -> style.Picture:
     """One picture of `FIGURES`, drawn."""
     module, function = FIGURES[name].split(".")
     with style.context():
-        made = getattr(import_module(f"qmoe.analysis.figures.{module}"), function)(results)
+        made = getattr(import_module(f"qmoe.figures.{module}"), function)(results)
     assert isinstance(made, style.Picture)
     return made
 

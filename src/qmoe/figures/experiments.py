@@ -14,9 +14,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from qmoe.analysis.figures import EXPERIMENTS, style
-from qmoe.analysis.figures.results import predictions
-from qmoe.analysis.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
+from qmoe.figures import EXPERIMENTS, style
+from qmoe.figures.results import predictions
+from qmoe.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
 
 RATES = np.linspace(0, 1, 101)
 MANY = 12  # classes: beyond, no number and no name of each is drawn

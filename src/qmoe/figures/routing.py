@@ -6,12 +6,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from qmoe.analysis.figures import style
-from qmoe.analysis.figures.curiosity import NONE as UNAWARE
-from qmoe.analysis.figures.results import CLIPS, Results, span
-from qmoe.analysis.figures.style import BLACK, BLUE, EXPERTS, GREY, PALE, Picture
 from qmoe.audit.routing import BITS
 from qmoe.claims.precision_routing import rank_correlation
+from qmoe.figures import style
+from qmoe.figures.curiosity import NONE as UNAWARE
+from qmoe.figures.results import CLIPS, Results, span
+from qmoe.figures.style import BLACK, BLUE, EXPERTS, GREY, PALE, Picture
 
 SECTION = "routing"
 NONE = "no mixture in this grid: add one to grid.expert_sets in params.yaml"

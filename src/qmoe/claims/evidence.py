@@ -5,7 +5,7 @@ of them, whatever it is called. `Absent` says what a claim needs and the run lac
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan, sqrt
@@ -46,9 +46,10 @@ class Inputs:
     machines: Mapping[str, str] = field(default_factory=dict)
 
 
-def listed(names: Sequence[str]) -> str:
-    """`a, b and c`."""
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
+def listed(words: Iterable[str]) -> str:
+    """`a, b and c`; `none` where there is none."""
+    *first, last = list(words) or ["none"]
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def paper_name(dataset: str) -> str:

@@ -4,11 +4,12 @@ No sentence compares anything that it did not compute, so none can be wrong afte
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
+from qmoe.claims.evidence import listed
 from qmoe.claims.verdicts import LEVEL, number
 
 POWER = "with 80 % power"
@@ -18,12 +19,6 @@ ARM = ["model", "strategy", "alpha"]
 def counted(n: int, what: str) -> str:
     """`1 cell`, `2 cells`."""
     return f"{n:,} {what}{'' if n == 1 else 's'}"
-
-
-def listed(words: Iterable[str]) -> str:
-    """`a, b and c`."""
-    *first, last = list(words) or ["none"]
-    return f"{', '.join(first)} and {last}" if first else last
 
 
 def plain(name: str) -> str:

@@ -8,7 +8,7 @@ hand.
 import numpy as np
 from scipy import stats
 
-from qmoe.stats import paired, power
+from referee.stats import paired, power
 
 DRAWS = 20_000
 rng = np.random.default_rng(2511)

@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from qmoe.claims import verdicts
-from qmoe.claims.evidence import tolerance
-from qmoe.claims.paper import read
-from qmoe.stats import paired, spread
-from qmoe.stats.power import detectable_sd_ratio, detectable_shift, detectable_t
+from referee.claims import verdicts
+from referee.claims.evidence import tolerance
+from referee.paper import read
+from referee.stats import paired, spread
+from referee.stats.power import detectable_sd_ratio, detectable_shift, detectable_t
 
 RUNS, SEEDS, FOLDS, DATASETS, FAMILY = 1000, 3, 5, 3, 5
 N, RATIO, SD = SEEDS * FOLDS, 1 / (FOLDS - 1), 0.01

@@ -8,7 +8,7 @@ import itertools
 import numpy as np
 from scipy import stats
 
-from qmoe.stats import power, spread
+from referee.stats import power, spread
 
 DRAWS, N, RATIO = 40_000, 5, 5.6
 rng = np.random.default_rng(2511)

@@ -101,7 +101,7 @@ def copy_project(folder: Path) -> Project:
     """The workflow and its configuration, without results; the package itself is installed."""
     for name in ("Snakefile", "params.yaml", "dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder / name)
-    for name in ("workflow", "profiles", "src", "notebooks"):
+    for name in ("workflow", "profiles", "src", "notebooks", "papers"):
         shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("*.egg-info"))
     return Project(folder)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from qmoe.analysis import significance
+from referee.tables import significance
 
 
 @dataclass

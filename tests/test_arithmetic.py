@@ -9,11 +9,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qmoe.claims import arithmetic
-from qmoe.claims import paper as claims
-from qmoe.claims.arithmetic import Check
-from qmoe.claims.paper import Number
 from qmoe.errors import UserError
+from referee import paper as claims
+from referee.claims import arithmetic
+from referee.claims.arithmetic import Check
+from referee.paper.claims import Number
 
 PAPER = claims.read()
 

@@ -14,13 +14,7 @@ from conftest import ROOT, TINY
 
 from qmoe import cells as cells_on_disk
 from qmoe import cli
-from qmoe.analysis.collect import collect
-from qmoe.audit import cells as audit_cells
-from qmoe.audit import data as audit_data
-from qmoe.audit import report as audit
-from qmoe.audit import routing
-from qmoe.audit.finding import Finding
-from qmoe.claims import paper as claims
+from qmoe.collect import collect
 from qmoe.config import load, merge
 from qmoe.data import source
 from qmoe.data.table import EmbeddingTable
@@ -29,6 +23,12 @@ from qmoe.grid import Grid
 from qmoe.keys import write_atomically
 from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import BITS
+from referee import paper as claims
+from referee.audit import cells as audit_cells
+from referee.audit import data as audit_data
+from referee.audit import report as audit
+from referee.audit import routing
+from referee.audit.finding import Finding
 
 RECORDINGS = r"(?P<recording>r\d+)-\d+"
 CLEAN: dict[str, Any] = {

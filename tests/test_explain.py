@@ -15,10 +15,12 @@ import pytest
 from conftest import copy_project
 from scipy import stats
 
-from qmoe.analysis import explain as why
-from qmoe.analysis import measured, provenance, significance, tables
 from qmoe.errors import UserError
 from qmoe.grid import training_source
+from referee import provenance
+from referee.explain import explain as why
+from referee.tables import measured, significance
+from referee.tables import scores as tables
 
 HERE = training_source()
 ARMS = [
@@ -260,7 +262,7 @@ def test_a_corrected_p_from_its_pairs(results: Path) -> None:
     assert len(d) == 10
     assert found.value == pytest.approx(2 * stats.t.sf(abs(t), 9))
     assert found.arguments == {"test_train_ratio": pytest.approx(ratio)}
-    assert found.aggregation == "qmoe.stats.paired.corrected_t"
+    assert found.aggregation == "referee.stats.paired.corrected_t"
     assert found.part == "p"
 
 

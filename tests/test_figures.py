@@ -23,9 +23,8 @@ from results_folder import Made
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
-from qmoe.analysis import latex, tables
 from qmoe.errors import UserError
-from qmoe.figures import (
+from referee.figures import (
     FIGURES,
     FORMATS,
     book,
@@ -38,8 +37,10 @@ from qmoe.figures import (
     spread,
     style,
 )
-from qmoe.figures.results import Results, label, predictions, read
-from qmoe.stats.power import detectable_t
+from referee.figures.results import Results, label, predictions, read
+from referee.stats.power import detectable_t
+from referee.tables import latex
+from referee.tables import scores as tables
 
 
 @pytest.fixture(scope="module")
@@ -342,7 +343,7 @@ def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> 
 OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
-from qmoe.figures import book
+from referee.figures import book
 paths, out = sys.argv[1:]
 book.make(Path(out), 2, **{name: Path(path) for name, path in json.loads(paths).items()})
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
@@ -379,7 +380,7 @@ def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_names_are_read_without_matplotlib() -> None:
-    code = "import sys, qmoe.figures; assert 'matplotlib' not in sys.modules"
+    code = "import sys, referee.figures; assert 'matplotlib' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

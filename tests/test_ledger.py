@@ -15,13 +15,13 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
-from qmoe.claims import arithmetic, ledger, verdicts
-from qmoe.claims.evidence import Inputs, paper_name
-from qmoe.claims.paper import read
-from qmoe.claims.precision_routing import of_cell, precision_routing
-from qmoe.claims.verdicts import Verdict
 from qmoe.cli import app
 from qmoe.errors import UserError
+from referee.claims import arithmetic, ledger, verdicts
+from referee.claims.evidence import Inputs, paper_name
+from referee.claims.precision_routing import of_cell, precision_routing
+from referee.claims.verdicts import Verdict
+from referee.paper import read
 
 PAPER = read()
 MOE = "bitnet+q4+q8"

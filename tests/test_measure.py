@@ -22,9 +22,6 @@ from codecarbon import OfflineEmissionsTracker
 from conftest import TINY, authors_csv
 
 from qmoe import cells, keys
-from qmoe.analysis import measured
-from qmoe.analysis.published import theoretical_bytes
-from qmoe.analysis.tables import marked
 from qmoe.config import Measurement, merge, read
 from qmoe.data import source
 from qmoe.deploy.export import export
@@ -34,6 +31,9 @@ from qmoe.measure.energy import Idle, Reading, net, read_energy
 from qmoe.measure.latency import interleave
 from qmoe.measure.memory import peak_rss_bytes
 from qmoe.measure.subjects import Subject
+from qmoe.nominal import theoretical_bytes
+from referee.tables import measured
+from referee.tables.scores import marked
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 SETTINGS = Measurement(

@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qmoe.analysis import significance
 from qmoe.errors import UserError
-from qmoe.stats import compare
+from referee.stats import compare
+from referee.tables import significance
 
 KEYS = ["dataset", "protocol", "arm", "model", "strategy", "alpha", "seed", "fold"]
 ARMS = {  # arm: model, strategy, alpha, experts

@@ -15,9 +15,9 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from qmoe.errors import UserError
-from qmoe.stats import compare, paired, power, spread
-from qmoe.stats.multiplicity import holm
-from qmoe.stats.result import stars
+from referee.stats import compare, paired, power, spread
+from referee.stats.multiplicity import holm
+from referee.stats.result import stars
 
 A = np.array([0.81, 0.79, 0.84, 0.80, 0.83])
 B = np.array([0.78, 0.80, 0.80, 0.79, 0.78])

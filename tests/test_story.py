@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from qmoe.report import story
+from referee.report import story
 
 
 def cells(**about: Any) -> pd.DataFrame:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from qmoe.analysis import provenance, tables
+from referee import provenance
+from referee.tables import scores as tables
 
 CELLS = pd.read_csv(
     io.StringIO(

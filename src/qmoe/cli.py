@@ -21,6 +21,8 @@ from qmoe.grid import (
     Grid,
     Source,
 )
+from referee import cli as judge
+from referee.errors import InputError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -255,7 +257,7 @@ def collect_packed(
     overrides: Overrides = "{}",
 ) -> None:
     """Gather bytes and agreement of all packed models into one tidy table."""
-    from qmoe.analysis import collect as gather
+    from qmoe import collect as gather
     from qmoe.keys import write_atomically
 
     write_atomically(table, gather.collect_packed(_grid(overrides)).to_csv(index=False))
@@ -268,7 +270,7 @@ def collect(
     overrides: Overrides = "{}",
 ) -> None:
     """Gather all cells of the grid into one tidy table, and write the summaries."""
-    from qmoe.analysis import collect as gather
+    from qmoe import collect as gather
     from qmoe.keys import write_atomically
 
     grid = _grid(overrides)
@@ -276,115 +278,6 @@ def collect(
     cells = gather.collect(grid)
     gather.write_summaries(grid, cells)
     write_atomically(table, cells.to_csv(index=False))
-
-
-@app.command()
-def tables(
-    cells: Annotated[Path, typer.Argument(help="the tidy table")],
-    folder: Path,
-    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
-) -> None:
-    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
-    import pandas as pd
-
-    from qmoe.analysis import provenance
-    from qmoe.analysis import tables as make
-    from qmoe.keys import write_atomically
-
-    frame = pd.read_csv(cells)
-    table = make.table1(frame)
-    caption = "Table 1. F1 across datasets." + make.scope(frame)
-    files = make.write(table, folder / "table1", caption)
-    metrics = folder.parent / "metrics.json"
-    write_atomically(metrics, json.dumps(make.metrics(table), indent=1) + "\n")
-    provenance.write(folder / "provenance.json", key, [*files, metrics])
-
-
-@app.command()
-def measured_tables(
-    cells: Annotated[Path, typer.Argument(help="the tidy table")],
-    packed: Annotated[Path, typer.Argument(help="the tidy table of packed models")],
-    measurements: Annotated[Path, typer.Argument(help="folder of the measurements")],
-    folder: Path,
-    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
-) -> None:
-    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
-    import pandas as pd
-
-    from qmoe.analysis import measured as make
-    from qmoe.analysis import provenance
-    from qmoe.analysis.tables import marked, write
-
-    latency, energy, memory = (
-        marked(pd.read_csv(measurements / f"{what.value}.csv"))
-        for what in (Measured.LATENCY, Measured.ENERGY, Measured.MEMORY)
-    )
-    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
-    captions = make.captions(scores, latency, energy, make.processors(measurements))
-    scores = marked(scores)
-    by_arm = make.per_arm(latency, energy, memory, sizes)
-    made = {
-        "table2": make.table2(scores, by_arm),
-        "table3": make.table3(scores, by_arm),
-        "table4": make.table4(scores, latency, by_arm),
-        "carbon": make.carbon(energy),
-    }
-    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
-    provenance.write(folder / "measured.json", key, files, measurements)
-
-
-@app.command()
-def compare(
-    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
-    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
-    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
-    out: Annotated[
-        Path | None, typer.Option(help="file to write, .csv or .md; without it CSV is printed")
-    ] = None,
-) -> None:
-    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
-    import pandas as pd
-
-    from qmoe.keys import write_atomically
-    from qmoe.stats import compare as made
-
-    if out is not None and out.suffix not in (".csv", ".md"):
-        raise UserError(f"{out}: name it .csv or .md")
-    if not margin > 0:
-        raise UserError(f"--margin is {margin}: it must be above 0")
-    try:
-        frame = pd.read_csv(scores)
-    except (OSError, ValueError) as error:
-        raise UserError(f"{scores} cannot be read as CSV: {error}") from None
-    table = made.compare(frame, baseline, margin=margin)
-    csv = table.to_csv(index=False)
-    if out is None:
-        print(csv, end="")
-    else:
-        write_atomically(out, csv if out.suffix == ".csv" else made.markdown(table) + "\n")
-
-
-@app.command()
-def significance(
-    cells: Annotated[Path, typer.Argument(help="the tidy table")],
-    folder: Path,
-    measurements: Annotated[
-        Path | None, typer.Option(help="their folder; without it no tables of time and energy")
-    ] = None,
-    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
-) -> None:
-    """Write the significance files: each test as published beside the corrected one."""
-    import pandas as pd
-
-    from qmoe.analysis import provenance
-    from qmoe.analysis import significance as made
-
-    def read(what: Measured) -> pd.DataFrame | None:
-        return measurements and pd.read_csv(measurements / f"{what.value}.csv")
-
-    tables = made.tables(pd.read_csv(cells), read(Measured.LATENCY), read(Measured.ENERGY))
-    files = made.write(tables, folder)
-    provenance.write(folder / "provenance.json", key, files, measurements)
 
 
 @app.command()
@@ -398,8 +291,8 @@ def audit(
     """Check data, protocol and results: writes audit.json and audit.md into the folder."""
     import pandas as pd
 
-    from qmoe.audit import report as checks
     from qmoe.keys import write_atomically
+    from referee.audit import report as checks
 
     if not what.is_dir():
         print(checks.to_markdown(checks.audit_file(what)))
@@ -412,138 +305,6 @@ def audit(
     write_atomically(what / "audit.json", checks.to_json(found))
     write_atomically(what / "audit.md", checks.to_markdown(found))
     print(checks.to_markdown(found).splitlines()[2])
-
-
-@app.command()
-def claims(
-    cells: Annotated[Path, typer.Argument(help="the tidy table")],
-    folder: Path,
-    packed: Annotated[
-        Path | None, typer.Option(help="tidy table of packed models; without it no sizes")
-    ] = None,
-    measurements: Annotated[
-        Path | None, typer.Option(help="their folder; without it nothing about hardware")
-    ] = None,
-    key: Annotated[str, typer.Option(help="of the grid that the tidy table holds")] = "",
-) -> None:
-    """Judge every claim of the paper: claims.csv, .json and .md."""
-    from qmoe.analysis import provenance
-    from qmoe.claims import ledger
-    from qmoe.claims import page as ledger_page
-    from qmoe.claims.paper import read as read_claims
-
-    inputs = ledger.read_inputs(cells, packed, measurements)
-    entries = ledger.ledger(read_claims(), inputs)
-    files = ledger_page.write(entries, inputs, folder)
-    provenance.write(folder / "claims.provenance.json", key, files)
-    print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
-
-
-@app.command()
-def page(
-    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
-    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
-    overrides: Overrides = "{}",
-) -> None:
-    """Write index.html, all of a run on one page that needs no network; pages/, each table."""
-    from qmoe.analysis import provenance
-    from qmoe.keys import write_atomically
-    from qmoe.report import page as results_page
-
-    grid = _grid(overrides)
-    _same(grid.report_key, key or grid.report_key)
-    params = grid.params.model_dump(mode="json", exclude_unset=True)
-    texts = results_page.render(results, params, grid.key)
-    for name, text in texts.items():
-        write_atomically(results / name, text)
-    files = [results / name for name in texts]
-    provenance.write(results / "index.provenance.json", grid.report_key, files)
-
-
-@app.command()
-def paper(
-    notebook: Annotated[Path, typer.Argument(help="to run; it gets the folder as `results`")],
-    results: Annotated[Path, typer.Argument(help="folder of a finished run")] = Path("results"),
-    key: Annotated[str, typer.Option(help="of the grid that the results are of")] = "",
-) -> None:
-    """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
-    import nbformat
-
-    from qmoe.analysis import provenance
-    from qmoe.keys import write_atomically
-    from qmoe.report import paper as story
-
-    run = story.run(notebook, results)
-    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
-    for file, text in zip(files, (nbformat.writes(run), story.to_html(run)), strict=True):
-        write_atomically(file, text)
-    provenance.write(results / "notebook.provenance.json", key, files)
-
-
-@app.command()
-def figures(
-    cells: Annotated[Path, typer.Argument(help="the tidy table")],
-    folder: Path,
-    packed: Annotated[
-        Path | None, typer.Option(help="tidy table of packed models; without it no costs")
-    ] = None,
-    measurements: Annotated[
-        Path | None, typer.Option(help="their folder; without it no costs")
-    ] = None,
-    significance: Annotated[
-        Path | None, typer.Option(help="folder of its files; without it no comparisons")
-    ] = None,
-    claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
-    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
-    key: Annotated[str, typer.Option(help="of the grid and of what draws it")] = "",
-) -> None:
-    """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
-    from qmoe.analysis import provenance
-    from qmoe.figures import book
-
-    files = book.make(
-        folder,
-        min(workers, os.cpu_count() or 1),
-        cells=cells,
-        packed=packed,
-        measurements=measurements,
-        significance=significance,
-        claims=claims,
-    )
-    provenance.write(folder / "provenance.json", key, files, measurements)
-
-
-@app.command()
-def latex(
-    tables: Annotated[list[Path], typer.Argument(help="the tables, .tex")],
-    figures: Annotated[Path, typer.Option(help="figures.json")],
-    out: Annotated[Path, typer.Option(help="the document; compile it in its folder")],
-    key: Annotated[str, typer.Option(help="of the figures' grid")] = "",
-) -> None:
-    """Write a LaTeX document that shows the tables and figures with their captions."""
-    from qmoe.analysis import latex as make
-    from qmoe.analysis import provenance
-    from qmoe.keys import write_atomically
-
-    write_atomically(out, make.document(tables, figures, out.parent))
-    provenance.write(out.with_suffix(".provenance.json"), key, [out])
-
-
-@app.command()
-def explain(
-    what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
-    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",
-    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
-) -> None:
-    """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
-    from dataclasses import asdict
-
-    from qmoe.analysis import explain as why
-
-    cell = Path(what).is_dir()
-    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
-    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
 
 
 @app.command()
@@ -598,11 +359,36 @@ def schema() -> None:
     print(schema_table())
 
 
+@app.command()
+def describe(file: Path = Path("results/run.json"), overrides: Overrides = "{}") -> None:
+    """Write what only the method can tell of the run, for whoever judges it."""
+    from qmoe.describe import describe as tell
+    from qmoe.keys import write_atomically
+
+    write_atomically(file, json.dumps(tell(_grid(overrides)), indent=1) + "\n")
+
+
+# The judge's commands under their old names.
+for name, command in {
+    "tables": judge.tables,
+    "measured-tables": judge.measured_tables,
+    "compare": judge.compare,
+    "significance": judge.significance,
+    "claims": judge.verdicts,
+    "figures": judge.figures,
+    "latex": judge.latex,
+    "explain": judge.explain,
+    "page": judge.page,
+    "paper": judge.notebook,
+}.items():
+    app.command(name)(command)
+
+
 def main() -> None:
     """Run the command line; a mistake of the user is one line on stderr and exit code 1."""
     try:
         app()
-    except UserError as error:
+    except (UserError, InputError) as error:
         print(f"qmoe: {error}", file=sys.stderr)
         sys.exit(1)
 

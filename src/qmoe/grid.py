@@ -9,6 +9,7 @@ grid at every start.
 import json
 from dataclasses import dataclass
 from functools import cached_property
+from importlib.util import find_spec
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from typing import Any
 from qmoe.config import Csv, Params, Public, Synthetic
 from qmoe.data.registry import REGISTRY, Remote
 from qmoe.errors import UserError
-from qmoe.keys import SOURCE, fingerprint, key, sha256, source_key, versions
+from qmoe.keys import fingerprint, key, sha256, source_key, versions
 
 AUDIO = Path("data/audio")
 ARCHIVES = Path("data/archives")
@@ -26,6 +27,8 @@ PACKED = Path("results/packed")
 MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
 NOTEBOOK = Path("notebooks/paper.ipynb")
+PAPER = Path("papers/curious_qmoe")
+JUDGE = Path(str(find_spec("referee").origin)).parent  # hashed, never imported
 CHECK = "check.json"  # in the folder of a packed model, the last file
 CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
 
@@ -198,25 +201,31 @@ class Grid:
             [
                 experiments,
                 self.measurements.name,
-                source_key(*(f"{room}/*.py" for room in ("analysis", "audit", "claims", "stats"))),
-                sha256(SOURCE / "claims/claims.yaml"),
+                source_key(
+                    "*.py",
+                    *(f"{room}/*.py" for room in ("audit", "claims", "paper", "stats", "tables")),
+                    root=JUDGE,
+                ),
+                [sha256(path) for path in sorted(PAPER.glob("*.*"))],
             ]
         )
 
     @cached_property
     def figures_key(self) -> str:
         """Hash of what the figures are made from: the key of the tables, and what draws them."""
-        return key([self.key, source_key("figures/*.py"), versions(*_DRAWING_LIBRARIES)])
+        return key(
+            [self.key, source_key("figures/*.py", root=JUDGE), versions(*_DRAWING_LIBRARIES)]
+        )
 
     @cached_property
     def report_key(self) -> str:
         """Hash of what the results page and the notebook are made from, figures and all."""
-        templates = [p for p in (SOURCE / "report/templates").rglob("*") if p.is_file()]
+        templates = [p for p in (JUDGE / "report/templates").rglob("*") if p.is_file()]
         files = [*templates, NOTEBOOK] if NOTEBOOK.exists() else templates
         return key(
             [
                 self.figures_key,
-                source_key("report/*.py"),
+                source_key("report/*.py", root=JUDGE),
                 sorted(sha256(path) for path in files),
                 versions(*_PAGE_LIBRARIES),
             ]

@@ -22,13 +22,13 @@ def key(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:LENGTH]
 
 
-def source_key(*patterns: str) -> str:
-    """Hash of what the modules under `src/qmoe` that match the patterns do.
+def source_key(*patterns: str, root: Path = SOURCE) -> str:
+    """Hash of what the modules under `root` that match the patterns do.
 
     Comments, docstrings and layout do not count: mending a sentence retrains nothing.
     """
-    files = sorted({path for pattern in patterns for path in SOURCE.glob(pattern)})
-    return key({path.relative_to(SOURCE).as_posix(): _shape(_parse(path)) for path in files})
+    files = sorted({path for pattern in patterns for path in root.glob(pattern)})
+    return key({path.relative_to(root).as_posix(): _shape(_parse(path)) for path in files})
 
 
 def _parse(path: Path) -> ast.Module:

@@ -8,7 +8,7 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from qmoe import attic, failures
-from qmoe.analysis import provenance
+from referee import provenance
 from qmoe.config import difference, load
 from qmoe.errors import UserError
 from qmoe.grid import Grid

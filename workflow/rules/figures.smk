@@ -1,8 +1,8 @@
 # Needs:  every tidy table, the cells, measurements, significance and verdicts
 # Makes:  results/figures: the same pictures out of every grid, each experiment's, and an index;
 #         results/paper.tex, a document of all tables and figures
-from qmoe.figures import FIGURES as PICTURES
-from qmoe.figures import FORMATS
+from referee.figures import FIGURES as PICTURES
+from referee.figures import FORMATS
 
 FIGURES = [
     *expand("results/figures/{name}.{format}", name=PICTURES, format=FORMATS),

@@ -1,0 +1,1 @@
+"""Judges the results of a paper's experiments, whoever ran them: reads files, trains nothing."""

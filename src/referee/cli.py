@@ -1,0 +1,265 @@
+"""Judge the results of a paper's experiments; each command reads files and writes files."""
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from referee.errors import InputError
+
+app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+
+Cells = Annotated[Path, typer.Argument(help="the tidy table of scores")]
+Results = Annotated[Path, typer.Argument(help="folder of a finished run")]
+Folder = Annotated[Path, typer.Argument(help="folder to write to")]
+PaperFolder = Annotated[
+    Path | None,
+    typer.Option("--paper", help="folder of the paper; without it the only one below papers/"),
+]
+Packed = Annotated[
+    Path | None, typer.Option(help="tidy table of packed models; without it no sizes")
+]
+Measurements = Annotated[
+    Path | None, typer.Option(help="folder of the measurements; without it nothing measured")
+]
+Key = Annotated[str, typer.Option(help="of what the files are made from; it is recorded")]
+Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend on it")]
+
+
+@app.command()
+def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "") -> None:
+    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
+    import pandas as pd
+
+    from referee import provenance
+    from referee.files import write_whole
+    from referee.tables import scores as make
+
+    frame = pd.read_csv(cells)
+    table = make.table1(frame)
+    caption = "Table 1. F1 across datasets." + make.scope(frame)
+    files = make.write(table, folder / "table1", caption)
+    metrics = folder.parent / "metrics.json"
+    write_whole({metrics: json.dumps(make.metrics(table), indent=1) + "\n"})
+    provenance.write(folder / "provenance.json", key, [*files, metrics])
+
+
+@app.command()
+def measured_tables(
+    cells: Cells,
+    packed: Annotated[Path, typer.Argument(help="the tidy table of packed models")],
+    measurements: Annotated[Path, typer.Argument(help="folder of the measurements")],
+    folder: Folder,
+    paper: PaperFolder = None,
+    key: Key = "",
+) -> None:
+    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
+    import pandas as pd
+
+    from referee import provenance
+    from referee.tables import measured as make
+    from referee.tables.scores import marked, write
+
+    latency, energy, memory = (
+        marked(pd.read_csv(measurements / f"{what}.csv"))
+        for what in ("latency", "energy", "memory")
+    )
+    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
+    captions = make.captions(scores, latency, energy, make.processors(measurements))
+    scores = marked(scores)
+    by_arm = make.per_arm(latency, energy, memory, sizes)
+    made = {
+        "table2": make.table2(scores, by_arm),
+        "table3": make.table3(scores, by_arm),
+        "table4": make.table4(scores, latency, by_arm),
+        "carbon": make.carbon(energy),
+    }
+    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
+    provenance.write(folder / "measured.json", key, files, measurements)
+
+
+@app.command()
+def compare(
+    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
+    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
+    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
+    out: Annotated[
+        Path | None, typer.Option(help="file to write, .csv or .md; without it CSV is printed")
+    ] = None,
+) -> None:
+    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
+    import pandas as pd
+
+    from referee.files import write_whole
+    from referee.stats import compare as made
+
+    if out is not None and out.suffix not in (".csv", ".md"):
+        raise InputError(f"{out}: name it .csv or .md")
+    if not margin > 0:
+        raise InputError(f"--margin is {margin}: it must be above 0")
+    try:
+        frame = pd.read_csv(scores)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{scores} cannot be read as CSV: {error}") from None
+    table = made.compare(frame, baseline, margin=margin)
+    csv = table.to_csv(index=False)
+    if out is None:
+        print(csv, end="")
+    else:
+        write_whole({out: csv if out.suffix == ".csv" else made.markdown(table) + "\n"})
+
+
+@app.command()
+def significance(
+    cells: Cells,
+    folder: Folder,
+    measurements: Measurements = None,
+    paper: PaperFolder = None,
+    key: Key = "",
+) -> None:
+    """Write the significance files: each test as published beside the corrected one."""
+    import pandas as pd
+
+    from referee import provenance
+    from referee.tables import significance as made
+
+    latency, energy = (
+        measurements and pd.read_csv(measurements / f"{what}.csv") for what in ("latency", "energy")
+    )
+    files = made.write(made.tables(pd.read_csv(cells), latency, energy), folder)
+    provenance.write(folder / "provenance.json", key, files, measurements)
+
+
+@app.command()
+def verdicts(
+    cells: Cells,
+    folder: Folder,
+    packed: Packed = None,
+    measurements: Measurements = None,
+    paper: PaperFolder = None,
+    key: Key = "",
+) -> None:
+    """Judge every claim of the paper: claims.csv, .json and .md."""
+    from referee import provenance
+    from referee.claims import ledger
+    from referee.claims import page as ledger_page
+    from referee.paper import read
+
+    inputs = ledger.read_inputs(cells, packed, measurements)
+    entries = ledger.ledger(read(paper), inputs)
+    files = ledger_page.write(entries, inputs, folder)
+    provenance.write(folder / "claims.provenance.json", key, files)
+    print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
+
+
+@app.command()
+def figures(
+    cells: Cells,
+    folder: Folder,
+    packed: Packed = None,
+    measurements: Measurements = None,
+    significance: Annotated[
+        Path | None, typer.Option(help="folder of its files; without it no comparisons")
+    ] = None,
+    claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
+    workers: Workers = 1,
+    paper: PaperFolder = None,
+    key: Key = "",
+) -> None:
+    """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
+    from referee import provenance
+    from referee.figures import book
+
+    files = book.make(
+        folder,
+        min(workers, os.cpu_count() or 1),
+        cells=cells,
+        packed=packed,
+        measurements=measurements,
+        significance=significance,
+        claims=claims,
+    )
+    provenance.write(folder / "provenance.json", key, files, measurements)
+
+
+@app.command()
+def latex(
+    tables: Annotated[list[Path], typer.Argument(help="the tables, .tex")],
+    figures: Annotated[Path, typer.Option(help="figures.json")],
+    out: Annotated[Path, typer.Option(help="the document; compile it in its folder")],
+    key: Key = "",
+) -> None:
+    """Write a LaTeX document that shows the tables and figures with their captions."""
+    from referee import provenance
+    from referee.files import write_whole
+    from referee.tables import latex as make
+
+    write_whole({out: make.document(tables, figures, out.parent)})
+    provenance.write(out.with_suffix(".provenance.json"), key, [out])
+
+
+@app.command()
+def explain(
+    what: Annotated[str, typer.Argument(help="table1, a table's CSV, or the folder of a cell")],
+    row: Annotated[str, typer.Argument(help="its number from 1, or words of its arm")] = "",
+    column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
+    paper: PaperFolder = None,
+) -> None:
+    """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
+    from referee.explain import explain as why
+
+    cell = Path(what).is_dir()
+    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
+    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
+
+
+@app.command()
+def page(results: Results = Path("results"), paper: PaperFolder = None, key: Key = "") -> None:
+    """Write index.html, all of a run on one page that needs no network; pages/, each table."""
+    from referee import provenance
+    from referee.contract import read_run
+    from referee.files import write_whole
+    from referee.report import page as results_page
+
+    run = read_run(results / "run.json")
+    texts = results_page.render(results, run.params, run.grid)
+    files = write_whole({results / name: text for name, text in texts.items()})
+    provenance.write(results / "index.provenance.json", key, files)
+
+
+@app.command()
+def notebook(
+    notebook: Annotated[Path, typer.Argument(help="to run; it gets the folder as `results`")],
+    results: Results = Path("results"),
+    key: Key = "",
+) -> None:
+    """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
+    import nbformat
+
+    from referee import provenance
+    from referee.files import write_whole
+    from referee.report import paper as story
+
+    run = story.run(notebook, results)
+    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
+    texts = (nbformat.writes(run), story.to_html(run))
+    write_whole(dict(zip(files, texts, strict=True)))
+    provenance.write(results / "notebook.provenance.json", key, files)
+
+
+def main() -> None:
+    """Run the command line; a mistake of the user is one line on stderr and exit code 1."""
+    try:
+        app()
+    except InputError as error:
+        print(f"referee: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

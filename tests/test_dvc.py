@@ -11,8 +11,8 @@ import pytest
 from conftest import Project
 
 pytestmark = pytest.mark.pipeline
-JOBS = [f"qmoe {name} " for name in ("embed", "train", "export", "check", "measure", "claims",
-                                    "figures", "latex", "page", "paper")]  # fmt: skip
+COSTLY = [f"qmoe {name} " for name in ("embed", "train", "export", "check", "measure")]
+JOBS = COSTLY + [f"referee {name} " for name in ("verdicts", "figures", "latex", "page", "notebook")]
 
 
 def initialised(source: Project, folder: Path) -> Project:
@@ -30,14 +30,14 @@ def initialised(source: Project, folder: Path) -> Project:
 @pytest.fixture(scope="session")
 def _tracked(_finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
     made = initialised(_finished, tmp_path_factory.mktemp("tracked") / "project")
-    made.run("dvc", "repro", "tables")
+    made.run("dvc", "repro", "scores")
     commit(made, "first")
     return made
 
 
 @pytest.fixture
 def tracked(_tracked: Project, tmp_path: Path) -> Project:
-    """The tiny project as a git and DVC repository whose first `dvc repro tables` is committed."""
+    """The tiny project as a git and DVC repository whose first `dvc repro scores` is committed."""
     shutil.copytree(_tracked.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
     return Project(tmp_path)
 
@@ -47,12 +47,18 @@ def commit(project: Project, message: str) -> None:
     project.run("git", "commit", "--quiet", "--message", message)
 
 
+def repro(project: Project) -> str:
+    """Bring the scores up to date through DVC, and Table 1 of them through Snakemake."""
+    said = project.run("dvc", "repro", "scores")
+    return said + project.snakemake("tables")
+
+
 def test_second_repro_runs_nothing_and_an_alpha_runs_its_cells(tracked: Project) -> None:
-    assert "Running stage" not in tracked.run("dvc", "repro", "tables")
+    assert "Running stage" not in repro(tracked)
     before = tracked.cells()
     tracked.set(grid={"curiosity": [{"strategy": "none"}, {"strategy": "kl_divergence",
                                                            "alpha": [0.5]}]})  # fmt: skip
-    tracked.run("dvc", "repro", "tables")
+    repro(tracked)
     after = tracked.cells()
     assert {n.split("/")[3] for n in set(after) - set(before)} == {"kl_divergence-0.5"}
     kept = {n: t for n, t in before.items() if "kl_divergence" not in n}
@@ -64,10 +70,10 @@ def test_second_repro_runs_nothing_and_an_alpha_runs_its_cells(tracked: Project)
 def test_parameters_changed_back_train_nothing(tracked: Project) -> None:
     table, before = tracked.table1(), tracked.cells()
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro", "tables")
+    repro(tracked)
     assert set(tracked.cells()) != set(before)
     tracked.run("git", "checkout", "params.yaml")
-    tracked.run("dvc", "repro", "tables")
+    repro(tracked)
     assert tracked.cells() == before  # back from results/attic, not trained again
     pd.testing.assert_frame_equal(tracked.table1(), table)
 
@@ -90,7 +96,7 @@ def cloned(project: Project, folder: Path) -> Project:
 def remote(tracked: Project, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder that `dvc push` filled with the tracked project's tables and what is before them."""
     folder = tmp_path_factory.mktemp("remote")
-    push(tracked, folder, "--with-deps", "tables")
+    push(tracked, folder, "--with-deps", "scores")
     return folder
 
 
@@ -104,12 +110,12 @@ def clone(tracked: Project, remote: Path, tmp_path_factory: pytest.TempPathFacto
 def test_a_pulled_clone_trains_nothing(
     tracked: Project, clone: Project, order: tuple[str, str]
 ) -> None:
-    clone.run("dvc", "pull", "--with-deps", "tables")
+    clone.run("dvc", "pull", "--with-deps", "scores")
     before = clone.cells()
     assert len(before) == 6
     for tool in order:
         dvc = tool == "dvc"
-        said = clone.run("dvc", "repro", "tables") if dvc else clone.snakemake("tables")
+        said = clone.run("dvc", "repro", "scores") if dvc else clone.snakemake("tables")
         assert "qmoe train" not in said
     assert clone.cells() == before
     pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
@@ -123,7 +129,7 @@ def test_results_come_over_http_without_credentials(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         address = f"http://127.0.0.1:{server.server_port}"
         clone.run("dvc", "remote", "add", "--local", "--default", "web", address)
-        clone.run("dvc", "pull", "--with-deps", "tables")
+        clone.run("dvc", "pull", "--with-deps", "scores")
         server.shutdown()
     assert len(clone.cells()) == 6
     pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
@@ -132,13 +138,13 @@ def test_results_come_over_http_without_credentials(
 def test_files_of_other_parameters_are_never_taken_for_those_asked(tracked: Project) -> None:
     """Restore the files of old parameters, ask for new ones: times alone would keep the old."""
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro", "tables")
+    repro(tracked)
     wanted = tracked.table1()
     tracked.run("git", "checkout", ".")
-    tracked.run("dvc", "checkout", "--force", "--with-deps", "tables")
+    tracked.run("dvc", "checkout", "--force", "--with-deps", "scores")
     assert not tracked.table1().equals(wanted)
     tracked.set(training={"single": {"learning_rate": 0.5}})
-    tracked.run("dvc", "repro", "tables")
+    repro(tracked)
     pd.testing.assert_frame_equal(tracked.table1(), wanted)
     spec = next((tracked.folder / "results/cells/small/corrected/fp32").rglob("spec.json"))
     assert '"learning_rate": 0.5' in spec.read_text()
@@ -167,6 +173,6 @@ def test_everything_is_restored_without_a_job(whole: Project, tmp_path: Path) ->
         assert clone.read(f"results/{name}") == whole.read(f"results/{name}")
     said = clone.snakemake("all")  # times are arbitrary now: what costs nothing may be made again
     assert not any(
-        f"qmoe {job} " in said for job in ("embed", "train", "export", "check", "measure")
+        job in said for job in COSTLY
     )
     assert clone.read("results/tables/table3.csv") == whole.read("results/tables/table3.csv")

@@ -360,12 +360,18 @@ def schema() -> None:
 
 
 @app.command()
-def describe(file: Path = Path("results/run.json"), overrides: Overrides = "{}") -> None:
+def describe(
+    file: Path = Path("results/run.json"),
+    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    overrides: Overrides = "{}",
+) -> None:
     """Write what only the method can tell of the run, for whoever judges it."""
     from qmoe.describe import describe as tell
     from qmoe.keys import write_atomically
 
-    write_atomically(file, json.dumps(tell(_grid(overrides)), indent=1) + "\n")
+    grid = _grid(overrides)
+    _same(grid.key, key or grid.key)
+    write_atomically(file, json.dumps(tell(grid), indent=1) + "\n")
 
 
 # The judge's commands under their old names.

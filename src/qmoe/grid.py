@@ -145,6 +145,7 @@ class Grid:
 
     def __init__(self, params: Params) -> None:
         self.params = params
+        self.paper = PAPER
         self.sources = {name: _source(params, name) for name in params.grid.datasets}
         self.experiments = _experiments(params, self.sources)
 

@@ -28,8 +28,8 @@ def is_current(record: Path, key: str, files: Iterable[Path]) -> bool:
     """
     try:
         written = json.loads(record.read_text(encoding="utf-8"))
-        hashes = {name: sha256(record.parent / name) for name in written["files"]}
-        return bool(written["grid"] == key and written["files"] == hashes)
+        hashes = {name: sha256(record.parent / name) for name in written.get("files", {})}
+        return bool(written["grid"] == key and written.get("files", {}) == hashes)
     except FileNotFoundError:
         return not any(path.exists() for path in [record, *files])
     except (json.JSONDecodeError, KeyError):

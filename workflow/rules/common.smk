@@ -1,5 +1,6 @@
 # Needs:  params.yaml, validated by qmoe.config
-# Makes:  GRID, the experiments and their paths; OVERRIDES, what --config put over params.yaml
+# Makes:  GRID, the experiments and their paths; PAPER, the folder of the paper that is judged;
+#         OVERRIDES, what --config put over params.yaml
 import json
 import time
 from pathlib import Path
@@ -20,12 +21,13 @@ except UserError as error:
 
 with open(workflow.source_path("../../params.yaml")) as file:
     OVERRIDES = json.dumps(difference(yaml.safe_load(file), config))
+PAPER = GRID.paper
 SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
 
 STALE = []  # markers that the main process writes before any job
 
 
-def stale(record, files, key=GRID.key):
+def stale(record, files=(), key=GRID.key):
     """An input that is newer than anything, where the files on disk are of another grid.
 
     Times alone would keep them after a checkout. The marker's content is new as well: Snakemake

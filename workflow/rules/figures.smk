@@ -32,12 +32,14 @@ rule figures:
     params:
         key=GRID.figures_key,
         folder=GRID.measurements,
+        paper=PAPER,
     message:
         "Drawing the figures"
     shell:
-        "qmoe figures {input.cells} results/figures --packed {input.packed}"
+        "referee figures {input.cells} results/figures --packed {input.packed}"
         " --measurements {params.folder} --significance results/significance"
-        " --claims {input.claims} --workers {threads} --key {params.key} > {log} 2>&1"
+        " --claims {input.claims} --workers {threads} --paper {params.paper}"
+        " --key {params.key} > {log} 2>&1"
 
 
 rule latex:
@@ -61,5 +63,5 @@ rule latex:
     message:
         "Writing the LaTeX document"
     shell:
-        "qmoe latex {input.tables} --figures {input.figures} --out results/paper.tex"
+        "referee latex {input.tables} --figures {input.figures} --out results/paper.tex"
         " --key {params.key} > {log} 2>&1"

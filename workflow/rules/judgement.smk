@@ -1,5 +1,7 @@
-# Needs:  results/cells.csv, the cells it names, embeddings, measurements
-# Makes:  results/significance, every test as published beside the corrected one; results/audit
+# Needs:  results/cells.csv, the cells it names, results/packed.csv, embeddings, measurements
+# Makes:  results/run.json, what only the method can tell of the run; results/significance, every
+#         test as published beside the corrected one; results/audit.{json,md}, what is wrong with
+#         data, protocol or results; results/claims.{csv,json,md}, the verdict on every claim
 
 SIGNIFICANCE = expand(
     "results/significance/{table}.{format}",
@@ -14,6 +16,32 @@ SIGNIFICANCE = expand(
     ],
     format=["csv", "md"],
 )
+CLAIMS = [
+    *expand("results/claims.{format}", format=["csv", "json", "md"]),
+    "results/verdicts.json",
+    "results/significance/precision_routing.csv",
+]
+
+
+rule describe:
+    """Facts of the run that only the method can tell: its grid, data, splits and rules."""
+    input:
+        ancient([str(source.table) for source in GRID.sources.values()]),
+        stale("results/run.json"),
+    output:
+        "results/run.json",
+    log:
+        "logs/describe.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+        set=SET,
+    message:
+        "Describing the run"
+    shell:
+        "qmoe describe {output} --key {params.key} {params.set} > {log} 2>&1"
 
 
 rule significance:
@@ -33,18 +61,20 @@ rule significance:
     params:
         key=GRID.key,
         folder=GRID.measurements,
+        paper=PAPER,
     message:
         "Testing the differences"
     shell:
-        "qmoe significance {input.cells} results/significance --measurements {params.folder}"
-        " --key {params.key} > {log} 2>&1"
+        "referee significance {input.cells} results/significance"
+        " --measurements {params.folder} --paper {params.paper} --key {params.key}"
+        " > {log} 2>&1"
 
 
 rule audit:
-    """What stands between the numbers and what they claim."""
+    """What in data, protocol or results makes a number something else than it is called."""
     input:
         "results/cells.csv",
-        ancient([str(source.table) for source in GRID.sources.values()]),
+        "results/run.json",
     output:
         "results/audit.json",
         "results/audit.md",
@@ -54,9 +84,35 @@ rule audit:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        set=SET,
+        paper=PAPER,
     message:
         "Auditing data, protocol and results"
     shell:
-        "qmoe audit results --key {params.key} {params.set} > {log} 2>&1"
+        "referee audit results --paper {params.paper} > {log} 2>&1"
+
+
+rule claims:
+    """Every claim of the paper, judged under every protocol."""
+    input:
+        cells="results/cells.csv",
+        packed="results/packed.csv",
+        measurements=MEASURED,
+        stale=stale("results/claims.provenance.json", CLAIMS),
+    output:
+        CLAIMS,
+        "results/claims.provenance.json",
+    log:
+        "logs/claims.log",
+    localrule: True
+    conda:
+        "../envs/qmoe.yaml"
+    params:
+        key=GRID.key,
+        folder=GRID.measurements,
+        paper=PAPER,
+    message:
+        "Judging the claims"
+    shell:
+        "referee verdicts {input.cells} results --packed {input.packed}"
+        " --measurements {params.folder} --paper {params.paper} --key {params.key}"
+        " > {log} 2>&1"

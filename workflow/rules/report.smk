@@ -7,6 +7,7 @@
 STORY = [
     "results/cells.csv",
     "results/packed.csv",
+    "results/run.json",
     MEASURED,
     rules.tables.output,
     rules.measured_tables.output,
@@ -39,11 +40,11 @@ rule page:
         "../envs/qmoe.yaml"
     params:
         key=GRID.report_key,
-        set=SET,
+        paper=PAPER,
     message:
         "Writing the results page"
     shell:
-        "qmoe page results --key {params.key} {params.set} > {log} 2>&1"
+        "referee page results --paper {params.paper} --key {params.key} > {log} 2>&1"
 
 
 rule notebook:
@@ -75,4 +76,4 @@ rule notebook:
     message:
         "Running the notebook"
     shell:
-        "qmoe paper {input.notebook} results --key {params.key} > {log} 2>&1"
+        "referee notebook {input.notebook} results --key {params.key} > {log} 2>&1"

@@ -46,10 +46,12 @@ rule tables:
         "../envs/qmoe.yaml"
     params:
         key=GRID.key,
+        paper=PAPER,
     message:
         "Writing Table 1"
     shell:
-        "qmoe tables {input} results/tables --key {params.key} > {log} 2>&1"
+        "referee tables {input} results/tables --paper {params.paper} --key {params.key}"
+        " > {log} 2>&1"
 
 
 rule collect_packed:
@@ -89,8 +91,9 @@ rule measured_tables:
     params:
         key=GRID.key,
         folder=GRID.measurements,
+        paper=PAPER,
     message:
         "Writing Tables 2, 3, 4 and the carbon table"
     shell:
-        "qmoe measured-tables {input.cells} {input.packed} {params.folder} results/tables"
-        " --key {params.key} > {log} 2>&1"
+        "referee measured-tables {input.cells} {input.packed} {params.folder} results/tables"
+        " --paper {params.paper} --key {params.key} > {log} 2>&1"

@@ -1,4 +1,7 @@
-"""Time to read a table of embeddings as large as UrbanSound8K's. Run it by hand."""
+"""Measure the time to read a table of embeddings of the size of UrbanSound8K's.
+
+It checks a bar of the project, 1 s, that no page quotes. Run `python benchmarks/read_table.py`.
+"""
 
 import statistics
 import tempfile

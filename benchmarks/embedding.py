@@ -77,7 +77,7 @@ for _ in range(options.rounds):
     (alone_s, alone_cpu_s), (audio_s, audio_cpu_s) = seconds(forward), seconds(from_audio)
     rounds.append((alone_s / audio_s, alone_cpu_s / audio_cpu_s))
     print(
-        f"{len(clips) / audio_s:.1f} clips/s from audio, {len(clips) / alone_s:.1f} clips/s through "
+        f"{len(clips) / audio_s:.1f} clips/s from audio, {len(clips) / alone_s:.1f} clips/s with "
         f"the network alone: ratio {rounds[-1][0]:.2f}, of processor times {rounds[-1][1]:.2f}",
         flush=True,
     )

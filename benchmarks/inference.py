@@ -35,7 +35,7 @@ def expert(scheme: str) -> torch.nn.Module:
 
 
 def packed(module: torch.nn.Module, scheme: str) -> tuple[Any, int]:
-    """Return the packed network, a function from (N, D) to logits, and the size of its file in bytes."""
+    """Return the packed network, a function (N, D) -> logits, and the bytes of its file."""
     file = pack_expert(scheme, module)
     if file.suffix == ".safetensors":
         return TernaryNetwork(load(file.content)), len(file.content)
@@ -44,7 +44,7 @@ def packed(module: torch.nn.Module, scheme: str) -> tuple[Any, int]:
 
 
 def eager(module: torch.nn.Module) -> Any:
-    """Return the module as training runs it, a function from (N, D) to its output."""
+    """Return the module as training runs it, a function (N, D) -> output."""
 
     def run(x: Any) -> Any:
         with torch.inference_mode():
@@ -85,7 +85,7 @@ def networks(x: Any) -> None:
 
 
 def routers(x: Any) -> None:
-    """Print times of ten Monte-Carlo passes, vectorised in torch and packed, as ratios to a loop."""
+    """Print times of ten Monte-Carlo passes, in torch and packed, as ratios to a loop of ten."""
     settings = read().router
     router = Router(
         D,

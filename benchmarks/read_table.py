@@ -1,6 +1,7 @@
 """Measure the time to read a table of embeddings of the size of UrbanSound8K's.
 
-It checks a bar of the project, 1 s, that no page quotes. Run `python benchmarks/read_table.py`.
+No page quotes the figure: run it after a change of the file format, with
+`python benchmarks/read_table.py`.
 """
 
 import statistics

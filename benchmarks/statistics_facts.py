@@ -17,13 +17,13 @@ rng = np.random.default_rng(2511)
 
 
 def levene_p(x, y, center):
-    """Return (draws,) p-values of Levene's test, one for each row of x and y (draws, n)."""
+    """Return (draws,) p-values of Levene's test, one for each row of x and y, (draws, n)."""
     deviations = [np.abs(z - center(z, axis=1, keepdims=True)) for z in (x, y)]
     return stats.f_oneway(*deviations, axis=1).pvalue
 
 
 def pitman_morgan_p(x, y):
-    """Return (draws,) p-values of the Pitman-Morgan test, one for each row of x and y (draws, n)."""
+    """Return (draws,) p-values of the Pitman-Morgan test, one for each row of x and y."""
     s, d = (z - z.mean(axis=1, keepdims=True) for z in (x + y, x - y))
     r = (s * d).sum(axis=1) / np.sqrt((s**2).sum(axis=1) * (d**2).sum(axis=1))
     df = x.shape[1] - 2
@@ -31,7 +31,7 @@ def pitman_morgan_p(x, y):
 
 
 def permutation_p(x, y, center):
-    """Return (draws,) exact p-values of the permutation test of spreads about the centres of rows."""
+    """Return (draws,) exact p-values of the permutation test of spreads about the rows' centres."""
     n = x.shape[1]
     pooled = np.concatenate([z - center(z, axis=1, keepdims=True) for z in (x, y)], axis=1) ** 2
     sides = np.array(list(itertools.combinations(range(2 * n), n)))

@@ -45,7 +45,8 @@ ORDER = {
         {"experiments", "train"},
         {"cells", "grid"},
         {"attic", "collect", "deploy", "estimate", "progress"},
-        {"describe", "measure"},
+        {"measure"},
+        {"describe", "jobs"},
         {"cli"},
     ],
 }

@@ -100,14 +100,13 @@ def spreads(ratio: float) -> pd.DataFrame:
 
 def judged(cells: dict[str, Any]) -> dict[str, Judgement]:
     """Return the ledger's judgement of each claim, before Holm's correction."""
-    about: dict[str, Any] = {"quantity": "", "family": FAMILY}
-    parity = [effects.within(pairs, -MARGIN, MARGIN, **about) for pairs in cells["q4_q8_parity"]]
+    parity = [effects.within(pairs, (-MARGIN, MARGIN), FAMILY) for pairs in cells["q4_q8_parity"]]
     fall, stay = cells["quinn_var_85"], cells["no_false_stability"]
     return {
-        **{n: effects.rise(cells[n], WIDTH[n], **about) for n in (NAMES[0], NAMES[3])},
+        **{n: effects.rise(cells[n], WIDTH[n], FAMILY) for n in (NAMES[0], NAMES[3])},
         "q4_q8_parity": weakest(parity),
-        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], **about),
-        "no_false_stability": variability.spread_stays(stay, BOUND, **about),
+        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], FAMILY),
+        "no_false_stability": variability.spread_stays(stay, BOUND, FAMILY),
     }
 
 
@@ -166,6 +165,6 @@ print(f"any of the five: naive {any_claim.iloc[0]:.3f}, ours {any_claim.iloc[1]:
 
 noisy = [frame(ONE[ONE["seed"] == 0], MARGIN + 0.02 * draw(1)[:FOLDS]) for _ in range(RUNS)]
 confirmed = np.mean([naive_t(pairs) > LEVEL for pairs in noisy])
-ours = np.mean([effects.within(p, -MARGIN, MARGIN, quantity="").p_for < LEVEL for p in noisy])
+ours = np.mean([effects.within(p, (-MARGIN, MARGIN)).p_for < LEVEL for p in noisy])
 print(f"5 folds, SD 0.02, a true difference of {MARGIN} F1: equal by the naive test in")
 print(f"{confirmed:.3f}, equivalent by ours in {ours:.3f} of runs")

@@ -1,6 +1,6 @@
-"""A grid of 10,000 cells: seconds and memory until Snakemake knows what is to be made.
+"""Measure how long Snakemake takes to plan a grid of 10,000 cells, and how much memory it needs.
 
-python benchmarks/dag.py
+It gives the figures for large grids in docs/cluster.md. Run `python benchmarks/dag.py`.
 """
 
 import json
@@ -20,12 +20,12 @@ LONGEST_S, LARGEST_GB = 30, 2
 
 
 def main() -> None:
-    """Print what a dry run of the whole workflow takes."""
+    """Print the wall time and the peak memory of a dry run of the whole workflow."""
     os.chdir(ROOT)
     seeds = -(-CELLS // len(Grid(read()).cells))
-    over = {"grid": {"seeds": list(range(seeds))}}
+    many_seeds = {"grid": {"seeds": list(range(seeds))}}
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as overlay:
-        overlay.write(json.dumps(over))
+        overlay.write(json.dumps(many_seeds))
         overlay.flush()
         start = time.perf_counter()
         command = ["-n", "--quiet", "all", "all", "--configfile", overlay.name]
@@ -36,9 +36,9 @@ def main() -> None:
         )
         _, status, usage = os.wait4(run.pid, 0)
     if status:
-        sys.exit("snakemake failed: run `snakemake -n`")
+        sys.exit("snakemake failed: run `snakemake -n` to see its message")
     print(
-        f"{len(Grid(read(over)).cells)} cells: {time.perf_counter() - start:.1f} s "
+        f"{len(Grid(read(many_seeds)).cells)} cells: {time.perf_counter() - start:.1f} s "
         f"(at most {LONGEST_S}), {usage.ru_maxrss / 1024**2:.2f} GB (at most {LARGEST_GB})"
     )
 

@@ -1,10 +1,12 @@
-"""Embedding from audio beside the network's own forward pass on ready pictures, in turns.
+"""Compare the speed of embedding audio files with that of the image network alone.
 
     python benchmarks/embedding.py FOLDER [--workers 2] [--clips 400] [--rounds 5]
 
-Prints clips per second of both and their ratio (bar: 0.7), by the clock and by processor time,
-which other work on the machine disturbs less. FOLDER holds ESC-10 or clips named as there. Its
-format matters: five seconds of Vorbis take libvorbis 5 ms, of PCM 0.3 ms.
+It gives the speed of embedding in docs/data.md. Embedding and the network's forward pass on
+finished pictures run in turns; the script prints the clips per second of both and their ratio,
+which should be at least 0.7. The ratio of processor times is less disturbed by other programs than
+that of wall times. FOLDER holds ESC-10, or clips that are named in the same way. The audio format
+matters: libvorbis takes 5 ms to decode five seconds of Vorbis, PCM takes 0.3 ms.
 """
 
 import argparse
@@ -44,32 +46,42 @@ batches = [torch.stack(images[at : at + BATCH_SIZE]) for at in range(0, len(imag
 
 
 def forward() -> None:
-    """The network alone, on as many threads."""
+    """Run the network alone, with as many threads as the embedding has."""
     with ThreadPoolExecutor(options.workers, "", torch.set_num_threads, (1,)) as pool:
         list(pool.map(backbone.embed, batches))
 
 
 def from_audio() -> None:
-    """Decode, resample, draw, and the network."""
+    """Embed the files: decode, resample, draw the picture and run the network."""
     with contextlib.redirect_stderr(io.StringIO()):
-        embed(options.folder, clips, recipe, options.backbone, batch_size=BATCH_SIZE,
-              workers=options.workers)  # fmt: skip
+        embed(
+            options.folder,
+            clips,
+            recipe,
+            options.backbone,
+            batch_size=BATCH_SIZE,
+            workers=options.workers,
+        )
 
 
 def seconds(run: Callable[[], None]) -> tuple[float, float]:
-    """(wall, processor) time of one call."""
+    """Return the wall time and the processor time of one call, both in seconds."""
     wall, processor = time.perf_counter(), time.process_time()
     run()
     return time.perf_counter() - wall, time.process_time() - processor
 
 
-from_audio()  # loads the network
+from_audio()  # once, to load the network
 rounds = []
 for _ in range(options.rounds):
     (alone_s, alone_cpu_s), (audio_s, audio_cpu_s) = seconds(forward), seconds(from_audio)
     rounds.append((alone_s / audio_s, alone_cpu_s / audio_cpu_s))
-    print(f"{len(clips) / audio_s:6.1f} clips/s from audio, {len(clips) / alone_s:6.1f} of the "
-          f"network alone, ratio {rounds[-1][0]:.2f}, by processor time {rounds[-1][1]:.2f}",
-          flush=True)  # fmt: skip
+    print(
+        f"{len(clips) / audio_s:.1f} clips/s from audio, {len(clips) / alone_s:.1f} clips/s with "
+        f"the network alone: ratio {rounds[-1][0]:.2f}, of processor times {rounds[-1][1]:.2f}",
+        flush=True,
+    )
 wall, processor = (statistics.median(column) for column in zip(*rounds, strict=True))
-print(f"median ratio {wall:.2f}, by processor time {processor:.2f}; {options.workers} workers")
+print(
+    f"median ratio with {options.workers} workers: {wall:.2f}, of processor times {processor:.2f}"
+)

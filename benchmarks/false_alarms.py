@@ -1,8 +1,9 @@
-"""False alarms and power of the naive and the corrected paired t under cross-validation.
+"""Simulate the false alarms and the power of the naive and the corrected paired t test.
 
-Differences of r x k cells are normal with SD 1 and correlation rho = n_test / (n_test + n_train)
-= 1 / k between any two, the model behind the correction of Nadeau and Bengio (2003). Run it by
-hand.
+It gives the rates of false alarms in docs/statistics.md. The differences of two arms in r x k cells
+(r repeats of k folds) are drawn from a normal distribution with SD 1 and a correlation of
+n_test / (n_test + n_train) = 1 / k between any two, which is the model behind the correction of
+Nadeau and Bengio (2003). Run `python benchmarks/false_alarms.py`.
 """
 
 import numpy as np
@@ -13,7 +14,7 @@ from referee.stats import paired, power
 DRAWS = 20_000
 rng = np.random.default_rng(2511)
 
-for x in rng.normal(size=(5, 2, 10)):  # the formula below is that of the library
+for x in rng.normal(size=(5, 2, 10)):  # the formula below is the library's
     d = x[0] - x[1]
     t = d.mean() / (d.std(ddof=1) * np.sqrt(1 / 10 + 0.25))
     assert np.isclose(t, paired.corrected_t(x[0], x[1], 0.25).statistic)
@@ -24,7 +25,7 @@ for repeats, folds in ((1, 5), (3, 5), (10, 5), (1, 10), (3, 10), (10, 10)):
     n, rho, ratio = repeats * folds, 1 / folds, 1 / (folds - 1)
     shared = rng.normal(size=(DRAWS, 1)) * np.sqrt(rho)
     null = shared + rng.normal(size=(DRAWS, n)) * np.sqrt(1 - rho)
-    # s estimates the SD within the shared part, sqrt(1 - rho) of a cell's
+    # s estimates the SD without the part that all cells share: sqrt(1 - rho) times a cell's SD
     effect = power.detectable_t(n, test_train_ratio=ratio) * np.sqrt(1 - rho)
     limit = abs(stats.t.isf(0.025, n - 1))
     rates = []

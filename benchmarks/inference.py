@@ -1,7 +1,8 @@
-"""Packed networks beside full precision, and vectorised Monte-Carlo passes beside a loop.
+"""Compare the speed of packed networks with full precision, and of Monte-Carlo passes with a loop.
 
-`python benchmarks/inference.py` prints ratios of median times, all models in turn in one process,
-on one pinned thread. The networks have random weights, which change no time.
+It gives the table of speeds and sizes in docs/packed.md. `python benchmarks/inference.py` prints
+ratios of median times; all models run in turns in one process, on one pinned thread. Their weights
+are random, which does not change the times.
 """
 
 from typing import Any
@@ -25,7 +26,7 @@ D, CLASSES, REPEATS = 1536, 50, 200
 
 
 def expert(scheme: str) -> torch.nn.Module:
-    """An untrained expert of the paper's size, as the corrected protocol has it."""
+    """Return an untrained expert of the paper's size, built as in the corrected protocol."""
     network = read().network.model_dump()
     switches = {"q16": "k_bit", "popcount_gradient": "zero", "ptq8_activations": "per_batch"}
     made = build_expert(scheme, D, CLASSES, **network, **switches).eval()
@@ -34,7 +35,7 @@ def expert(scheme: str) -> torch.nn.Module:
 
 
 def packed(module: torch.nn.Module, scheme: str) -> tuple[Any, int]:
-    """A function (N, D) -> logits in the packed form of a network, and the bytes of its file."""
+    """Return the packed network, a function (N, D) -> logits, and the bytes of its file."""
     file = pack_expert(scheme, module)
     if file.suffix == ".safetensors":
         return TernaryNetwork(load(file.content)), len(file.content)
@@ -43,7 +44,7 @@ def packed(module: torch.nn.Module, scheme: str) -> tuple[Any, int]:
 
 
 def eager(module: torch.nn.Module) -> Any:
-    """A function (N, D) -> output of the module, as training runs it."""
+    """Return the module as training runs it, a function (N, D) -> output."""
 
     def run(x: Any) -> Any:
         with torch.inference_mode():
@@ -53,7 +54,7 @@ def eager(module: torch.nn.Module) -> Any:
 
 
 def medians(models: dict[str, Any], x: Any, batch_size: int) -> pd.Series:
-    """Median milliseconds of every model, in turn."""
+    """Return the median time of a call of each model in ms; the models run in turns."""
     subjects = [Subject({"name": name}, run, x) for name, run in models.items()]
     timed = [
         (subjects[i].about["name"], ms) for i, _, ms in interleave(subjects, batch_size, REPEATS)
@@ -62,26 +63,29 @@ def medians(models: dict[str, Any], x: Any, batch_size: int) -> pd.Series:
 
 
 def networks(x: Any) -> None:
-    """Whole networks: ratios to ONNX Runtime in float32, bytes and agreement."""
+    """Print times of whole networks as ratios to ONNX Runtime in float32, sizes, and agreement."""
     schemes = ("fp32", "q1", "q2", "q4", "q8", "q16", "ptq8", "bitnet", "popcount")
     modules = {scheme: expert(scheme) for scheme in schemes}
     forms = {scheme: packed(module, scheme) for scheme, module in modules.items()}
     models = {f"packed {scheme}": run for scheme, (run, _) in forms.items()}
     models |= {f"eager {scheme}": eager(modules[scheme]) for scheme in schemes}
     table = pd.DataFrame({f"batch {n}": medians(models, x, n) for n in (1, 16, 64, 400)})
-    print("Milliseconds, median\n", table.round(4).to_string())
+    print("Median time, ms\n", table.round(4).to_string())
     ratios = table / table.loc["packed fp32"]
-    print("\nRatio to ONNX Runtime float32\n", ratios.round(2).to_string())
-    print("\nBytes of the file, and of FP32's over it; largest difference of a logit; argmax")
+    print("\nRatio to ONNX Runtime in float32\n", ratios.round(2).to_string())
+    print(
+        "\nSize of the file in bytes; how many times smaller than FP32's; largest difference of a "
+        "logit; share of equal classes"
+    )
     for scheme, (run, size) in forms.items():
-        mine, theirs = run(x), models[f"eager {scheme}"](x).numpy()
-        same = (mine.argmax(1) == theirs.argmax(1)).mean()
+        logits, expected = run(x), models[f"eager {scheme}"](x).numpy()
+        same = (logits.argmax(1) == expected.argmax(1)).mean()
         times = forms["fp32"][1] / size
-        print(f"{scheme:9} {size:8} {times:5.1f} {abs(mine - theirs).max():.1e} {same:.4f}")
+        print(f"{scheme:9} {size:8} {times:5.1f} {abs(logits - expected).max():.1e} {same:.4f}")
 
 
 def routers(x: Any) -> None:
-    """Ten Monte-Carlo passes: vectorised, in torch and packed, over a loop of ten."""
+    """Print times of ten Monte-Carlo passes, in torch and packed, as ratios to a loop of ten."""
     settings = read().router
     router = Router(
         D,
@@ -112,7 +116,7 @@ def routers(x: Any) -> None:
         "vectorised": vectorised,
         "packed": lambda x: model.run(["samples"], {"x": x})[0],
     }
-    print("\nMonte-Carlo passes, ratio to the loop; largest difference of a probability")
+    print("\nMonte-Carlo passes: ratio to the loop, and largest difference of a probability")
     for batch_size in (1, 16, 64):
         ms = medians(models, x, batch_size)
         batch = x[:batch_size]

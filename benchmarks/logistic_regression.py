@@ -1,6 +1,7 @@
-"""Weighted F1 of a logistic regression on a table of embeddings, the figure to compare with.
+"""Print the weighted F1 of a logistic regression on a table of embeddings, as a baseline.
 
-Run it by hand: `python benchmarks/logistic_regression.py data/embeddings/NAME-KEY.parquet`.
+It gives the figures for the synthetic dataset in README.md. Run
+`python benchmarks/logistic_regression.py data/embeddings/NAME-KEY.parquet`.
 """
 
 import sys
@@ -17,8 +18,8 @@ from qmoe.train import weighted_f1
 
 table = read(Path(sys.argv[1]))
 labels = table.clips["label"].to_numpy()
-official = table.clips["fold"].nunique() or 5
-for rule, count in (("random", 5), ("grouped", official)):
+official_folds = table.clips["fold"].nunique() or 5
+for rule, count in (("random", 5), ("grouped", official_folds)):
     scores = []
     for test in test_folds(table.clips, rule, count, 42):
         train = np.setdiff1d(np.arange(len(labels)), test)

@@ -1,4 +1,8 @@
-"""Time to read a table of embeddings as large as UrbanSound8K's. Run it by hand."""
+"""Measure the time to read a table of embeddings of the size of UrbanSound8K's.
+
+No page quotes the figure: run it after a change of the file format, with
+`python benchmarks/read_table.py`.
+"""
 
 import statistics
 import tempfile

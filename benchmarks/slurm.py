@@ -1,6 +1,8 @@
-"""What SLURM costs: the same small cells locally, in one allocation, and as jobs, by turns.
+"""Measure what SLURM adds: the same small cells run locally, in one allocation, and as jobs.
 
-eval "$(workflow/slurm/cluster start)"; python benchmarks/slurm.py [ROUNDS]
+    eval "$(workflow/slurm/cluster start)"; python benchmarks/slurm.py [ROUNDS]
+
+It gives the times in docs/cluster.md. The three ways run in turns.
 """
 
 import os
@@ -29,7 +31,11 @@ WAYS = {
 
 
 def seconds_of(command: list[str], folder: str) -> float:
-    """Wall time; of a batch job from its submission to its end, which `sbatch --wait` sees late."""
+    """Return the wall time of a command in seconds.
+
+    A batch job is timed by SLURM, from its submission to its end: `sbatch --wait` notices the end
+    late.
+    """
     start = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, env=ENVIRONMENT, check=True, capture_output=True, text=True
@@ -46,9 +52,9 @@ def seconds_of(command: list[str], folder: str) -> float:
 
 
 def main(rounds: int = 3) -> None:
-    """Print medians over the rounds, and the ratio of each way to the local one."""
+    """Print the median time of each way over the rounds, and its ratio to the local one."""
     if "QMOE_SLURM" not in os.environ:
-        sys.exit('no SLURM was started: eval "$(workflow/slurm/cluster start)", as root')
+        sys.exit('SLURM is not running: eval "$(workflow/slurm/cluster start)" as root starts it')
     with tempfile.TemporaryDirectory() as folder:
         project = copy_project(Path(folder))
         project.set(**TINY)
@@ -68,9 +74,9 @@ def main(rounds: int = 3) -> None:
         ratio = statistics.median(
             s / local for s, local in zip(seconds, taken_s["local"], strict=True)
         )
-        own = statistics.median(seconds)
-        more = (own - local_s) / cells
-        print(f"{way:15} {own:6.1f} s, {ratio:5.2f} x local, {more:+.2f} s a cell")
+        median_s = statistics.median(seconds)
+        more_s = (median_s - local_s) / cells
+        print(f"{way:15} {median_s:6.1f} s, {ratio:5.2f} x local, {more_s:+.2f} s a cell")
 
 
 if __name__ == "__main__":

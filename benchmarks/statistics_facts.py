@@ -1,6 +1,8 @@
-"""What small samples can and cannot show: fact, expected, found. Run it by hand.
+"""Compute what samples of a few folds can and cannot show, beside the figures that are quoted.
 
-Expected figures are those that the project states; power is at a true SD ratio of 5.6, n = 5.
+It gives the facts about small samples in docs/statistics.md, docs/defects.md and docs/results.md,
+which are printed in the column `quoted`. Unless a line says otherwise, n = 5 and the power is that
+for a true ratio of standard deviations of 5.6. Run `python benchmarks/statistics_facts.py`.
 """
 
 import itertools
@@ -15,13 +17,13 @@ rng = np.random.default_rng(2511)
 
 
 def levene_p(x, y, center):
-    """(draws,) p of Levene's test of each row."""
-    inner = [np.abs(z - center(z, axis=1, keepdims=True)) for z in (x, y)]
-    return stats.f_oneway(*inner, axis=1).pvalue
+    """Return (draws,) p-values of Levene's test, one for each row of x and y, (draws, n)."""
+    deviations = [np.abs(z - center(z, axis=1, keepdims=True)) for z in (x, y)]
+    return stats.f_oneway(*deviations, axis=1).pvalue
 
 
 def pitman_morgan_p(x, y):
-    """(draws,) p of the Pitman-Morgan test of each row."""
+    """Return (draws,) p-values of the Pitman-Morgan test, one for each row of x and y."""
     s, d = (z - z.mean(axis=1, keepdims=True) for z in (x + y, x - y))
     r = (s * d).sum(axis=1) / np.sqrt((s**2).sum(axis=1) * (d**2).sum(axis=1))
     df = x.shape[1] - 2
@@ -29,7 +31,7 @@ def pitman_morgan_p(x, y):
 
 
 def permutation_p(x, y, center):
-    """(draws,) exact p of the log ratio of root mean squares about the centres of each row."""
+    """Return (draws,) exact p-values of the permutation test of spreads about the rows' centres."""
     n = x.shape[1]
     pooled = np.concatenate([z - center(z, axis=1, keepdims=True) for z in (x, y)], axis=1) ** 2
     sides = np.array(list(itertools.combinations(range(2 * n), n)))
@@ -43,12 +45,12 @@ def permutation_p(x, y, center):
     return count / len(sides)
 
 
-def report(fact, expected, found):
-    """One line."""
-    print(f"{fact:64} {expected!s:>10} {found:>10.4g}")
+def report(fact, quoted, computed):
+    """Print one fact with the quoted and the computed figure."""
+    print(f"{fact:64} {quoted!s:>10} {computed:>10.4g}")
 
 
-# the vectors above are those of the library, a row at a time
+# row by row, the functions above give the p-values of the library
 for x, y in rng.normal(size=(20, 2, N)):
     rows = x[None], y[None]
     assert np.isclose(levene_p(*rows, np.median)[0], spread.brown_forsythe(x, y).p)
@@ -56,7 +58,7 @@ for x, y in rng.normal(size=(20, 2, N)):
     assert np.isclose(pitman_morgan_p(*rows)[0], spread.pitman_morgan(x, y).p)
     assert np.isclose(permutation_p(*rows, np.median)[0], spread.permutation(x, y).p)
 
-print(f"{'fact':64} {'expected':>10} {'found':>10}")
+print(f"{'fact':64} {'quoted':>10} {'computed':>10}")
 x, y = rng.normal(size=(2, DRAWS, N))
 wide = RATIO * y
 report("naive paired t, n = 5: critical |t|", 2.776, stats.t.isf(0.025, 4))
@@ -69,26 +71,25 @@ report("power of mean-centred Levene", 0.59, (levene_p(x, wide, np.mean) < 0.05)
 report("false alarms of mean-centred Levene", 0.073, (levene_p(x, y, np.mean) < 0.05).mean())
 report("false alarms of Brown-Forsythe", "", (levene_p(x, y, np.median) < 0.05).mean())
 report("power of Pitman-Morgan", 0.81, (pitman_morgan_p(x, wide) < 0.05).mean())
-for name, center, expected in (("medians", np.median, 0.32), ("means", np.mean, "")):
+for name, center, quoted in (("medians", np.median, 0.32), ("means", np.mean, "")):
     p, null = permutation_p(x, wide, center), permutation_p(x, y, center)
-    report(f"power of the permutation test about the {name}", expected, (p < 0.05).mean())
+    report(f"power of the permutation test about the {name}", quoted, (p < 0.05).mean())
     report(f"false alarms of the permutation test about the {name}", "", (null < 0.05).mean())
 reduction = 100 * (1 - x.var(axis=1, ddof=1) / y.var(axis=1, ddof=1))
-for percent, expected in ((50, 0.261), (80, 0.075), (85, 0.047), (94, 0.0095)):
-    report(f"P(variance reduction >= {percent} %), drawn", expected, (reduction >= percent).mean())
-    report("  from F", expected, spread.null_probability(percent, N, N))
-six = (rng.normal(size=(DRAWS, 2, 6, N)).var(axis=-1)[:, 0]) < rng.normal(size=(DRAWS, 6, N)).var(
-    axis=-1
-)
-report("P(at least 4 of 6 reductions positive), independent", 0.345, (six.sum(1) >= 4).mean())
+for percent, quoted in ((50, 0.261), (80, 0.075), (85, 0.047), (94, 0.0095)):
+    report(f"P(variance reduction >= {percent} %), drawn", quoted, (reduction >= percent).mean())
+    report("  from F", quoted, spread.null_probability(percent, N, N))
+six_arms = rng.normal(size=(DRAWS, 2, 6, N)).var(axis=-1)[:, 0]
+positive = six_arms < rng.normal(size=(DRAWS, 6, N)).var(axis=-1)
+report("P(at least 4 of 6 reductions positive), independent", 0.345, (positive.sum(1) >= 4).mean())
 arms, baseline = rng.normal(size=(DRAWS, 3, 2, N)), rng.normal(size=(DRAWS, 3, 1, N))
 shared = (arms.var(axis=-1) < baseline.var(axis=-1)).sum(axis=(1, 2))
 report("  two alphas share the baseline of each of 3 datasets", "10/27", (shared >= 4).mean())
-quinn = 0.011 * x[:4000], 0.004 * y[:4000]
+quinn = 0.011 * x[:4000], 0.004 * y[:4000]  # the standard deviations that Table 5 prints
 p = levene_p(*quinn, np.median)
 report("Quinn's spreads, Brown-Forsythe p < 0.05", 0.065, (p < 0.05).mean())
 report("Quinn's spreads, p < 0.001, of 4000", 0, (p < 0.001).sum())
 report("Quinn's spreads, mean-centred, p < 0.05", "", (levene_p(*quinn, np.mean) < 0.05).mean())
-for n, expected in ((5, 3.1), (50, 1.33)):
+for n, quoted in ((5, 3.1), (50, 1.33)):
     span = np.sqrt(stats.f.isf(0.025, n - 1, n - 1))
-    report(f"95 % interval of an SD ratio, factor, n = {n}", expected, span)
+    report(f"95 % interval of an SD ratio, factor, n = {n}", quoted, span)

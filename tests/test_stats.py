@@ -44,11 +44,11 @@ def test_corrected_t_by_hand() -> None:
     mean = sum(d) / 5
     variance = sum((x - mean) ** 2 for x in d) / 4
     se = math.sqrt(variance * (1 / 5 + 1 / 4))
-    found = paired.corrected_t(A, B, 0.25)
-    assert found.statistic == pytest.approx(mean / se)
-    assert found.p == pytest.approx(2 * (1 - stats.t.cdf(mean / se, 4)))
-    assert found.ci_low == pytest.approx(mean - 2.7764451 * se)
-    assert (found.n, found.df, found.ddof, found.alternative) == (5, 4, 1, "two-sided")
+    result = paired.corrected_t(A, B, 0.25)
+    assert result.statistic == pytest.approx(mean / se)
+    assert result.p == pytest.approx(2 * (1 - stats.t.cdf(mean / se, 4)))
+    assert result.ci_low == pytest.approx(mean - 2.7764451 * se)
+    assert (result.n, result.df, result.ddof, result.alternative) == (5, 4, 1, "two-sided")
 
 
 def test_the_correction_asks_for_a_naive_t_of_4_16() -> None:
@@ -76,11 +76,11 @@ def test_posterior_is_baycomps_and_the_t_of_repeats(runs: int) -> None:
 
 
 def test_tost_is_the_worse_of_two_tests_and_the_interval_in_the_margin() -> None:
-    found = paired.tost(A, B, 0.25, margin=0.05)
+    result = paired.tost(A, B, 0.25, margin=0.05)
     low = paired.corrected_t(A, B - 0.05, 0.25, alternative="greater").p
     high = paired.corrected_t(A, B + 0.05, 0.25, alternative="less").p
-    assert found.p == pytest.approx(max(low, high))
-    assert (found.p < 0.05) == (found.ci_high < 0.05 and found.ci_low > -0.05)
+    assert result.p == pytest.approx(max(low, high))
+    assert (result.p < 0.05) == (result.ci_high < 0.05 and result.ci_low > -0.05)
     tight = A + 1e-4 * np.array([1, -1, 1, -1, 1])
     assert paired.tost(tight, A, 0.25).p < 0.001
     assert paired.corrected_t(tight, A, 0.25).p > 0.05
@@ -97,9 +97,9 @@ def test_detectable_margin_of_tost_has_80_percent_power() -> None:
 def test_sign_flip_and_wilcoxon_cannot_star_five_pairs() -> None:
     best = np.array([1.0, 2.0, 3.0, 4.0, 5.0])
     for test in (paired.sign_flip, paired.wilcoxon):
-        found = test(best, np.zeros(5))
-        assert found.p == found.smallest_p == 0.0625
-        assert stars(found.p, found.smallest_p) == ""
+        result = test(best, np.zeros(5))
+        assert result.p == result.smallest_p == 0.0625
+        assert stars(result.p, result.smallest_p) == ""
         assert test(best, np.zeros(5), alternative="greater").p == 0.03125
 
 
@@ -117,17 +117,17 @@ def test_wilcoxon_with_ties_against_counting() -> None:
     ranks = stats.rankdata(np.abs(d[:-1]))
     sums = [np.dot(s, ranks) for s in itertools.product([1, -1], repeat=5)]
     observed = abs(np.dot(np.sign(d[:-1]), ranks))
-    found = paired.wilcoxon(d, np.zeros(6))
-    assert found.n == 5
-    assert found.p == pytest.approx(np.mean([abs(s) >= observed for s in sums]))
+    result = paired.wilcoxon(d, np.zeros(6))
+    assert result.n == 5
+    assert result.p == pytest.approx(np.mean([abs(s) >= observed for s in sums]))
 
 
 def test_effect_sizes() -> None:
-    found = paired.effect_size(A, B)
+    result = paired.effect_size(A, B)
     d = A - B
-    assert found["d_z"] == pytest.approx(d.mean() / np.std(d, ddof=1))
+    assert result["d_z"] == pytest.approx(d.mean() / np.std(d, ddof=1))
     exact = math.gamma(2) / (math.sqrt(2) * math.gamma(1.5))  # Hedges 1981, df = 4
-    assert found["hedges_g"] == pytest.approx(found["d_z"] * exact)
+    assert result["hedges_g"] == pytest.approx(result["d_z"] * exact)
 
 
 @given(sides, st.floats(0.1, 100))
@@ -162,8 +162,8 @@ def test_equal_differences_are_a_note_not_a_crash(n: int, shift: float) -> None:
         assert not test(a + shift, a).p < 0.06
     tests = (spread.sd_ratio, spread.brown_forsythe, spread.levene_mean, spread.permutation)
     for test in (*tests, spread.pitman_morgan):
-        found = test(a + shift, a)
-        assert found.note or found.p == pytest.approx(1)
+        result = test(a + shift, a)
+        assert result.note or result.p == pytest.approx(1)
         assert test(np.full(n, 0.5), a).note  # no spread in one arm
 
 
@@ -226,18 +226,18 @@ def test_spread_tests_are_scipys() -> None:
 def test_f_test_needs_a_variance_ratio_of_9_6() -> None:
     base = np.array([-1.0, -0.5, 0.0, 0.5, 1.0])
     for ratio, significant in ((9.5, False), (9.7, True)):
-        found = spread.sd_ratio(base * math.sqrt(ratio), base)
-        assert found.statistic == pytest.approx(ratio)
-        assert (found.p < 0.05) == significant
+        result = spread.sd_ratio(base * math.sqrt(ratio), base)
+        assert result.statistic == pytest.approx(ratio)
+        assert (result.p < 0.05) == significant
 
 
 @pytest.mark.parametrize(("n", "factor"), [(5, 3.1), (50, 1.33)])
 def test_interval_of_an_sd_ratio(n: int, factor: float) -> None:
     x = np.random.default_rng(0).normal(size=n)
-    found = spread.sd_ratio(2 * x, x)
-    assert found.estimate == pytest.approx(2)
-    assert found.ci_high / 2 == pytest.approx(factor, rel=0.01)
-    assert 2 / found.ci_low == pytest.approx(factor, rel=0.01)
+    result = spread.sd_ratio(2 * x, x)
+    assert result.estimate == pytest.approx(2)
+    assert result.ci_high / 2 == pytest.approx(factor, rel=0.01)
+    assert 2 / result.ci_low == pytest.approx(factor, rel=0.01)
 
 
 def test_pitman_morgans_interval_covers_and_agrees_with_its_test() -> None:
@@ -246,9 +246,9 @@ def test_pitman_morgans_interval_covers_and_agrees_with_its_test() -> None:
     for _ in range(500):
         common = rng.normal(size=12)
         a, b = 2 * (common + rng.normal(size=12)), common + rng.normal(size=12)
-        found = spread.pitman_morgan(a, b)
-        covered.append(found.ci_low < 2 < found.ci_high)
-        assert (found.p < 0.05) == (not found.ci_low < 1 < found.ci_high)
+        result = spread.pitman_morgan(a, b)
+        covered.append(result.ci_low < 2 < result.ci_high)
+        assert (result.p < 0.05) == (not result.ci_low < 1 < result.ci_high)
     assert np.mean(covered) == pytest.approx(0.95, abs=0.03)
 
 
@@ -259,17 +259,17 @@ def test_permutation_against_counting() -> None:
     for first in itertools.combinations(range(8), 4):
         second = [i for i in range(8) if i not in first]
         logs.append(math.log(np.sum(z[list(first)] ** 2) / np.sum(z[second] ** 2)) / 2)
-    found = spread.permutation(a, b)
-    assert found.statistic == pytest.approx(logs[0])
-    assert found.p == pytest.approx(np.mean(np.abs(logs) >= abs(logs[0]) - 1e-12))
+    result = spread.permutation(a, b)
+    assert result.statistic == pytest.approx(logs[0])
+    assert result.p == pytest.approx(np.mean(np.abs(logs) >= abs(logs[0]) - 1e-12))
 
 
 def test_permutation_of_odd_samples_knows_its_floor() -> None:
     x = np.array([-2.0, -1.0, 0.0, 1.5, 3.0])
-    found = spread.permutation(1000 * x, x)
+    result = spread.permutation(1000 * x, x)
     # 4 large values and any of the other 6 stand on one side
-    assert found.p == pytest.approx(found.smallest_p) == pytest.approx(2 * 6 / math.comb(10, 5))
-    assert stars(found.p, found.smallest_p) == "*"
+    assert result.p == pytest.approx(result.smallest_p) == pytest.approx(2 * 6 / math.comb(10, 5))
+    assert stars(result.p, result.smallest_p) == "*"
     even = spread.permutation(1000 * x[:4], x[:4])
     assert even.p == pytest.approx(even.smallest_p) == pytest.approx(2 / math.comb(8, 4))
 
@@ -281,10 +281,10 @@ def test_chance_of_a_variance_reduction() -> None:
     for percent, chance in expected.items():
         z = (1 - percent / 100) / (2 - percent / 100)
         by_hand = 3 * z**2 - 2 * z**3  # Beta(2, 2), which F(4, 4) is in disguise
-        found = spread.null_probability(percent, 5, 5)
-        assert found == pytest.approx(by_hand)
-        assert found == pytest.approx(chance, abs=0.0025)
-        assert found == pytest.approx((drawn >= percent).mean(), abs=0.008)
+        result = spread.null_probability(percent, 5, 5)
+        assert result == pytest.approx(by_hand)
+        assert result == pytest.approx(chance, abs=0.0025)
+        assert result == pytest.approx((drawn >= percent).mean(), abs=0.008)
     reduced = spread.variance_reduction(A / 2, A)
     assert reduced["variance_reduction_percent"] == pytest.approx(75)
 

@@ -1,4 +1,5 @@
-"""Tests for scores of cross-validation: plain arrays in, small results out.
+"""Statistical tests for scores of cross-validation.
 
-Nothing here knows what was trained. NaN means "cannot be told"; `note` says why.
+The functions take plain arrays and return small results; they know nothing of the files or models
+that the scores came from. NaN means that the data cannot give a value; `Result.note` says why.
 """

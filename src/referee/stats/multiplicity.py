@@ -1,11 +1,19 @@
-"""Several tests at once."""
+"""Correction of p-values when several tests are made at once."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Adjusted p-values of Holm (1979) for one family; NaN stays NaN and is not counted."""
+    """Adjust the p-values of one family of tests.
+
+    Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
+    Statistics 6. A NaN stays NaN and does not count as a test of the family.
+
+    Returns:
+        (n,) adjusted p-values, in the order of the (n,) input.
+
+    """
     raw = np.asarray(p, dtype=float)
     adjusted = np.full(raw.shape, np.nan)
     order = np.argsort(raw)[: np.count_nonzero(~np.isnan(raw))]  # NaN sorts last

@@ -1,8 +1,10 @@
-"""Is A better than B, or the same: tests on scores that are paired by dataset, seed and fold.
+"""Paired tests: is one arm better than another, or as good?
 
-All take `arm` and `baseline`, (n,) scores of the same cells in the same order; the effect is
-arm - baseline, in units of the score. Differences that are all equal up to rounding have no
-spread to test against: an identity map gives p = 1, a constant shift p = NaN, each with a note.
+Scores are paired by dataset, seed and fold. Every function takes `arm` and `baseline`, two (n,)
+arrays with the scores of the same cells in the same order, and raises ValueError as `as_pairs`
+does. The effect is the mean of arm - baseline, in the unit of the score. If all differences are
+equal up to rounding, there is no spread to test against: zero differences give p = 1, a constant
+shift gives p = NaN, and `Result.note` says so.
 """
 
 from dataclasses import replace
@@ -18,16 +20,16 @@ from referee.stats.result import Result
 
 Floats = NDArray[np.float64]
 
-MARGIN = 0.01  # of F1, the default region of equivalence
+MARGIN = 0.01  # of equivalence, in units of the score
 IDENTICAL = "identical scores"
-RESAMPLES = 2**16  # sign flips are counted out up to n = 16, drawn beyond
+RESAMPLES = 2**16  # all sign flips are enumerated up to n = 16; beyond, this many are drawn
 
 
 def as_pairs(arm: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Floats]:
-    """Both as float arrays.
+    """Return both as (n,) arrays of floats.
 
     Raises:
-        ValueError: not one-dimensional, of different length, or not finite.
+        ValueError: an array is not one-dimensional, their lengths differ, or a score is not finite.
 
     """
     a, b = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
@@ -39,7 +41,12 @@ def as_pairs(arm: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Floats]:
 
 
 def differences(arm: ArrayLike, baseline: ArrayLike) -> Floats:
-    """(n,) arm - baseline, without the rounding noise of differences that are all equal."""
+    """Return (n,) arm - baseline; differences that are all equal up to rounding are made equal.
+
+    Raises:
+        ValueError: see `as_pairs`.
+
+    """
     a, b = as_pairs(arm, baseline)
     d = a - b
     if not len(d):
@@ -51,11 +58,12 @@ def differences(arm: ArrayLike, baseline: ArrayLike) -> Floats:
 
 
 def too_few(n: int) -> str:
-    """The note of a sample without spread."""
+    """Return the note on a sample of fewer than two pairs."""
     return f"{n} {'pair' if n == 1 else 'pairs'}: no spread"
 
 
 def _mean_and_sd(d: Floats) -> tuple[float, float]:
+    """Return the mean and the standard deviation (ddof 1) of (n,) differences."""
     if not len(d) or not np.ptp(d):  # std of equal numbers need not be 0 in floating point
         return (float(d[0]) if len(d) else nan), (0.0 if len(d) > 1 else nan)
     return float(d.mean()), float(d.std(ddof=1))
@@ -69,7 +77,19 @@ def paired_t(
     alpha: float = 0.05,
     family: int = 1,
 ) -> Result:
-    """Paired t test, which takes folds for independent: they are not, see `corrected_t`."""
+    """Run the paired t test, which treats folds as independent.
+
+    They are not: under cross-validation it rejects far too often (see `corrected_t`).
+
+    Args:
+        arm: (n,) scores.
+        baseline: (n,) scores of the same cells.
+        alternative: of the mean of arm - baseline: "two-sided", "greater" or "less".
+        alpha: level of the interval and of `detectable`.
+        family: number of tests made together; `detectable` is at the level alpha / family, that of
+            the first step of Holm.
+
+    """
     return _t("paired t", arm, baseline, 0.0, alternative, alpha, family)
 
 
@@ -82,19 +102,23 @@ def corrected_t(
     alpha: float = 0.05,
     family: int = 1,
 ) -> Result:
-    """Corrected resampled t test: se^2 = s^2 (1/n + n_test/n_train), df = n - 1.
+    """Run the corrected resampled t test: se^2 = s^2 (1/n + n_test/n_train), df = n - 1.
 
-    Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52; for
-    r repeats of k folds, n = rk: Bouckaert and Frank (2004), PAKDD. Training sets of folds
-    overlap, so their scores are correlated; repeats never remove the second term.
+    Nadeau and Bengio (2003), "Inference for the generalization error", Machine Learning 52. For r
+    repeats of k-fold cross-validation, n = rk: Bouckaert and Frank (2004), "Evaluating the
+    replicability of significance tests for comparing learning algorithms", PAKDD. The training
+    sets of different folds overlap, so their scores are correlated; however many repeats are run,
+    the second term of the variance stays.
 
     Args:
         arm: (n,) scores.
         baseline: (n,) scores of the same cells.
-        test_train_ratio: n_test / n_train; 1 / (k - 1) for k folds.
-        alternative: of arm - baseline: "two-sided", "greater" or "less".
+        test_train_ratio: n_test / n_train, which is 1 / (k - 1) for k folds; NaN where it is not
+            known, which leaves p NaN.
+        alternative: of the mean of arm - baseline: "two-sided", "greater" or "less".
         alpha: level of the interval and of `detectable`.
-        family: number of tests; `detectable` is for the first step of Holm, alpha / family.
+        family: number of tests made together; `detectable` is at the level alpha / family, that of
+            the first step of Holm.
 
     """
     return _t("corrected t", arm, baseline, test_train_ratio, alternative, alpha, family)
@@ -109,14 +133,15 @@ def _t(
     alpha: float,
     family: int,
 ) -> Result:
+    """Return the t test of the mean difference; at ratio 0 it is the plain one."""
     d = differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
     if n < 2 or np.isnan(ratio):
         note = "no ratio of test to training clips" if n > 1 else too_few(n)
         return Result(test, n, 1, max(n - 1, 0), alternative, mean, note=note)
     se = sd * sqrt(1 / n + ratio)
-    about: dict[str, Any] = {"alternative": alternative, "alpha": alpha, "family": family}
-    return t_from(mean, se, n - 1, test=test, n=n, **about)
+    options: dict[str, Any] = {"alternative": alternative, "alpha": alpha, "family": family}
+    return t_from(mean, se, n - 1, test=test, n=n, **options)
 
 
 def t_from(
@@ -130,7 +155,19 @@ def t_from(
     alpha: float = 0.05,
     family: int = 1,
 ) -> Result:
-    """The t test of a mean that is known with a standard error."""
+    """Run the t test of an estimate whose standard error is given.
+
+    Args:
+        estimate: the effect, in units of the score.
+        se: its standard error, in the same unit.
+        df: degrees of freedom of the standard error.
+        test: name of the test, for the result.
+        n: number of pairs, for the result.
+        alternative: "two-sided", "greater" or "less".
+        alpha: level of the interval and of `detectable`.
+        family: number of tests made together, as in `corrected_t`.
+
+    """
     result = Result(test, n, 1, df, alternative, estimate, se=se, smallest_p=0.0)
     if se == 0:
         same = estimate == 0
@@ -163,10 +200,20 @@ def tost(
     margin: float = MARGIN,
     alpha: float = 0.05,
 ) -> Result:
-    """Two one-sided corrected t tests: p small means |arm - baseline| < margin (Schuirmann 1987).
+    """Run the equivalence test: two one-sided corrected t tests (TOST).
 
-    The interval is that of level 1 - 2 alpha, which lies inside the margin where p < alpha.
-    `detectable` is the smallest margin in which equal arms would be found equivalent.
+    Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15. A small p means that
+    the mean of arm - baseline lies between -margin and margin. The interval has the level
+    1 - 2 alpha, so it lies within the margin exactly where p < alpha. `detectable` is the smallest
+    margin within which two equal arms would be found equivalent with a power of 80 %.
+
+    Args:
+        arm: (n,) scores.
+        baseline: (n,) scores of the same cells.
+        test_train_ratio: n_test / n_train, as in `corrected_t`.
+        margin: of equivalence, in units of the score.
+        alpha: level of the test.
+
     """
     d = differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
@@ -179,28 +226,47 @@ def tost(
 def tost_from(
     estimate: float, se: float, df: float, *, n: int, margin: float = MARGIN, alpha: float = 0.05
 ) -> Result:
-    """TOST of a mean that is known with a standard error."""
+    """Run the equivalence test of an estimate whose standard error is given.
+
+    Args:
+        estimate: the effect, in units of the score.
+        se: its standard error, in the same unit.
+        df: degrees of freedom of the standard error.
+        n: number of pairs, for the result.
+        margin: of equivalence, in units of the score.
+        alpha: level of the test.
+
+    """
     result = t_from(estimate, se, df, test="TOST", n=n, alpha=2 * alpha)
     if se == 0:
         return replace(result, alternative="equivalence", p=nan)
-    nearest = (margin - abs(estimate)) / se  # the worse of the two one-sided statistics
-    p = float(stats.t.sf(nearest, df))
-    # both one-sided tests must succeed, so each may fail in half of 20 %
+    smaller_t = (margin - abs(estimate)) / se  # of the two one-sided tests
+    p = float(stats.t.sf(smaller_t, df))
+    # both one-sided tests must succeed: for a power of 80 % each may fail in 10 % of samples
     shift = detectable_shift(df, alpha=alpha, alternative="greater", power=0.9)
-    changed: dict[str, Any] = {"statistic": nearest, "p": p, "detectable": shift * se}
-    return replace(result, alternative="equivalence", **changed)
+    return replace(
+        result, alternative="equivalence", statistic=smaller_t, p=p, detectable=shift * se
+    )
 
 
 def posterior(
     arm: ArrayLike, baseline: ArrayLike, test_train_ratio: float, *, margin: float = MARGIN
 ) -> dict[str, float]:
-    """Bayesian correlated t test: posterior mass of arm - baseline against the margin.
+    """Return the posterior mass below, within and above the margin: Bayesian correlated t test.
 
-    Corani and Benavoli (2015), Machine Learning 100; computed by baycomp.
+    Corani and Benavoli (2015), "A Bayesian approach for comparing cross-validated algorithms on
+    multiple data sets", Machine Learning 100; computed with baycomp.
+
+    Args:
+        arm: (n,) scores.
+        baseline: (n,) scores of the same cells.
+        test_train_ratio: n_test / n_train, as in `corrected_t`.
+        margin: of equivalence, in units of the score.
 
     Returns:
-        p_below, p_within, p_above: mass left of, inside and right of the margin; NaN without
-            a spread, but all inside for identical scores.
+        `p_below`, `p_within` and `p_above`: the probabilities that the mean of arm - baseline lies
+            below -margin, between -margin and margin, and above margin. All are NaN where n < 2 or
+            all differences equal one number that is not 0; for identical scores `p_within` is 1.
 
     """
     from baycomp.single import Posterior
@@ -215,15 +281,15 @@ def posterior(
 
 
 def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sided") -> Result:
-    """Permutation test of the mean difference: every sign of a difference could be the other.
+    """Run the permutation test of the mean difference under random signs of the differences.
 
-    Counted out up to n = 16; beyond, 65,536 flips from a fixed seed.
+    All sign flips are enumerated up to n = 16; beyond, 65,536 are drawn from a fixed seed.
     """
     d = differences(arm, baseline)
     result = _exact("sign flip", d, d, alternative)
     if result.note:
         return result
-    found = stats.permutation_test(
+    permuted = stats.permutation_test(
         (d,),
         lambda x, axis: x.mean(axis=axis),
         permutation_type="samples",
@@ -232,38 +298,33 @@ def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-si
         alternative=alternative,
         rng=np.random.default_rng(0),
     )
-    return replace(result, statistic=result.estimate, p=float(found.pvalue))
+    return replace(result, statistic=result.estimate, p=float(permuted.pvalue))
 
 
 def wilcoxon(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sided") -> Result:
-    """Signed-rank test (Wilcoxon 1945); zeros are dropped, ties get their own exact distribution.
+    """Run the signed-rank test (Wilcoxon 1945, Biometrics Bulletin 1).
 
-    `n` counts the differences that are not zero.
+    Zero differences are dropped, and `n` counts the others. With ties the p-value is that of the
+    permutation distribution of the tied ranks.
     """
     d = differences(arm, baseline)
-    kept = d[d != 0]
-    result = _exact("Wilcoxon", d, kept, alternative)
+    nonzero = d[d != 0]
+    result = _exact("Wilcoxon", d, nonzero, alternative)
     if result.note:
         return result
-    tied = len(np.unique(np.abs(kept))) < len(kept)
+    tied = len(np.unique(np.abs(nonzero))) < len(nonzero)
     flips = stats.PermutationMethod(n_resamples=RESAMPLES, rng=np.random.default_rng(0))
-    found = stats.wilcoxon(kept, alternative=alternative, method=flips if tied else "exact")
-    statistic, p = float(found.statistic), float(found.pvalue)
-    return replace(result, statistic=statistic, p=p)
+    ranked = stats.wilcoxon(nonzero, alternative=alternative, method=flips if tied else "exact")
+    return replace(result, statistic=float(ranked.statistic), p=float(ranked.pvalue))
 
 
 def _exact(test: str, d: Floats, flipped: Floats, alternative: str) -> Result:
-    """The test without its p; with a note where there are not two differences to flip."""
-    n = len(flipped)
-    identical = len(d) > 1 and not d.any()
+    """Return the result without its p, and with a note where no p can be computed."""
+    n, identical = len(flipped), len(d) > 1 and not d.any()
     smallest = smallest_p_sign_flip(n, alternative)
-    return Result(
-        test=test,
-        n=n,
-        ddof=0,
-        df=nan,
-        alternative=alternative,
-        estimate=_mean_and_sd(d)[0],
+    result = Result(test, n, 0, nan, alternative, _mean_and_sd(d)[0])
+    return replace(
+        result,
         p=1.0 if identical else nan,
         smallest_p=max(smallest, 2 / (RESAMPLES + 1)) if n > 16 else smallest,
         note=IDENTICAL if identical else too_few(n) if n < 2 else "",
@@ -271,9 +332,15 @@ def _exact(test: str, d: Floats, flipped: Floats, alternative: str) -> Result:
 
 
 def effect_size(arm: ArrayLike, baseline: ArrayLike) -> dict[str, float]:
-    """Mean difference, Cohen's d_z = mean / sd (ddof 1), and Hedges' g_z, d_z without its bias.
+    """Return the mean difference and its standardised forms.
 
-    The interval of the mean difference is that of `corrected_t`.
+    `corrected_t` gives the confidence interval of the mean difference.
+
+    Returns:
+        `n`, the number of pairs; `mean_difference`, in units of the score; `d_z`, Cohen's
+            mean / SD of the differences (ddof 1); `hedges_g`, d_z without its small-sample bias
+            (Hedges 1981, Journal of Educational Statistics 6), NaN below three pairs.
+
     """
     d = differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)

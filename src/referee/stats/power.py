@@ -1,4 +1,4 @@
-"""What a sample of this size can show at all."""
+"""Power: which effects a sample of a given size can detect, and how small its p-values can be."""
 
 from functools import cache
 from math import comb, sqrt
@@ -12,13 +12,14 @@ POWER = 0.8
 def t_power(
     shift: float, df: float, *, alpha: float = 0.05, alternative: str = "two-sided"
 ) -> float:
-    """Power of a t test, from the noncentral t.
+    """Return the power of a t test, from the noncentral t distribution.
 
     Args:
-        shift: noncentrality, the true effect in standard errors of its estimate.
+        shift: the noncentrality, which is the true effect in standard errors of its estimate.
         df: degrees of freedom.
-        alpha: level; divide by the size of the family for Bonferroni, or the first step of Holm.
-        alternative: "two-sided", or anything else for one side, that of the effect.
+        alpha: level of the test; for Bonferroni or the first step of Holm, the level divided by
+            the number of tests.
+        alternative: "two-sided"; any other value means one-sided in the direction of the effect.
 
     """
     if alternative != "two-sided":
@@ -31,15 +32,25 @@ def t_power(
 def detectable_shift(
     df: float, *, alpha: float = 0.05, alternative: str = "two-sided", power: float = POWER
 ) -> float:
-    """Smallest effect, in standard errors, that a t test finds with the power; NaN at df 0."""
+    """Return the smallest effect, in standard errors, that a t test detects with this power.
+
+    It is NaN where there are no degrees of freedom.
+
+    Args:
+        df: degrees of freedom.
+        alpha: level of the test, as in `t_power`.
+        alternative: as in `t_power`.
+        power: probability with which the test must detect the effect.
+
+    """
     if not df > 0:
         return float("nan")
     limit = stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)
 
-    def lacking(shift: float) -> float:
+    def excess(shift: float) -> float:
         return t_power(shift, df, alpha=alpha, alternative=alternative) - power
 
-    return float(brentq(lacking, 0.0, 20 * limit + 20, xtol=1e-10))
+    return float(brentq(excess, 0.0, 20 * limit + 20, xtol=1e-10))
 
 
 def detectable_t(
@@ -50,14 +61,14 @@ def detectable_t(
     alternative: str = "two-sided",
     power: float = POWER,
 ) -> float:
-    """Smallest effect of n pairs, in standard deviations of the differences.
+    """Return the smallest mean that a t test of n pairs detects, in SDs of the differences.
 
     Args:
-        n: pairs.
+        n: number of pairs.
         test_train_ratio: 0 for the plain t test, n_test / n_train for the corrected one.
-        alpha: level of one test.
+        alpha: level of the test, as in `t_power`.
         alternative: as in `t_power`.
-        power: that it must have.
+        power: probability with which the test must detect the effect.
 
     """
     shift = detectable_shift(n - 1, alpha=alpha, alternative=alternative, power=power)
@@ -65,14 +76,33 @@ def detectable_t(
 
 
 def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:
-    """Power of the two-sided F test for a true ratio of standard deviations, n values against m."""
+    """Return the power of the two-sided F test of equal variances.
+
+    Args:
+        sd_ratio: the true ratio of standard deviations.
+        n: number of values in the numerator.
+        m: number of values in the denominator.
+        alpha: level of the test.
+
+    """
     low, high = stats.f.ppf([alpha / 2, 1 - alpha / 2], n - 1, m - 1) / sd_ratio**2
     return float(stats.f.cdf(low, n - 1, m - 1) + stats.f.sf(high, n - 1, m - 1))
 
 
 @cache
 def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = POWER) -> float:
-    """Smallest true ratio above 1 that the F test finds; a bound for the robuster tests."""
+    """Return the smallest true SD ratio above 1 that the F test detects with this power.
+
+    It is a lower bound for the more robust tests, which need a larger ratio, and NaN where either
+    sample has fewer than two values.
+
+    Args:
+        n: number of values in the numerator.
+        m: number of values in the denominator.
+        alpha: level of the test.
+        power: probability with which the test must detect the ratio.
+
+    """
     if min(n, m) < 2:
         return float("nan")
     guess = sqrt(stats.f.isf(alpha / 2, n - 1, m - 1) / stats.f.isf(power, n - 1, m - 1))
@@ -80,17 +110,13 @@ def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = P
 
 
 def smallest_p_sign_flip(n: int, alternative: str = "two-sided") -> float:
-    """Smallest p of the sign-flip and the Wilcoxon signed-rank test: all n signs agree."""
+    """Return the smallest p of a sign-flip or signed-rank test: all n differences agree in sign."""
     return min(1.0, (2 if alternative == "two-sided" else 1) / 2**n)
 
 
 def smallest_p_permutation(n: int, m: int, extreme: int = 1) -> float:
-    """Smallest two-sided p of a permutation test of n against m values.
+    """Return the smallest two-sided p of a permutation test of n values against m.
 
-    Args:
-        n: values of one side.
-        m: values of the other.
-        extreme: arrangements that are never less extreme than the best imaginable data.
-
+    `extreme` is the number of arrangements that are as extreme as the most extreme data possible.
     """
     return min(1.0, 2 * extreme / comb(n + m, n))

@@ -1,8 +1,9 @@
-"""Is the spread smaller: ratios of standard deviations and what they can tell.
+"""Tests of spread: does one arm vary less than another?
 
-All take `arm` (n,) and `baseline` (m,); the effect is the ratio sd(arm) / sd(baseline), ddof 1.
-`detectable` is the ratio, below 1, that the F test finds with 80 % power at this n: a bound for
-the other tests, which need more. A side without spread, or of one value, gives NaN and a note.
+Every test takes `arm` (n,) and `baseline` (m,), in one unit. The effect is the ratio of their
+standard deviations, sd(arm) / sd(baseline) with ddof 1, which has no unit. `detectable` is the
+ratio, below 1, that the F test detects with a power of 80 % at this n; the other tests need a
+smaller one. If a side has no spread or only one value, p is NaN and `Result.note` says why.
 """
 
 from dataclasses import replace
@@ -17,10 +18,11 @@ from referee.stats.result import Result
 
 Floats = NDArray[np.float64]
 
-RESAMPLES = 3999  # two sides of up to 7 values are counted out
+RESAMPLES = 3999  # up to 7 against 7 values all permutations are enumerated, and none are drawn
 
 
 def _sd(x: Floats) -> float:
+    """Return the standard deviation (ddof 1): 0 for values equal up to rounding, NaN for one."""
     if len(x) < 2:
         return nan
     return 0.0 if np.ptp(x) <= 1e-12 * np.abs(x).max() else float(x.std(ddof=1))
@@ -29,6 +31,7 @@ def _sd(x: Floats) -> float:
 def _begin(
     test: str, arm: ArrayLike, baseline: ArrayLike, alpha: float, family: int
 ) -> tuple[Floats, Floats, Result]:
+    """Return both sides as arrays, and the result without its p-value."""
     a, b = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     sd_a, sd_b = _sd(a), _sd(b)
     n, m = len(a), len(b)
@@ -57,9 +60,17 @@ def _begin(
 def sd_ratio(
     arm: ArrayLike, baseline: ArrayLike, *, alpha: float = 0.05, family: int = 1
 ) -> Result:
-    """F test of equal variances, and the interval of the ratio of standard deviations.
+    """Run the F test of equal variances, with the interval of the SD ratio.
 
-    Exact for normal values only. At 5 against 5 the 95 % interval spans x/÷ 3.1.
+    It is exact for normal values only. At 5 against 5 values the 95 % interval reaches from the
+    estimate divided by 3.1 to the estimate times 3.1.
+
+    Args:
+        arm: (n,) values.
+        baseline: (m,) values.
+        alpha: level of the interval and of `detectable`.
+        family: number of tests made together; `detectable` is at the level alpha / family.
+
     """
     a, b, result = _begin("F", arm, baseline, alpha, family)
     if result.note:
@@ -72,34 +83,53 @@ def sd_ratio(
 
 
 def brown_forsythe(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Result:
-    """Levene's test on deviations from the medians (Brown and Forsythe 1974). Holds its level."""
+    """Run Levene's test on absolute deviations from the medians.
+
+    Brown and Forsythe (1974), Journal of the American Statistical Association 69. It keeps its
+    level in small samples. `family` is the number of tests made together, as in `sd_ratio`.
+    """
     return _levene("Brown-Forsythe", "median", arm, baseline, family)
 
 
 def levene_mean(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Result:
-    """Levene's test on deviations from the means: at 5 against 5, 7.3 % false alarms at 5 %."""
+    """Run Levene's test on absolute deviations from the means (Levene 1960).
+
+    At 5 against 5 normal values and a level of 5 % it gives 7.3 % false alarms. `family` is the
+    number of tests made together, as in `sd_ratio`.
+    """
     return _levene("Levene, mean", "mean", arm, baseline, family)
 
 
 def _levene(test: str, center: str, arm: ArrayLike, baseline: ArrayLike, family: int) -> Result:
+    """Return Levene's test about either centre."""
     a, b, result = _begin(test, arm, baseline, 0.05, family)
     if result.note:
         return result
-    inner = [np.abs(x - (np.mean(x) if center == "mean" else np.median(x))) for x in (a, b)]
-    if all(_sd(z) == 0 for z in inner):  # two values a side: nothing is left within the groups
+    deviations = [np.abs(x - (np.mean(x) if center == "mean" else np.median(x))) for x in (a, b)]
+    if all(_sd(z) == 0 for z in deviations):  # as with two values a side
         return replace(result, note="deviations are all equal: no test")
-    found = stats.levene(a, b, center=center)
-    statistic, p = float(found.statistic), float(found.pvalue)
+    levene = stats.levene(a, b, center=center)
+    statistic, p = float(levene.statistic), float(levene.pvalue)
     return replace(result, statistic=statistic, p=p, df=len(a) + len(b) - 2)
 
 
 def pitman_morgan(
     arm: ArrayLike, baseline: ArrayLike, *, alpha: float = 0.05, family: int = 1
 ) -> Result:
-    """Test of equal variances of paired values: correlation of their sum and difference.
+    """Run the test of equal variances of paired values: do sum and difference correlate?
 
-    Pitman (1939), Morgan (1939), Biometrika 31; df = n - 2. The interval of the ratio is
-    Pitman's. Use logarithms for times.
+    Pitman (1939) and Morgan (1939), both Biometrika 31; df = n - 2. The interval of the ratio is
+    Pitman's. Pass the logarithms of times, whose spread grows with their mean.
+
+    Args:
+        arm: (n,) values.
+        baseline: (n,) values of the same cells.
+        alpha: level of the interval and of `detectable`.
+        family: number of tests made together, as in `sd_ratio`.
+
+    Raises:
+        ValueError: the sides differ in length.
+
     """
     a, b, result = _begin("Pitman-Morgan", arm, baseline, alpha, family)
     n = len(a)
@@ -113,8 +143,8 @@ def pitman_morgan(
         return result
     r = np.corrcoef(a + b, a - b)[0, 1]
     t = r * sqrt((n - 2) / max(1 - r**2, 1e-300))
-    within = np.corrcoef(a, b)[0, 1]
-    k = 1 + 2 * max(1 - within**2, 0) * stats.t.isf(alpha / 2, n - 2) ** 2 / (n - 2)
+    correlation = np.corrcoef(a, b)[0, 1]
+    k = 1 + 2 * max(1 - correlation**2, 0) * stats.t.isf(alpha / 2, n - 2) ** 2 / (n - 2)
     p = float(2 * stats.t.sf(abs(t), n - 2))
     root = sqrt(k + sqrt(k**2 - 1))
     low, high = result.estimate / root, result.estimate * root
@@ -122,18 +152,19 @@ def pitman_morgan(
 
 
 def permutation(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Result:
-    """Permutation test of the log ratio of spreads, the root mean square about the medians.
+    """Run the permutation test of the log ratio of spreads.
 
-    About the medians, as about the means skewed values give 12 % false alarms at 5 against 5.
-    Counted out up to 7 against 7; beyond, 3,999 permutations from a fixed seed. `statistic` is
-    the log ratio.
+    A side's spread is the root mean square of its deviations from the median. (Deviations from the
+    mean would give 12 % false alarms for skewed values at 5 against 5.) All permutations are
+    enumerated up to 7 against 7 values; beyond, 3,999 are drawn from a fixed seed. `statistic` is
+    the log ratio; `family` is the number of tests made together, as in `sd_ratio`.
     """
     a, b, result = _begin("permutation", arm, baseline, 0.05, family)
     if result.note:
         return result
     a, b = a - np.median(a), b - np.median(b)
     with np.errstate(divide="ignore"):  # a permuted side can be all zeros
-        found = stats.permutation_test(
+        permuted = stats.permutation_test(
             (a, b),
             lambda x, y, axis: np.log((x**2).mean(axis) / (y**2).mean(axis)).round(12) / 2,
             vectorized=True,
@@ -141,36 +172,41 @@ def permutation(arm: ArrayLike, baseline: ArrayLike, *, family: int = 1) -> Resu
             rng=np.random.default_rng(0),
         )
     n, m = len(a), len(b)
-    # a side's median is itself a value where n is odd: a zero, which any value of the other side
-    # may replace without a less extreme ratio. So 5 against 5 stops at 12/252 = 0.048.
+    # If n is odd, the median is one of the values, so a deviation is zero. Swapping that zero with
+    # any value of the other side leaves the ratio as extreme: 5 against 5 cannot go below
+    # 12/252 = 0.048.
     extreme = (
         comb(z + k, z) for z, k in ((np.count_nonzero(a == 0), m), (np.count_nonzero(b == 0), n))
     )
     smallest = smallest_p_permutation(n, m, min(extreme))
     if comb(n + m, n) > RESAMPLES:
         smallest = max(smallest, 2 / (RESAMPLES + 1))
-    log_ratio, p = float(found.statistic), float(found.pvalue)
+    log_ratio, p = float(permuted.statistic), float(permuted.pvalue)
     return replace(result, statistic=log_ratio, p=p, smallest_p=smallest)
 
 
 def variance_reduction(arm: ArrayLike, baseline: ArrayLike) -> dict[str, float]:
-    """Percent by which the variance fell (negative: it grew), and how often no effect gives it.
+    """Return by how many percent the variance fell, and how likely that is without any effect.
 
     Returns:
-        n: values of the arm.
-        variance_reduction_percent: 100 (1 - var(arm) / var(baseline)), ddof 1.
-        null_probability: P(at least this reduction | no effect), see `null_probability`.
+        `n`, the number of values in the arm; `variance_reduction_percent`,
+            100 (1 - var(arm) / var(baseline)) with ddof 1, negative where the variance grew;
+            `null_probability`, see the function of that name.
 
     """
     a, b = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     sd_a, sd_b = _sd(a), _sd(b)
     percent = 100 * (1 - (sd_a / sd_b) ** 2) if sd_b > 0 else nan
-    chance = null_probability(percent, len(a), len(b)) if sd_a > 0 else nan
-    return {"n": len(a), "variance_reduction_percent": percent, "null_probability": chance}
+    probability = null_probability(percent, len(a), len(b)) if sd_a > 0 else nan
+    return {"n": len(a), "variance_reduction_percent": percent, "null_probability": probability}
 
 
 def null_probability(percent: float, n: int, m: int) -> float:
-    """P(variance reduction >= percent) for normal values of equal variance, n against m: F."""
+    """Return P(variance reduction >= percent) if there is no effect, from the F distribution.
+
+    The n values of the arm and the m of the baseline are taken to be normal with equal variances.
+    The result is NaN where either has fewer than two values.
+    """
     if min(n, m) < 2:
         return nan
     return float(stats.f.cdf(1 - percent / 100, n - 1, m - 1))

@@ -9,7 +9,7 @@ rule cells:
 
 
 rule plan:
-    """Write what each experiment is told: its specification, whose hash is in its path."""
+    """Write the specification of each experiment; the path contains its hash."""
     output:
         update([str(e.spec_file) for e in GRID.experiments]),
     log:
@@ -26,8 +26,8 @@ rule plan:
         "qmoe plan --key {params.key} {params.set} > {log} 2>&1"
 
 
-# A job trains a few experiments of a dataset, so that torch is imported once for them all. Its
-# outputs are `update`: a cell that is there stays, and the job trains only those that are not.
+# A job trains a few experiments of a dataset, so that torch is imported once for all of them. Its
+# outputs are marked `update`: existing cells are kept, and the job trains only the missing ones.
 for name, batch in GRID.batches.items():
 
     rule:
@@ -51,6 +51,6 @@ for name, batch in GRID.batches.items():
         params:
             folds=",".join(map(str, batch[0].folds)),
         message:
-            f"Training what is missing of {', '.join(e.name for e in batch)}"
+            f"Training the missing cells of {', '.join(e.name for e in batch)}"
         shell:
             "qmoe train {input.specs} --folds {params.folds} > {log} 2>&1"

@@ -28,10 +28,10 @@ STALE = []  # markers that the main process writes before any job
 
 
 def stale(record, files=(), key=GRID.key):
-    """An input that is newer than anything, where the files on disk are of another grid.
+    """Return a marker file that forces a rule to run where the files on disk belong to another grid.
 
-    Times alone would keep them after a checkout. The marker's content is new as well: Snakemake
-    passes over a newer file with the content that it remembers.
+    File times alone would keep such files after a checkout. The content of the marker is new, too,
+    because Snakemake ignores a newer file whose content it remembers.
     """
     if provenance.is_current(Path(record), key, map(Path, files)):
         return []
@@ -40,7 +40,7 @@ def stale(record, files=(), key=GRID.key):
     return [str(marker)]
 
 
-# Threads of a job that is to be alone; where jobs run elsewhere, the profile sees to it.
+# Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.
 EVERY_CORE = workflow.resource_settings.cores or 1
 
 
@@ -50,7 +50,7 @@ def escalating(first):
 
 
 def cells_of(experiments):
-    """The cells of the experiments, each by the file that is written last."""
+    """The cells of the experiments: of each, the file that is written last."""
     return [f"{e.cell(fold)}/scores.json" for e in experiments for fold in e.folds]
 
 
@@ -60,7 +60,7 @@ def packed_of(experiments, file=""):
 
 
 def audio_of(wildcards):
-    """The clips that a rule makes; other audio is part of the table's key."""
+    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
     source = GRID.sources[wildcards.dataset]
     return ancient(str(source.audio)) if source.made else []
 

@@ -38,7 +38,7 @@ rule render:
 
 
 rule download:
-    """Fetch a public archive; what has arrived stays, and the next try goes on from there."""
+    """Download a public archive; a later attempt continues where this one stopped."""
     output:
         "data/archives/{archive}",
     log:
@@ -57,7 +57,7 @@ rule download:
 
 
 rule unpack:
-    """A public archive into clips."""
+    """Unpack a public archive into clips."""
     input:
         archive_of,
     output:
@@ -81,7 +81,7 @@ rule unpack:
 
 
 rule embed:
-    """Audio to pictures to vectors, or the authors' CSV to the same table."""
+    """Turn audio into pictures and those into vectors, or the authors' CSV into the same table."""
     input:
         audio_of,
     output:

@@ -1,5 +1,5 @@
 # Needs:  every tidy table, the cells, measurements, significance and verdicts
-# Makes:  results/figures: the same pictures out of every grid, each experiment's, and an index;
+# Makes:  results/figures: the same set of figures for every grid, those of each experiment, and an index;
 #         results/paper.tex, a document of all tables and figures
 from referee.figures import FIGURES as PICTURES
 from referee.figures import FORMATS

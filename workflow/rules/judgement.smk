@@ -71,7 +71,7 @@ rule significance:
 
 
 rule audit:
-    """What in data, protocol or results makes a number something else than it is called."""
+    """Check data, protocol and results for anything that makes a number misleading."""
     input:
         "results/cells.csv",
         "results/run.json",

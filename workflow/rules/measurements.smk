@@ -1,8 +1,8 @@
 # Needs:  packed models, checked
 # Makes:  results/measurements/KEY/{latency,energy,memory}.csv, the machine in .json beside each
 #
-# Time and energy are measured alone on the machine: a job that takes every core leaves none for
-# another one, whatever -j says. On a cluster the profile gives it a node of its own.
+# Time and energy are measured without other jobs: each measuring job reserves every core, whatever
+# -j says. On a cluster the profile reserves a node for it.
 
 MEASURED = expand(
     f"{GRID.measurements}/{{what}}.csv", what=["latency", "energy", "memory"]

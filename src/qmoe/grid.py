@@ -201,9 +201,10 @@ class Grid:
             [
                 experiments,
                 self.measurements.name,
+                source_key("describe.py"),
                 source_key(
                     "*.py",
-                    *(f"{room}/*.py" for room in ("audit", "claims", "paper", "stats", "tables")),
+                    *(f"{room}/*.py" for room in ("audit", "claims", "contract", "paper", "stats", "tables")),
                     root=JUDGE,
                 ),
                 [sha256(path) for path in sorted(PAPER.glob("*.*"))],

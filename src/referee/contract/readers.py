@@ -191,13 +191,15 @@ def _check_values(values: pd.Series, column: Column, path: Path) -> None:
         numbers = pd.to_numeric(values, errors="coerce")
         wrong = numbers.isna() & ~empty | np.isinf(numbers)
     elif column.kind == "boolean":
-        wrong = ~values.isin([True, False]) & ~empty
+        wrong = ~values.astype(str).isin(("True", "False", "1", "0")) & ~empty
     else:
         wrong = pd.Series(False, values.index)
     bad = wrong if column.may_be_empty else wrong | empty
     if bad.any():
         row = int(bad.to_numpy().argmax())
-        problem = f"{values.iloc[row]!r} is no {column.kind}" if wrong.iloc[row] else "no value"
+        value = values.iloc[row]
+        shown = repr(value) if isinstance(value, str) else value
+        problem = f"{shown} is no {column.kind}" if wrong.iloc[row] else "no value"
         raise InputError(f"{path}, column {column.name}, row {row + 1}: {problem}")
 
 

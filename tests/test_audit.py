@@ -221,6 +221,8 @@ def test_cells_of_another_grid_are_refused(ran: Ran) -> None:
     grid, _ = ran(split_seed=1)
     with pytest.raises(InputError, match="is not of this run"):
         audited(grid, old)
+    with pytest.raises(InputError, match="is not of this run"):
+        audited(grid, old.drop(columns="cell"))
 
 
 def test_arms_that_are_one(ran: Ran) -> None:
@@ -374,10 +376,7 @@ def test_a_run_whose_embeddings_are_gone_is_audited_without_them(ran: Ran) -> No
     cells.to_csv("results/cells.csv", index=False)
     scores = read_scores(Path("results/cells.csv"), PAPER)
     made = audit.audit(scores, run_of(grid), PAPER)
-    assert made.unchecked == [
-        "run.json holds no facts of small: these tables of embeddings and their splits were not "
-        "checked."
-    ]
+    assert made.unchecked == [audit.WITHOUT_EMBEDDINGS.format("small")]
     (leak,) = [f for f in made.findings if f.check == "recordings_on_both_sides"]
     assert leak.evidence["seen_in"] == "the predictions"
 
@@ -394,8 +393,7 @@ def test_anybodys_table_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "0 errors, 1 warning, 1 note." in printed
     assert "- b: cells_missing: 1; of: 3; first: d seed 0 fold 2" in printed
     assert "- folds: 3" in printed
-    assert "There is no run.json" in printed
-    assert "There are no predictions" in printed
+    assert printed.endswith(f"{audit.WITHOUT_RUN}\n{audit.WITHOUT_PREDICTIONS}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv"]
 
 
@@ -405,7 +403,7 @@ def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:
     scores = read_scores(Path("results/cells.csv"), PAPER)
     made = audit.audit(scores, None, PAPER)
     assert [f.check for f in made.findings] == ["recordings_on_both_sides", "few_folds"]
-    assert len(made.unchecked) == 1
+    assert made.unchecked == [audit.WITHOUT_RUN]
 
 
 def test_every_check_that_a_claim_names_exists() -> None:

@@ -16,6 +16,7 @@ from qmoe.data.splits import test_folds
 from qmoe.data.table import EmbeddingTable
 from qmoe.errors import UserError
 from qmoe.grid import Experiment, Grid, training_source
+from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
 
 DRAWS = 500
 _PASSES = 10
@@ -31,11 +32,8 @@ def describe(grid: Grid) -> dict[str, Any]:
         UserError: a table of embeddings cannot be read or split.
 
     """
-    read = {
-        name: tables.read(source.table)
-        for name, source in grid.sources.items()
-        if source.table.exists()
-    }
+    paths = {name: source.table for name, source in grid.sources.items()}
+    read = {name: tables.read(path) for name, path in paths.items() if path.exists()}
     routed = [(e.strategy, e.alpha, e.experts) for e in grid.experiments if e.strategy != "none"]
     one_a_split = {(e.dataset, e.protocol): e for e in reversed(grid.experiments)}
     return {
@@ -82,7 +80,6 @@ def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict
         A record of `referee.contract.run.RuleEffect`.
 
     """
-    from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
     from qmoe.nn.experts import BITS  # imports torch
 
     rng = np.random.default_rng(0)
@@ -99,9 +96,8 @@ def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict
         parts = []
         for rows in np.array_split(np.arange(DRAWS), batches):
             samples = passes[:, rows]
-            evidence = weigh(
-                uncertainty(samples), samples, bits, strength, u_range=None, u_escalate=None
-            )
+            u = uncertainty(samples)
+            evidence = weigh(u, samples, bits, strength, u_range=None, u_escalate=None)
             parts.append(STRATEGIES[strategy](p[rows], strength, evidence))
         return np.concatenate(parts)
 
@@ -125,11 +121,10 @@ def facts_of_file(path: Path) -> dict[str, Any]:
         UserError: the file cannot be read, or is neither.
 
     """
-    if path.suffix == ".csv":
-        return dataset_facts(tables.read_authors_csv(path))
-    if path.suffix == ".parquet":
-        return dataset_facts(tables.read(path))
-    raise UserError(f"{path}: give a table of embeddings, .parquet or .csv, or a results folder")
+    readers = {".csv": tables.read_authors_csv, ".parquet": tables.read}
+    if path.suffix not in readers:
+        raise UserError(f"{path}: give a table of embeddings (.parquet, .csv) or a results folder")
+    return dataset_facts(readers[path.suffix](path))
 
 
 def dataset_facts(table: EmbeddingTable) -> dict[str, Any]:
@@ -159,18 +154,16 @@ def dataset_facts(table: EmbeddingTable) -> dict[str, Any]:
 
 def _split(experiment: Experiment, table: EmbeddingTable | None) -> dict[str, Any]:
     """Count the test clips whose recording is in training; folds train on all other clips."""
-    spec, where = experiment.spec, {"dataset": experiment.dataset, "protocol": experiment.protocol}
+    spec = experiment.spec
+    where = {"dataset": experiment.dataset, "protocol": experiment.protocol}
     facts = where | {"n_folds": spec["n_folds"]}
     if table is None:
         return facts
-    recordings = table.clips["recording"]
     folds = test_folds(table.clips, spec["protocol"]["folds"], spec["n_folds"], spec["split_seed"])
-    siblings, scored = 0, 0
-    for test in (folds[number] for number in experiment.folds):
-        train = np.setdiff1d(np.arange(len(recordings)), test)
-        siblings += int(recordings.iloc[test].isin(recordings.iloc[train]).sum())
-        scored += len(test)
+    recordings = table.clips["recording"].to_numpy()
+    tests = [np.isin(np.arange(len(recordings)), folds[number]) for number in experiment.folds]
+    siblings = [np.isin(recordings[test], recordings[~test]).sum() for test in tests]
     return facts | {
-        "test_clips": scored,
-        "test_clips_with_their_recording_in_training": siblings,
+        "test_clips": int(sum(test.sum() for test in tests)),
+        "test_clips_with_their_recording_in_training": int(sum(siblings)),
     }

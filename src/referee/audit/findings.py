@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pandas as pd
 
@@ -17,6 +17,15 @@ from referee.paper import Paper
 from referee.words import counted, listed
 
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+WITHOUT_RUN = (
+    "Not checked without run.json: how arms were trained, what their strategies do, and the "
+    "embeddings and their splits."
+)
+WITHOUT_EMBEDDINGS = "Not checked, because run.json has no facts of them: the embeddings of {}."
+WITHOUT_PREDICTIONS = (
+    "Not checked without the predictions of all cells: whether arms are equal, and whether "
+    "recordings lie in several folds."
+)
 
 
 @dataclass(frozen=True)
@@ -42,32 +51,20 @@ def audit(cells: pd.DataFrame, run: Run | None, paper: Paper) -> Audit:
     """
     findings: list[Finding] = []
     unchecked = []
-    has_predictions = _has_predictions(cells)
     if run is None:
-        unchecked.append(
-            "There is no run.json: how arms were trained, what their strategies do, and the "
-            "tables of embeddings and their splits were not checked."
-        )
+        unchecked.append(WITHOUT_RUN)
     else:
         _require_cells(cells, run)
         findings += _checks_of_run(cells, run, paper)
         absent = sorted({e.dataset for e in run.experiments} - set(run.datasets))
-        if absent:
-            unchecked.append(
-                f"run.json holds no facts of {listed(absent)}: these tables of embeddings and "
-                "their splits were not checked."
-            )
+        unchecked += [WITHOUT_EMBEDDINGS.format(listed(absent))] if absent else []
+    has_predictions = "cell" in cells and all(map(_has_predictions, cells["cell"]))
     if not has_predictions:
-        unchecked.append(
-            "There are no predictions of all cells: whether arms are equal, and whether clips of "
-            "a recording lie in several folds, was not checked."
-        )
+        unchecked.append(WITHOUT_PREDICTIONS)
     for (dataset, protocol), rows in cells.groupby(["dataset", "protocol"], sort=False):
-        where = f"{dataset}/{protocol}"
+        where, seeds = f"{dataset}/{protocol}", rows["seed"].nunique()
         folds = run.n_folds(str(dataset), str(protocol)) if run else None
-        findings += data_checks.few_folds(
-            where, folds or rows["fold"].nunique(), rows["seed"].nunique()
-        )
+        findings += data_checks.few_folds(where, folds or rows["fold"].nunique(), seeds)
         if has_predictions:
             findings += result_checks.leaks(where, rows)
             findings += result_checks.equal_predictions(where, rows)
@@ -109,23 +106,20 @@ def _checks_of_dataset(name: str, facts: DatasetFacts, paper: Paper | None) -> I
         yield from check(name, facts.clips)
 
 
-def _has_predictions(cells: pd.DataFrame) -> bool:
-    return "cell" in cells and all(
-        isinstance(cell, str) and Path(cell, "predictions.parquet").is_file()
-        for cell in cells["cell"]
-    )
+def _has_predictions(cell: Any) -> bool:
+    return isinstance(cell, str) and Path(cell, "predictions.parquet").is_file()
 
 
 def _require_cells(cells: pd.DataFrame, run: Run) -> None:
-    if "cell" not in cells:
-        raise InputError("the table of scores has no column cell, which run.json needs")
-    foreign = sorted(set(cells["cell"]) - {cell for e in run.experiments for cell in e.cells})
+    """Refuse a table that is not of this run, or whose cells are not on disk."""
+    folders = cells["cell"].tolist() if "cell" in cells else [None]
+    foreign = set(folders) - {cell for e in run.experiments for cell in e.cells}
     if foreign:
         raise InputError(
-            f"{foreign[0]} is not of this run: `snakemake -j1 results/cells.csv` makes the table "
-            "anew"
+            f"{min(map(str, foreign))} is not of this run: `snakemake -j1 results/cells.csv` makes "
+            "the table anew"
         )
-    missing = [cell for cell in cells["cell"] if not Path(cell, "predictions.parquet").is_file()]
+    missing = [cell for cell in folders if not _has_predictions(cell)]
     if missing:
         raise InputError(f"{missing[0]} is not here: `snakemake -j8 cells` trains it")
 

@@ -45,12 +45,11 @@ def selection(
     chosen = cells[cells["cell"].isin(folders)]
     curves = [read_history(Path(cell), score)[stopping] for cell in chosen["cell"]]
     gains = pd.Series([curve.max() - curve.iloc[-1] for curve in curves])
-    equal = chosen[score.column] == chosen[stopping]
-    evidence = {
-        "cells": len(chosen),
-        f"cells_whose_score_is_the_stopping_{score.name}": int(equal.sum()),
-        f"best_minus_last_epoch_{score.name}_mean": float(gains.mean()),
-    }
+    evidence: dict[str, Any] = {"cells": len(chosen)}
+    if stopping in chosen:
+        equal = chosen[score.column] == chosen[stopping]
+        evidence[f"cells_whose_score_is_the_stopping_{score.name}"] = int(equal.sum())
+    evidence[f"best_minus_last_epoch_{score.name}_mean"] = float(gains.mean())
     yield found("test_data_select", where, evidence)
 
 

@@ -27,7 +27,7 @@ from qmoe.nn.experts import BITS
 from referee import cli as judge
 from referee import paper as papers
 from referee.audit import findings as audit
-from referee.audit import protocol_checks
+from referee.audit import data_checks, protocol_checks
 from referee.audit.catalogue import CHECKS
 from referee.contract import Finding, Run, read_scores
 from referee.contract.run import DatasetFacts
@@ -395,6 +395,12 @@ def test_anybodys_table_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "- folds: 3" in printed
     assert printed.endswith(f"{audit.WITHOUT_RUN}\n{audit.WITHOUT_PREDICTIONS}\n")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv"]
+
+
+def test_one_fold_has_no_spread() -> None:
+    (note,) = data_checks.few_folds("here", 1, 2)
+    assert note.evidence == {"folds": 1, "seeds": 2, "lowest_two_sided_p_of_signs_and_ranks": 1.0}
+    assert not list(data_checks.few_folds("here", 6, 1))
 
 
 def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:

@@ -281,3 +281,5 @@ def test_the_documentation_names_every_column() -> None:
         assert f"| `{field}` |" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count(" | ") for line in rows} == {3, 4}
+    assert "None" not in text
+    assert not re.search(r"\| {2}\| (yes)? \|", text), "a field without a meaning"

@@ -58,11 +58,14 @@ def few_folds(where: str, folds: int, seeds: int) -> Iterable[Finding]:
     lowest, df = 2.0 ** (1 - folds), folds - 1
     if lowest <= 0.05:
         return
-    evidence = {
+    evidence: dict[str, float] = {
         "folds": folds,
         "seeds": seeds,
         "lowest_two_sided_p_of_signs_and_ranks": lowest,
-        "variance_ratio_that_an_f_test_needs": float(f_distribution.ppf(0.975, df, df)),
-        "chance_of_half_the_variance_without_effect": float(f_distribution.cdf(0.5, df, df)),
     }
+    if df:
+        evidence |= {
+            "variance_ratio_that_an_f_test_needs": float(f_distribution.ppf(0.975, df, df)),
+            "chance_of_half_the_variance_without_effect": float(f_distribution.cdf(0.5, df, df)),
+        }
     yield found("few_folds", where, evidence)

@@ -69,44 +69,25 @@ def _optional(name: str, kind: Literal["text", "number", "boolean"], meaning: st
     return Column(name, kind, meaning, Lacking.LEFT_OUT, may_be_empty=True)
 
 
-_DATASET = Column("dataset", "text", "name of the dataset")
-_SYNTHETIC = Column("synthetic", "boolean", "whether the data are made up", False)
-_ARM = Column("arm", "text", "what is compared: a name of model, strategy and strength")
-_MODEL = Column("model", "text", "the model of the arm, as the paper calls it", SameAs("arm"))
-_ALPHA = Column("alpha", "number", "strength of the strategy", np.nan, may_be_empty=True)
-_EXPERTS = Column("experts", "text", "networks of the model, joined by `+`", SameAs("model"))
-_FOLD = Column("fold", "number", "number of the fold that is scored, from 0")
-
 _CELL = (
-    _DATASET,
-    _SYNTHETIC,
+    Column("dataset", "text", "name of the dataset"),
+    Column("synthetic", "boolean", "whether the data are made up", False),
     Column("protocol", "text", "how clips were split and training stopped", Lacking.DECIDING),
-    _ARM,
-    _MODEL,
+    Column("arm", "text", "what is compared: a name of model, strategy and strength"),
+    Column("model", "text", "the model of the arm, as the paper calls it", SameAs("arm")),
     Column("strategy", "text", "rule that varies the model; `none` where there is none", "none"),
-    _ALPHA,
-    _EXPERTS,
+    Column("alpha", "number", "strength of the strategy", np.nan, may_be_empty=True),
+    Column("experts", "text", "networks of the model, joined by `+`", SameAs("model")),
     Column("seed", "number", "seed of the training"),
-    _FOLD,
+    Column("fold", "number", "number of the fold that is scored, from 0"),
 )
-_BASELINE = "; empty for a baseline"
-_MEASURED = (  # models of other runtimes were not trained here: only their data are known
-    _DATASET,
-    _SYNTHETIC,
-    Column(
-        "protocol",
-        "text",
-        "as in the table of scores" + _BASELINE,
-        Lacking.DECIDING,
-        may_be_empty=True,
+_MEASURED = (
+    *(
+        replace(column, meaning=f"{column.meaning}; empty for a baseline", may_be_empty=True)
+        if column.name in ("protocol", "strategy", "seed")
+        else column
+        for column in _CELL
     ),
-    _ARM,
-    _MODEL,
-    Column("strategy", "text", "as in the table of scores" + _BASELINE, "none", may_be_empty=True),
-    _ALPHA,
-    _EXPERTS,
-    Column("seed", "number", "seed of the training" + _BASELINE, may_be_empty=True),
-    _FOLD,
     Column("runtime", "text", f"what ran the model: `{PACKED}`, or the name of a baseline"),
 )
 

@@ -1,7 +1,8 @@
 """The contract as Markdown, for the documentation."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Sequence
+from types import NoneType
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -18,12 +19,21 @@ TABLES = (
 )
 RUN = (run.RunExperiment, run.RuleEffect, run.DatasetFacts, run.ClassClips, run.SplitFacts)
 
+WORDS = {
+    str: "text",
+    int: "whole number",
+    float: "number",
+    bool: "boolean",
+    NoneType: "null",
+    Any: "anything",
+}
+
 
 def markdown() -> str:
     """Return a section for each file of the contract, with a table of its columns or keys."""
     parts = [
         *(part for table in TABLES for part in _of_table(table)),
-        *_of_record(f"`run.json`: {run.Run.__name__}", run.Run, "## "),
+        *_of_record("`run.json`", run.Run, "## "),
         *(part for model in RUN for part in _of_record(f"`{model.__name__}`", model, "### ")),
         *_of_record("`audit.json`, a list of these", records.Finding, "## "),
         *_of_record("`claims.json`, a list of these", records.ClaimRecord, "## "),
@@ -39,7 +49,7 @@ def _of_table(table: TableFile) -> list[str]:
         for c in table.columns
     ]
     headings = ("column", "kind", "meaning", "if the column is missing", "may be empty")
-    unique = [f"Different in every row, taken together: {key}."] if key else []
+    unique = [f"Key, which no two rows share: {key}."] if key else []
     return [f"## `{table.file}`", table.holds, *unique, _grid(headings, rows)]
 
 
@@ -53,7 +63,7 @@ def _if_lacking(column: Column) -> str:
 
 def _of_record(title: str, model: type[BaseModel], level: str) -> list[str]:
     rows = [
-        (f"`{name}`", _type(f.annotation), f.description or "", "yes" if f.is_required() else "")
+        (f"`{name}`", _type(f.annotation), f.description, "yes" if f.is_required() else "")
         for name, f in model.model_fields.items()
     ]
     about = " ".join((model.__doc__ or "").split())
@@ -61,13 +71,20 @@ def _of_record(title: str, model: type[BaseModel], level: str) -> list[str]:
 
 
 def _type(annotation: Any) -> str:
-    """Write a type of Python as code, without the names of modules."""
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
-    for module in ("typing.", *(f"{m.__name__}." for m in (run, records))):
-        text = text.replace(module, "")
-    return f"`{text}`".replace("|", "or")
+    """Say in words what type a value has in JSON."""
+    if annotation in WORDS:
+        return WORDS[annotation]
+    inner = [_type(part) for part in get_args(annotation) if part is not ...]
+    origin = get_origin(annotation)
+    if origin is tuple:
+        return f"list of {inner[0]}" + ("" if inner[0].endswith("`") else "s")
+    if origin is dict:
+        return "object" if inner[-1] == "anything" else f"object of {inner[-1]}"
+    if origin is not None:  # one of several values or types
+        return " or ".join(inner)
+    return f"`{annotation if isinstance(annotation, str) else annotation.__name__}`"
 
 
-def _grid(headings: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
-    lines = [headings, tuple("---" for _ in headings), *rows]
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+def _grid(headings: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)

@@ -21,7 +21,7 @@ class Finding(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     check: str = Field(description="name of the check")
-    severity: Severity
+    severity: Severity = Field(description="how grave it is")
     where: str = Field(description="a dataset, a protocol, or both as `dataset/protocol`")
     evidence: dict[str, Any] = Field(description="what was counted or measured, by name")
     consequence: str = Field(description="what follows for the results, in words")
@@ -35,8 +35,18 @@ class ClaimEvidence(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    verdict: str
+    verdict: str = Field(description="under this protocol")
     sentence: str = Field(description="why, in words")
+    measured: str = Field(default="", description="the value with its interval, in words")
+    supported: str = Field(default="", description="values that support the claim, in words")
+    contradicted: str = Field(default="", description="values that contradict it, in words")
+    p_for: float | None = Field(default=None, description="p of the test for the claim")
+    p_against: float | None = Field(default=None, description="p of the test against it")
+    exact: bool = Field(default=False, description="whether the value has no sampling error")
+    family: int = Field(default=0, description="tests that are corrected together")
+    power: str = Field(default="", description="what so many cells could show, in words")
+    numbers: tuple[dict[str, Any], ...] = Field(default=(), description="one object per dataset")
+    cells: tuple[str, ...] = Field(default=(), description="folders of the cells behind it")
 
 
 class ClaimRecord(BaseModel):
@@ -44,12 +54,12 @@ class ClaimRecord(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    id: str
+    id: str = Field(description="name of the claim")
     locus: str = Field(description="where the paper states it")
-    kind: str
+    kind: str = Field(description="what sort of statement it is")
     says: str = Field(description="the statement")
     verdict: str = Field(description="under the protocol that decides")
-    note: str = ""
+    note: str = Field(default="", description="a remark on how the claim is read")
     findings: tuple[str, ...] = Field(
         default=(), description="checks of the audit that touch the claim"
     )

@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from referee.errors import InputError
 
+_AS = "as in `cells.csv`"
+
 
 class RunPart(BaseModel):
     """A part of `run.json`: unknown keys and values of another type are refused."""
@@ -18,16 +20,16 @@ class RunPart(BaseModel):
 class RunExperiment(RunPart):
     """One arm, trained with one seed on one dataset under one protocol; its folds are its cells."""
 
-    dataset: str
-    protocol: str
-    arm: str
-    model: str
+    dataset: str = Field(description=_AS)
+    protocol: str = Field(description=_AS)
+    arm: str = Field(description=_AS)
+    model: str = Field(description=_AS)
     strategy: str = Field(
         default="none", description="rule that varies the model, `none` without one"
     )
     alpha: float | None = Field(default=None, description="strength of the strategy")
     experts: tuple[str, ...] = Field(default=(), description="networks of the model")
-    seed: int
+    seed: int = Field(description=_AS)
     folds: tuple[int, ...] = Field(description="numbers of the folds that were scored")
     cells: tuple[str, ...] = Field(description="folder of each of these folds")
     scored_epoch: str | None = Field(
@@ -56,25 +58,28 @@ class RunExperiment(RunPart):
 class RuleEffect(RunPart):
     """What a strategy does to random routings of the networks of a model."""
 
-    strategy: str
-    alpha: float | None
-    experts: tuple[str, ...]
+    strategy: str = Field(description=_AS)
+    alpha: float | None = Field(description=_AS)
+    experts: tuple[str, ...] = Field(description="networks that are routed between")
     random_routings: int = Field(description="routings that were drawn")
-    largest_change: float = Field(description="of any probability, by the rule")
-    choices_changed: float = Field(description="share of routings whose largest probability moved")
+    largest_change: float = Field(description="largest change of any probability by the strategy")
+    choices_changed: float = Field(
+        description="share of the routings in which another network became the most probable"
+    )
     change_by_neighbours: float = Field(
         description="largest change of any probability when the same clips lie in other batches "
         "and uncertainty is scaled by the batch"
     )
     change_in_a_batch_of_one: float = Field(
-        description="largest change of any probability, by the rule, of a clip alone in its batch"
+        description="largest change of any probability by the strategy when each clip is alone in "
+        "its batch and uncertainty is scaled by the batch"
     )
 
 
 class ClassClips(RunPart):
     """A class and its clips."""
 
-    name: str
+    name: str = Field(description="name of the class")
     clips: tuple[str, ...] = Field(description="names of the clips, in the order of the table")
 
 
@@ -85,10 +90,10 @@ class DatasetFacts(RunPart):
     constant_columns: int = Field(description="values that are the same in all clips")
     duplicate_columns: int = Field(description="varying values that equal an earlier one")
     vectors_in_several_recordings: int = Field(
-        description="different embeddings that clips of more than one recording have"
+        description="embeddings that several clips share which belong to different recordings"
     )
     recordings_known: bool = Field(
-        description="whether official folds, or recordings of several clips, tell clips apart"
+        description="whether there are official folds, or recordings with several clips"
     )
     embedding_known: bool = Field(description="whether the table says how it was made")
     backbone: str | None = Field(default=None, description="network that made the embeddings")
@@ -112,8 +117,8 @@ class DatasetFacts(RunPart):
 class SplitFacts(RunPart):
     """How the clips of a dataset are split under a protocol."""
 
-    dataset: str
-    protocol: str
+    dataset: str = Field(description=_AS)
+    protocol: str = Field(description=_AS)
     n_folds: int = Field(description="folds of the split, whether all are scored or not")
     test_clips: int | None = Field(
         default=None,
@@ -130,12 +135,14 @@ class Run(RunPart):
     grid: str = Field(description="key of all that was run")
     params: dict[str, Any] = Field(description="the configuration")
     training_source: str = Field(description="key of the code that trains, as it is now")
-    experiments: tuple[RunExperiment, ...] = ()
-    effects: tuple[RuleEffect, ...] = Field(default=(), description="of each strategy that was run")
-    datasets: dict[str, DatasetFacts] = Field(
-        default={}, description="by name; those whose table of embeddings was there"
+    experiments: tuple[RunExperiment, ...] = Field(default=(), description="all that was trained")
+    effects: tuple[RuleEffect, ...] = Field(
+        default=(), description="one per strategy, strength and set of networks"
     )
-    splits: tuple[SplitFacts, ...] = ()
+    datasets: dict[str, DatasetFacts] = Field(
+        default={}, description="by name, those whose table of embeddings was there"
+    )
+    splits: tuple[SplitFacts, ...] = Field(default=(), description="one per dataset and protocol")
 
     @property
     def groups(self) -> dict[tuple[str, str], list[RunExperiment]]:

@@ -26,8 +26,8 @@ from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import BITS
 from referee import cli as judge
 from referee import paper as papers
-from referee.audit import findings as audit
 from referee.audit import data_checks, protocol_checks
+from referee.audit import findings as audit
 from referee.audit.catalogue import CHECKS
 from referee.contract import Finding, Run, read_scores
 from referee.contract.run import DatasetFacts

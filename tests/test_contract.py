@@ -74,22 +74,31 @@ def test_a_column_that_must_be_there(read: Read, column: str) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"f1_weighted": [0.1, np.nan, 0.3, 0.4]}, "column f1_weighted, row 2: no value"),
+        (
+            {"f1_weighted": [0.1, np.nan, 0.3, 0.4]},
+            "column f1_weighted, row 2: the value is missing",
+        ),
         (
             {"f1_weighted": [0.1, 0.2, "high", 0.4]},
-            "column f1_weighted, row 3: 'high' is no number",
+            "column f1_weighted, row 3: 'high' is not a number",
         ),
-        ({"f1_weighted": [0.1, 0.2, 0.3, np.inf]}, "column f1_weighted, row 4: inf is no number"),
-        ({"fold": ["0", "one", "0", "1"]}, "column fold, row 2: 'one' is no number"),
-        ({"seed": [0, 0, np.nan, 0]}, "column seed, row 3: no value"),
-        ({"arm": ["a", None, "b", "b"]}, "column arm, row 2: no value"),
-        ({"alpha": ["0.1", "", "much", ""]}, "column alpha, row 3: 'much' is no number"),
+        (
+            {"f1_weighted": [0.1, 0.2, 0.3, np.inf]},
+            "column f1_weighted, row 4: inf is not a number",
+        ),
+        ({"fold": ["0", "one", "0", "1"]}, "column fold, row 2: 'one' is not a number"),
+        ({"seed": [0, 0, np.nan, 0]}, "column seed, row 3: the value is missing"),
+        ({"arm": ["a", None, "b", "b"]}, "column arm, row 2: the value is missing"),
+        ({"alpha": ["0.1", "", "much", ""]}, "column alpha, row 3: 'much' is not a number"),
         (
             {"synthetic": [True, "perhaps", True, True]},
-            "column synthetic, row 2: 'perhaps' is no b",
+            "column synthetic, row 2: 'perhaps' is not a b",
         ),
-        ({"fold": [0, 1, 0, 0]}, "row 4: dataset d, protocol corrected, arm b, seed 0, fold 0 is"),
-        ({"n_test": [9, 9, "many", 9]}, "column n_test, row 3: 'many' is no number"),
+        (
+            {"fold": [0, 1, 0, 0]},
+            "row 4: an earlier row has the same dataset d, protocol corrected, arm b, seed 0, f",
+        ),
+        ({"n_test": [9, 9, "many", 9]}, "column n_test, row 3: 'many' is not a number"),
     ],
 )
 def test_the_first_wrong_row_is_named(read: Read, changes: dict[str, object], message: str) -> None:
@@ -156,7 +165,9 @@ def test_measurements(tmp_path: Path) -> None:
     assert there.latency is not None
     assert len(contract.of_packed(there.latency)) == 3
     measured(latency_ms=[1.0, np.nan, 1.0, 1.0]).to_csv(tmp_path / "latency.csv", index=False)
-    with pytest.raises(InputError, match=r"latency\.csv, column latency_ms, row 2: no value"):
+    with pytest.raises(
+        InputError, match=r"latency\.csv, column latency_ms, row 2: the value is missing"
+    ):
         contract.read_measurements(tmp_path, PAPER)
 
 
@@ -175,7 +186,7 @@ def test_an_energy_may_lie_below_the_resolution(tmp_path: Path) -> None:
     assert there is not None
     assert len(contract.of_packed(there)) == 3
     pd.concat([frame, frame.tail(1)]).to_csv(tmp_path / "energy.csv", index=False)
-    with pytest.raises(InputError, match=r"energy\.csv, row 5: .* per inference is there twice"):
+    with pytest.raises(InputError, match=r"energy\.csv, row 5: an earlier row .* per inference"):
         contract.read_measurements(tmp_path, PAPER)
 
 
@@ -189,9 +200,9 @@ def test_predictions(tmp_path: Path) -> None:
     predictions(uncertainty=np.nan, p_0=[0.5, 1], p_1=[0.5, 0]).to_parquet(path)
     assert contract.read_predictions(tmp_path)["p_1"].tolist() == [0.5, 0]
     for changes, message in (
-        ({"p_1": [0.5, np.nan], "p_0": 0.5}, "column p_1, row 2: no value"),
-        ({"label": ["frog", "0"]}, "column label, row 1: 'frog' is no number"),
-        ({"clip": "x"}, "row 2: clip x is there twice"),
+        ({"p_1": [0.5, np.nan], "p_0": 0.5}, "column p_1, row 2: the value is missing"),
+        ({"label": ["frog", "0"]}, "column label, row 1: 'frog' is not a number"),
+        ({"clip": "x"}, "row 2: an earlier row has the same clip x"),
     ):
         predictions(**changes).to_parquet(path)
         with pytest.raises(InputError, match=message):

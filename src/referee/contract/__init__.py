@@ -17,8 +17,6 @@ from referee.contract.columns import (
     SCORES,
     SIGNIFICANCE,
     WHAT,
-    Column,
-    TableFile,
 )
 from referee.contract.readers import (
     Measured,
@@ -29,7 +27,7 @@ from referee.contract.readers import (
     read_scores,
     read_table,
 )
-from referee.contract.records import ClaimRecord, Finding, read_audit, read_claims
+from referee.contract.records import Finding, read_audit, read_claims
 from referee.contract.run import Run, read_run
 
 __all__ = [
@@ -42,12 +40,9 @@ __all__ = [
     "SCORES",
     "SIGNIFICANCE",
     "WHAT",
-    "ClaimRecord",
-    "Column",
     "Finding",
     "Measured",
     "Run",
-    "TableFile",
     "of_packed",
     "read_audit",
     "read_claims",

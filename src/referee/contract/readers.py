@@ -199,7 +199,7 @@ def _check_values(values: pd.Series, column: Column, path: Path) -> None:
         row = int(bad.to_numpy().argmax())
         value = values.iloc[row]
         shown = repr(value) if isinstance(value, str) else value
-        problem = f"{shown} is no {column.kind}" if wrong.iloc[row] else "no value"
+        problem = f"{shown} is not a {column.kind}" if wrong.iloc[row] else "the value is missing"
         raise InputError(f"{path}, column {column.name}, row {row + 1}: {problem}")
 
 
@@ -209,7 +209,7 @@ def _check_key(frame: pd.DataFrame, key: list[str], path: Path) -> None:
     if twice.any():
         row = int(twice.to_numpy().argmax())
         named = ", ".join(f"{name} {frame[name].iloc[row]}" for name in key)
-        raise InputError(f"{path}, row {row + 1}: {named} is there twice")
+        raise InputError(f"{path}, row {row + 1}: an earlier row has the same {named}")
 
 
 def _one_line(error: Exception) -> str:

@@ -295,6 +295,16 @@ def checks(table: EmbeddingTable) -> dict[str, dict[str, Any]]:
     return {f.check: f.evidence for f in audit.audit_dataset("x", facts, PAPER)}
 
 
+def test_checks_of_the_paper_see_the_clips_of_a_table() -> None:
+    clips = esc50(lambda t: (t // 5) % 5, NAMES).assign(fold=pd.array([pd.NA] * 100, "Int64"))
+    vectors = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    table = EmbeddingTable(clips, vectors, {"backbone": "some"})
+    assert checks(table)["category_table"]["classes_in_their_own_category"] == 10
+    facts = DatasetFacts.model_validate_json(json.dumps(dataset_facts(table)))
+    without_paper = audit.audit_dataset("x", facts, None)
+    assert [(f.check, f.claims) for f in without_paper] == [("unknown_recordings", ())]
+
+
 def test_columns_that_are_constant_or_twice_there() -> None:
     table = embeddings()
     assert checks(table) == {}

@@ -18,17 +18,22 @@ from qmoe.collect import collect
 from qmoe.config import load, merge
 from qmoe.data import source
 from qmoe.data.table import EmbeddingTable
+from qmoe.describe import dataset_facts, describe, effect, facts_of_file
 from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.keys import write_atomically
 from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import BITS
-from referee import paper as claims
-from referee.audit import cells as audit_cells
-from referee.audit import data as audit_data
-from referee.audit import report as audit
-from referee.audit import routing
-from referee.audit.finding import Finding
+from referee import cli as judge
+from referee import paper as papers
+from referee.audit import data_checks, protocol_checks
+from referee.audit import findings as audit
+from referee.audit.catalogue import CHECKS
+from referee.contract import Finding, Run, read_scores
+from referee.contract.run import DatasetFacts
+from referee.errors import InputError
+
+PAPER = papers.read(ROOT / "papers/curious_qmoe")
 
 RECORDINGS = r"(?P<recording>r\d+)-\d+"
 CLEAN: dict[str, Any] = {
@@ -57,6 +62,7 @@ def ran(
     monkeypatch.chdir(tmp_path)
     torch.set_num_threads(1)
     takes_csv(tmp_path / "data/raw/small.csv")
+    (tmp_path / "papers").symlink_to(ROOT / "papers")
     params = merge(yaml.safe_load((ROOT / "params.yaml").read_text()), merge(TINY, CLEAN))
 
     def run(**changes: Any) -> tuple[Grid, pd.DataFrame]:
@@ -89,8 +95,21 @@ def grave(findings: list[Finding]) -> dict[str, Finding]:
 Ran = Callable[..., tuple[Grid, pd.DataFrame]]
 
 
+def run_of(grid: Grid) -> Run:
+    """What `qmoe describe` would write, read again."""
+    return Run.model_validate_json(json.dumps(describe(grid)))
+
+
+def audited(grid: Grid, cells: pd.DataFrame) -> list[Finding]:
+    cells.to_csv("results/cells.csv", index=False)
+    scores = read_scores(Path("results/cells.csv"), PAPER)
+    made = audit.audit(scores, run_of(grid), PAPER)
+    assert made.unchecked == []
+    return made.findings
+
+
 def test_a_clean_grid_has_no_error_and_no_warning(ran: Ran) -> None:
-    found = audit.audit(*ran())
+    found = audited(*ran())
     assert grave(found) == {}
     notes = {finding.check: finding for finding in found}
     assert set(notes) == {"few_folds", "unknown_embedding"}
@@ -99,7 +118,7 @@ def test_a_clean_grid_has_no_error_and_no_warning(ran: Ran) -> None:
 
 def test_d3_takes_of_a_recording_on_both_sides(ran: Ran) -> None:
     grid, cells = ran(**protocol(folds="random"))
-    found = audit.audit(grid, cells)
+    found = audited(grid, cells)
     assert set(grave(found)) == {"recordings_on_both_sides"}
     split, predictions = [f for f in found if f.check == "recordings_on_both_sides"]
     one = cells[cells["arm"] == "FP32-Base"]["cell"]
@@ -117,7 +136,7 @@ def test_d3_takes_of_a_recording_on_both_sides(ran: Ran) -> None:
 
 def test_d5_last_epoch_beside_best_epoch(ran: Ran) -> None:
     grid, cells = ran(**protocol(single_checkpoint="last"))
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert set(found) == {"unequal_checkpoints"}
     assert found["unequal_checkpoints"].evidence == {
         "last": ["FP32-Base"],
@@ -127,7 +146,7 @@ def test_d5_last_epoch_beside_best_epoch(ran: Ran) -> None:
 
 def test_d5_scored_clips_that_stop_training(ran: Ran) -> None:
     grid, cells = ran(**protocol(stop_on="test"))
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert set(found) == {"test_data_select"}
     evidence = found["test_data_select"].evidence
     assert evidence["cells"] == 6
@@ -141,7 +160,7 @@ def test_d5_scored_clips_that_stop_training(ran: Ran) -> None:
 
 def test_the_identity_map(ran: Ran) -> None:
     grid, cells = ran(grid=curiosity("kl_global", 0.3))
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert "identity_map" in found
     assert set(found) <= {"identity_map", "equal_predictions"}
     evidence = found["identity_map"].evidence
@@ -156,7 +175,7 @@ def test_the_identity_map(ran: Ran) -> None:
 
 def test_a_rule_that_only_sharpens_is_no_identity_but_chooses_nothing_new(ran: Ran) -> None:
     grid, cells = ran(grid=curiosity("kl_divergence", 0.3))
-    found = audit.audit(grid, cells)
+    found = audited(grid, cells)
     assert grave(found) == {}
     note = next(f for f in found if f.check == "order_preserving")
     sharpened = note.evidence["BitNet-Q4/8-QMoE-C kl_divergence 0.3"]
@@ -166,7 +185,7 @@ def test_a_rule_that_only_sharpens_is_no_identity_but_chooses_nothing_new(ran: R
 
 def test_d4_routing_that_depends_on_the_batch(ran: Ran) -> None:
     grid, cells = ran(**protocol(uncertainty_scale="per_batch"))
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert set(found) == {"batch_dependent_routing"}
     arm = found["batch_dependent_routing"].evidence["BitNet-Q4/8-QMoE-C precision_prior 1"]
     assert arm["curiosity_is_off_in_a_batch_of_one"]
@@ -174,22 +193,23 @@ def test_d4_routing_that_depends_on_the_batch(ran: Ran) -> None:
 
 def test_d4_is_silent_where_the_rule_does_not_look_at_uncertainty(ran: Ran) -> None:
     grid, _ = ran(**protocol(uncertainty_scale="per_batch"), grid=curiosity("kl_divergence", 0.3))
-    assert list(audit_cells.batches("here", grid.experiments)) == []
+    run = run_of(grid)
+    assert list(protocol_checks.batches("here", run.experiments, run)) == []
 
 
 def test_d4_activations_that_depend_on_the_batch(ran: Ran) -> None:
     sets = {"expert_sets": ["FP32-Base", "Q8-Base-PTQ"]}
     grid, cells = ran(**protocol(ptq8_activations="per_batch"), grid=sets)
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert set(found) == {"batch_dependent_activations"}
     assert found["batch_dependent_activations"].evidence == {"arms": ["Q8-Base-PTQ"]}
-    assert grave(audit.audit(*ran(grid=sets))) == {}
+    assert grave(audited(*ran(grid=sets))) == {}
 
 
 def test_arms_that_lack_cells_of_others(ran: Ran) -> None:
     grid, cells = ran()
     gone = (cells["arm"] == "FP32-Base") & (cells["fold"] == 1)
-    found = grave(audit.audit(grid, cells[~gone]))
+    found = grave(audited(grid, cells[~gone]))
     assert set(found) == {"unequal_coverage"}
     assert found["unequal_coverage"].evidence == {
         "FP32-Base": {"cells_missing": 1, "of": 2, "first": "small seed 0 fold 1"}
@@ -199,8 +219,10 @@ def test_arms_that_lack_cells_of_others(ran: Ran) -> None:
 def test_cells_of_another_grid_are_refused(ran: Ran) -> None:
     _, old = ran()
     grid, _ = ran(split_seed=1)
-    with pytest.raises(UserError, match="is not of this grid"):
-        audit.audit(grid, old)
+    with pytest.raises(InputError, match="is not of this run"):
+        audited(grid, old)
+    with pytest.raises(InputError, match="is not of this run"):
+        audited(grid, old.drop(columns="cell"))
 
 
 def test_arms_that_are_one(ran: Ran) -> None:
@@ -213,7 +235,7 @@ def test_arms_that_are_one(ran: Ran) -> None:
         Path(there, "predictions.parquet").write_bytes(
             Path(here, "predictions.parquet").read_bytes()
         )
-    found = grave(audit.audit(grid, cells))
+    found = grave(audited(grid, cells))
     assert found["equal_predictions"].evidence["arms"] == [
         "BitNet-Q4/8-QMoE",
         "BitNet-Q4/8-QMoE-C precision_prior 1",
@@ -234,7 +256,7 @@ NAMES = ["animals", "natural soundscapes", "human", "interior/domestic", "exteri
 
 
 def test_d1_a_category_table_that_is_not_the_datasets() -> None:
-    (found,) = audit_data.categories("esc50", esc50(lambda t: (t // 5) % 5, NAMES))
+    (found,) = PAPER.checks.categories("esc50", esc50(lambda t: (t // 5) % 5, NAMES))
     assert found.severity == "error"
     assert found.evidence == {
         "classes": 50,
@@ -242,22 +264,22 @@ def test_d1_a_category_table_that_is_not_the_datasets() -> None:
         "at_best_under_other_names": 25,
         "is_target_div_5_mod_5": True,
     }
-    assert not list(audit_data.categories("esc50", esc50(lambda t: t // 10, NAMES)))
+    assert not list(PAPER.checks.categories("esc50", esc50(lambda t: t // 10, NAMES)))
 
 
 def test_d1_under_names_that_say_nothing() -> None:
     numbers = ["3", "1", "4", "0", "2"]
-    assert not list(audit_data.categories("esc50", esc50(lambda t: t // 10, numbers)))
-    (found,) = audit_data.categories("esc50", esc50(lambda t: (t // 5) % 5, numbers))
+    assert not list(PAPER.checks.categories("esc50", esc50(lambda t: t // 10, numbers)))
+    (found,) = PAPER.checks.categories("esc50", esc50(lambda t: (t // 5) % 5, numbers))
     assert found.evidence["classes_in_their_own_category"] == 25
-    (other,) = audit_data.categories("esc50", esc50(lambda t: min(t // 9, 4), numbers))
+    (other,) = PAPER.checks.categories("esc50", esc50(lambda t: min(t // 9, 4), numbers))
     assert not other.evidence["is_target_div_5_mod_5"]
 
 
 def test_d1_passes_over_other_data() -> None:
     clips = esc50(lambda t: (t // 5) % 5, NAMES)
-    assert not list(audit_data.categories("x", clips.assign(clip=clips["clip"] + "x")))
-    assert not list(audit_data.categories("x", clips.assign(label=np.arange(len(clips)) % 7)))
+    assert not list(PAPER.checks.categories("x", clips.assign(clip=clips["clip"] + "x")))
+    assert not list(PAPER.checks.categories("x", clips.assign(label=np.arange(len(clips)) % 7)))
 
 
 def embeddings(**metadata: object) -> EmbeddingTable:
@@ -269,7 +291,18 @@ def embeddings(**metadata: object) -> EmbeddingTable:
 
 
 def checks(table: EmbeddingTable) -> dict[str, dict[str, Any]]:
-    return {finding.check: finding.evidence for finding in audit_data.check("x", table)}
+    facts = DatasetFacts.model_validate_json(json.dumps(dataset_facts(table)))
+    return {f.check: f.evidence for f in audit.audit_dataset("x", facts, PAPER)}
+
+
+def test_checks_of_the_paper_see_the_clips_of_a_table() -> None:
+    clips = esc50(lambda t: (t // 5) % 5, NAMES).assign(fold=pd.array([pd.NA] * 100, "Int64"))
+    vectors = np.random.default_rng(0).normal(size=(100, 3)).astype(np.float32)
+    table = EmbeddingTable(clips, vectors, {"backbone": "some"})
+    assert checks(table)["category_table"]["classes_in_their_own_category"] == 10
+    facts = DatasetFacts.model_validate_json(json.dumps(dataset_facts(table)))
+    without_paper = audit.audit_dataset("x", facts, None)
+    assert [(f.check, f.claims) for f in without_paper] == [("unknown_recordings", ())]
 
 
 def test_columns_that_are_constant_or_twice_there() -> None:
@@ -306,12 +339,12 @@ def test_a_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "1 warning" in printed
     assert "## warning: duplicate_columns, theirs" in printed
     with pytest.raises(UserError, match="give a table of embeddings"):
-        audit.audit_file(tmp_path / "theirs.txt")
+        facts_of_file(tmp_path / "theirs.txt")
 
 
 def test_the_command_writes_both_files(ran: Ran) -> None:
     _, cells = ran(**protocol(folds="random", stop_on="test"))
-    with pytest.raises(UserError, match=r"cells\.csv is not here"):
+    with pytest.raises(InputError, match=r"cells\.csv is not here"):
         cli.audit(Path("results"))
     cells.to_csv("results/cells.csv", index=False)
     cli.audit(Path("results"))
@@ -320,15 +353,92 @@ def test_the_command_writes_both_files(ran: Ran) -> None:
     text = Path("results/audit.md").read_text()
     assert text.startswith("# Audit\n\n3 errors, 0 warnings, ")
     assert "## error: recordings_on_both_sides, small/corrected" in text
-    known = {claim.partition("/")[0] for claim in claims.read().claims}
+    known = {claim.partition("/")[0] for claim in PAPER.claims}
     assert {claim for record in records for claim in record["claims"]} <= known
     Path(cells["cell"].iloc[0], "predictions.parquet").unlink()
-    with pytest.raises(UserError, match="is not here"):
+    with pytest.raises(InputError, match="is not here"):
         cli.audit(Path("results"))
 
 
 def test_bits_are_those_of_the_networks() -> None:
-    assert routing.BITS == BITS
+    assert {name: expert.bits for name, expert in PAPER.experts.items()} == BITS
+
+
+def test_run_json_is_the_same_for_the_same_run(ran: Ran) -> None:
+    ran()
+    cli.describe(Path("first.json"))
+    cli.describe(Path("second.json"))
+    assert Path("first.json").read_bytes() == Path("second.json").read_bytes()
+
+
+def test_the_classes_of_run_json_hold_every_clip_under_its_label(ran: Ran) -> None:
+    grid, _ = ran()
+    clips = run_of(grid).datasets["small"].clips
+    theirs = pd.read_csv("data/raw/small.csv")
+    assert dict(zip(clips["clip"], clips["label"], strict=True)) == dict(
+        zip(theirs["name"], theirs["class_id"], strict=True)
+    )
+
+
+def test_a_run_whose_embeddings_are_gone_is_audited_without_them(ran: Ran) -> None:
+    grid, cells = ran(**protocol(folds="random"))
+    grid.sources["small"].table.unlink()
+    cells.to_csv("results/cells.csv", index=False)
+    scores = read_scores(Path("results/cells.csv"), PAPER)
+    made = audit.audit(scores, run_of(grid), PAPER)
+    assert made.unchecked == [audit.WITHOUT_EMBEDDINGS.format("small")]
+    (leak,) = [f for f in made.findings if f.check == "recordings_on_both_sides"]
+    assert leak.evidence["seen_in"] == "the predictions"
+
+
+def test_anybodys_table_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"dataset": "d", "arm": arm, "seed": 0, "fold": fold, "f1_weighted": 0.5}
+        for arm in ("a", "b")
+        for fold in range(3)
+    ]
+    pd.DataFrame(rows[:-1]).to_csv(tmp_path / "scores.csv", index=False)
+    judge.audit(tmp_path / "scores.csv", ROOT / "papers/curious_qmoe")
+    printed = capsys.readouterr().out
+    assert "0 errors, 1 warning, 1 note." in printed
+    assert "- b: cells_missing: 1; of: 3; first: d seed 0 fold 2" in printed
+    assert "- folds: 3" in printed
+    assert printed.endswith(f"{audit.WITHOUT_RUN}\n{audit.WITHOUT_PREDICTIONS}\n")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["scores.csv"]
+
+
+def test_one_fold_has_no_spread() -> None:
+    (note,) = data_checks.few_folds("here", 1, 2)
+    assert note.evidence == {"folds": 1, "seeds": 2, "lowest_two_sided_p_of_signs_and_ranks": 1.0}
+    assert not list(data_checks.few_folds("here", 6, 1))
+
+
+def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:
+    _, cells = ran(**protocol(folds="random"))
+    cells.to_csv("results/cells.csv", index=False)
+    scores = read_scores(Path("results/cells.csv"), PAPER)
+    made = audit.audit(scores, None, PAPER)
+    assert [f.check for f in made.findings] == ["recordings_on_both_sides", "few_folds"]
+    assert made.unchecked == [audit.WITHOUT_RUN]
+
+
+def test_every_check_that_a_claim_names_exists() -> None:
+    of_paper = {"category_table"}
+    parts = [*PAPER.claims.values(), PAPER.table1, PAPER.table5]
+    assert {check for part in parts for check in part.findings} <= set(CHECKS) | of_paper
+
+
+@pytest.mark.parametrize(
+    ("check", "claims"),
+    [
+        ("unequal_checkpoints", ("table1", "moe_overhead_11")),
+        ("test_data_select", ("table1", "table5", "q4_keeps_f1", "q4_q8_parity")),
+        ("order_preserving", ("q8_gets_uncertain",)),
+        ("unknown_embedding", ()),
+    ],
+)
+def test_the_claims_that_a_finding_touches(check: str, claims: tuple[str, ...]) -> None:
+    assert PAPER.touched_by(check) == claims
 
 
 @pytest.mark.parametrize(
@@ -348,11 +458,12 @@ def test_bits_are_those_of_the_networks() -> None:
 def test_which_rules_change_nothing(
     strategy: str, alpha: float, experts: tuple[str, ...], identity: bool
 ) -> None:
-    assert routing.effect(strategy, alpha, experts).is_identity == identity
+    change = effect(strategy, alpha, experts)["largest_change"]
+    assert (change < protocol_checks.SAME) == identity
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 def test_what_a_batch_of_one_leaves_of_a_rule(strategy: str) -> None:
     off = {"kl_global", "entropy_regularization", "precision_prior", "escalation"}
-    alone = routing.effect(strategy, 0.3, ("bitnet", "q4", "q8")).change_in_a_batch_of_one
+    alone = effect(strategy, 0.3, ("bitnet", "q4", "q8"))["change_in_a_batch_of_one"]
     assert (alone < 1e-12) == (strategy in off | {"soft_escalation"})

@@ -288,23 +288,21 @@ def audit(
     key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
     overrides: Overrides = "{}",
 ) -> None:
-    """Check data, protocol and results: writes audit.json and audit.md into the folder."""
-    import pandas as pd
-
-    from qmoe.keys import write_atomically
-    from referee.audit import report as checks
+    """Describe the run, and check data, protocol and results: `qmoe describe`, `referee audit`."""
+    from qmoe.describe import facts_of_file
+    from referee import paper as papers
+    from referee.audit.findings import audit_dataset, to_markdown
+    from referee.contract.run import DatasetFacts
 
     if not what.is_dir():
-        print(checks.to_markdown(checks.audit_file(what)))
+        facts = DatasetFacts.model_validate_json(json.dumps(facts_of_file(what)))
+        paper = papers.read() if papers.ROOT.exists() else None
+        print(to_markdown(audit_dataset(what.stem, facts, paper)))
         return
     grid = _grid(overrides)
     _same(grid.key, key or grid.key)
-    if not (what / "cells.csv").exists():
-        raise UserError(f"{what / 'cells.csv'} is not here: `snakemake -j8 tables` makes it")
-    found = checks.audit(grid, pd.read_csv(what / "cells.csv"))
-    write_atomically(what / "audit.json", checks.to_json(found))
-    write_atomically(what / "audit.md", checks.to_markdown(found))
-    print(checks.to_markdown(found).splitlines()[2])
+    describe(what / "run.json", overrides)
+    judge.audit(what)
 
 
 @app.command()
@@ -361,17 +359,17 @@ def schema() -> None:
 
 @app.command()
 def describe(
-    file: Path = Path("results/run.json"),
+    file: Annotated[Path, typer.Argument(help="the file to write")] = Path("results/run.json"),
     key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
     overrides: Overrides = "{}",
 ) -> None:
     """Write what only the method can tell of the run, for whoever judges it."""
-    from qmoe.describe import describe as tell
+    from qmoe.describe import describe as facts_of
     from qmoe.keys import write_atomically
 
     grid = _grid(overrides)
     _same(grid.key, key or grid.key)
-    write_atomically(file, json.dumps(tell(grid), indent=1) + "\n")
+    write_atomically(file, json.dumps(facts_of(grid), indent=1) + "\n")
 
 
 # The judge's commands under their old names.

@@ -53,6 +53,7 @@ _PICTURE_LIBRARIES = (
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
 _DRAWING_LIBRARIES = ("matplotlib", "pillow")
 _PAGE_LIBRARIES = ("jinja2", "nbconvert")
+_JUDGING = ("audit", "claims", "contract", "paper", "stats", "tables")  # rooms of the judge
 _PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
 
 
@@ -202,11 +203,8 @@ class Grid:
             [
                 experiments,
                 self.measurements.name,
-                source_key(
-                    "*.py",
-                    *(f"{room}/*.py" for room in ("audit", "claims", "paper", "stats", "tables")),
-                    root=JUDGE,
-                ),
+                source_key("describe.py"),
+                source_key("*.py", *(f"{room}/*.py" for room in _JUDGING), root=JUDGE),
                 [sha256(path) for path in sorted(PAPER.glob("*.*"))],
             ]
         )

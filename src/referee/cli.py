@@ -135,6 +135,41 @@ def significance(
 
 
 @app.command()
+def audit(
+    results: Annotated[
+        Path, typer.Argument(help="folder of a finished run, or anybody's tidy table of scores")
+    ] = Path("results"),
+    paper: PaperFolder = None,
+) -> None:
+    """Check data, protocol and results: audit.json and audit.md of a folder; prints a table's."""
+    from referee.audit import findings as checks
+    from referee.contract import read_run, read_scores
+    from referee.files import write_whole
+    from referee.paper import read
+
+    about = read(paper)
+    if not results.is_dir():
+        made = checks.audit(read_scores(results, about), None, about)
+        print(checks.to_markdown(made.findings))
+    else:
+        run = read_run(results / "run.json") if (results / "run.json").exists() else None
+        made = checks.audit(read_scores(results / "cells.csv", about), run, about)
+        texts = {"json": checks.to_json(made.findings), "md": checks.to_markdown(made.findings)}
+        write_whole({results / f"audit.{suffix}": text for suffix, text in texts.items()})
+        print(checks.summary(made.findings))
+    for sentence in made.unchecked:
+        print(sentence)
+
+
+@app.command()
+def contract() -> None:
+    """Print the contract as Markdown: every file that referee reads, its columns and keys."""
+    from referee.contract.markdown import markdown
+
+    print(markdown(), end="")
+
+
+@app.command()
 def verdicts(
     cells: Cells,
     folder: Folder,

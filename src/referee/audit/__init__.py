@@ -1,1 +1,1 @@
-"""What in data, protocol and results stands between the numbers and what they claim."""
+"""The audit: what in data, protocol and results makes a number mean something else than it says."""

@@ -105,6 +105,7 @@ class Claim(Part):
     datasets: tuple[str, ...] = ()
     tolerance: Tolerance | None = None
     note: str = ""
+    findings: tuple[str, ...] = ()  # checks of the audit that touch it
 
     @model_validator(mode="after")
     def _complete(self) -> "Claim":
@@ -117,6 +118,7 @@ class Table1(Part):
     """F1 by model and dataset, and their average under `avg`."""
 
     alpha: float
+    findings: tuple[str, ...] = ()  # checks of the audit that touch its numbers
     tolerance: Tolerance
     rows: dict[str, dict[str, PrintedSpread]]
 
@@ -139,6 +141,7 @@ class Table5(Part):
     """Curiosity by alpha, of one expert set."""
 
     model: str
+    findings: tuple[str, ...] = ()  # checks of the audit that touch its numbers
     tolerance: Tolerance
     reduction_tolerance: Tolerance
     datasets: dict[str, Ablation]
@@ -185,6 +188,12 @@ class Claims(Part):
         """
         found = [*self.prose, *_of_table1(self.table1), *_of_table5(self.table5)]
         return {claim.id: claim for claim in found}
+
+    def touched_by(self, check: str) -> tuple[str, ...]:
+        """Return the names of printed tables, then ids of claims in prose, that a check touches."""
+        printed: dict[str, Table1 | Table5] = {"table1": self.table1, "table5": self.table5}
+        tables = tuple(name for name, table in printed.items() if check in table.findings)
+        return tables + tuple(claim.id for claim in self.prose if check in claim.findings)
 
     @model_validator(mode="after")
     def _distinct(self) -> "Claims":

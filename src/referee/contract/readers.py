@@ -1,0 +1,216 @@
+"""Readers of the tables of the contract; each checks what it reads."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from referee.contract.columns import (
+    INFERENCE,
+    MEASUREMENTS,
+    PACKED,
+    PREDICTIONS,
+    Column,
+    Lacking,
+    SameAs,
+    TableFile,
+    history_of,
+    scores_of,
+)
+from referee.errors import InputError
+from referee.paper import Paper, Score
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The measurements of a run; a table is None where its quantity was not measured.
+
+    `machines` describes the machine behind each table: the content of `latency.json` and so on.
+    """
+
+    latency: pd.DataFrame | None = None
+    energy: pd.DataFrame | None = None
+    memory: pd.DataFrame | None = None
+    machines: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def processors(self) -> dict[str, str]:
+        """The processor behind each table; on a cluster they may differ."""
+        return {what: str(machine["processor"]) for what, machine in self.machines.items()}
+
+
+def read_table(path: Path, table: TableFile, decides: str = "") -> pd.DataFrame:
+    """Read a CSV file of the contract; columns that it may lack are filled in.
+
+    Args:
+        path: the file.
+        table: which columns it must have or may have, and which of them name a row.
+        decides: the protocol of a table that names none.
+
+    Returns:
+        The rows in their order. Columns that the contract does not know are kept.
+
+    Raises:
+        InputError: the file is missing, has no rows or is no CSV; a column is missing; a value
+            is empty or of the wrong kind; or two rows have the same key.
+
+    """
+    texts = {column.name: "str" for column in table.columns if column.kind == "text"}
+    try:
+        frame = pd.read_csv(path, dtype=texts)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as CSV: {_one_line(error)}") from None
+    return _checked(frame, table, path, decides)
+
+
+def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
+    """Read the tidy table of scores: a row per cell, with `score` beside the paper's own column.
+
+    `n_train`, the clips that training could see, is filled in where the table tells it: the
+    fitted clips and those that stopped training, or only the fitted ones where the test clips
+    stop training. The test clips are recognised by their number and by a stopping score that
+    equals the score in most cells of a dataset and protocol (quantisation after training can make
+    single cells differ).
+
+    Raises:
+        InputError: the table is not as the contract says.
+
+    """
+    column = paper.score.column
+    frame = read_table(path, scores_of(column, paper.score.words), paper.decides)
+    frame = frame.assign(score=frame[column])
+    if {"n_fit", "n_stop", "n_test", f"stop_{column}"} <= set(frame):
+        same = (frame["n_stop"] == frame["n_test"]) & (frame[f"stop_{column}"] == frame["score"])
+        on_test = same.groupby([frame["dataset"], frame["protocol"]]).transform("mean") > 0.5
+        frame = frame.assign(n_train=frame["n_fit"] + frame["n_stop"].where(~on_test, 0))
+    return frame
+
+
+def read_measurements(folder: Path | None, paper: Paper) -> Measured:
+    """Read the measurements in a folder; tables that are not there are None.
+
+    Raises:
+        InputError: a table or the description of a machine is not as the contract says.
+
+    """
+    files = {what: folder / f"{what}.csv" for what in MEASUREMENTS} if folder else {}
+    tables = {
+        what: read_table(file, MEASUREMENTS[what], paper.decides)
+        for what, file in files.items()
+        if file.exists()
+    }
+    machines = {
+        what: _machine(file.with_suffix(".json"))
+        for what, file in files.items()
+        if file.with_suffix(".json").exists()
+    }
+    return Measured(**tables, machines=machines)
+
+
+def of_packed(measured: pd.DataFrame) -> pd.DataFrame:
+    """Select the rows of a measurement that are of packed models, and of an inference."""
+    rows = measured["runtime"] == PACKED
+    return measured[rows & (measured["per"] == INFERENCE) if "per" in measured else rows]
+
+
+def read_predictions(cell: Path) -> pd.DataFrame:
+    """Read `predictions.parquet` in the folder of a cell: a row per test clip.
+
+    Raises:
+        InputError: the file is missing or not as the contract says.
+
+    """
+    path = cell / "predictions.parquet"
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InputError(
+            f"{path} is not here: `snakemake -j8 cells` makes it, `dvc pull` brings it"
+        ) from None
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read as Parquet: {_one_line(error)}") from None
+    for name in frame.filter(regex=r"^p_[1-9]\d*$"):
+        _check_values(frame[name], Column(name, "number", "probability of a class"), path)
+    return _checked(frame, PREDICTIONS, path)
+
+
+def read_history(cell: Path, score: Score) -> pd.DataFrame:
+    """Read `history.csv` in the folder of a cell: a row per epoch.
+
+    Raises:
+        InputError: the file is missing or not as the contract says.
+
+    """
+    return read_table(cell / "history.csv", history_of(score.column, score.words))
+
+
+def _machine(path: Path) -> dict[str, Any]:
+    try:
+        machine = json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
+    if not isinstance(machine, dict) or "processor" not in machine:
+        raise InputError(f"{path} names no processor")
+    return machine
+
+
+def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
+    """Check a table and fill in the columns that it lacks."""
+    missing = [
+        column.name
+        for column in table.columns
+        if column.default is Lacking.REFUSED and column.name not in frame
+    ]
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}")
+    if frame.empty:
+        raise InputError(f"{path} has no rows")
+    for column in table.columns:
+        if column.name in frame:
+            _check_values(frame[column.name], column, path)
+        elif column.default is Lacking.DECIDING:
+            frame[column.name] = decides
+        elif isinstance(column.default, SameAs):
+            frame[column.name] = frame[column.default.column]
+        elif column.default is not Lacking.LEFT_OUT:
+            frame[column.name] = column.default
+    _check_key(frame, list(table.key), path)
+    return frame
+
+
+def _check_values(values: pd.Series, column: Column, path: Path) -> None:
+    """Refuse the first value that is empty where it may not be, or not of the column's kind."""
+    empty = values.isna()
+    if column.kind == "number":
+        numbers = pd.to_numeric(values, errors="coerce")
+        wrong = numbers.isna() & ~empty | np.isinf(numbers)
+    elif column.kind == "boolean":
+        wrong = ~values.astype(str).isin(("True", "False", "1", "0")) & ~empty
+    else:
+        wrong = pd.Series(False, values.index)
+    bad = wrong if column.may_be_empty else wrong | empty
+    if bad.any():
+        row = int(bad.to_numpy().argmax())
+        value = values.iloc[row]
+        shown = repr(value) if isinstance(value, str) else value
+        problem = f"{shown} is not a {column.kind}" if wrong.iloc[row] else "the value is missing"
+        raise InputError(f"{path}, column {column.name}, row {row + 1}: {problem}")
+
+
+def _check_key(frame: pd.DataFrame, key: list[str], path: Path) -> None:
+    """Refuse the first row whose key an earlier row has."""
+    twice = frame.duplicated(key) if key else pd.Series(False, frame.index)
+    if twice.any():
+        row = int(twice.to_numpy().argmax())
+        named = ", ".join(f"{name} {frame[name].iloc[row]}" for name in key)
+        raise InputError(f"{path}, row {row + 1}: an earlier row has the same {named}")
+
+
+def _one_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]

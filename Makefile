@@ -1,4 +1,4 @@
-# Set-up and the commands of the README. `make table3 TORCH=cpu` takes PyTorch without CUDA.
+# Set-up and the commands of the README and the documentation. `make table3 TORCH=cpu` takes PyTorch without CUDA.
 PYTHON ?= python3
 TORCH ?= default
 VENV := .venv
@@ -9,7 +9,7 @@ CUDA := triton cuda-bindings cuda-pathfinder cuda-toolkit $(addprefix nvidia-,cu
 	cuda-nvrtc cuda-runtime cudnn-cu13 cufft cufile curand cusolver cusparse cusparselt-cu13 \
 	nccl-cu13 nvjitlink nvshmem-cu13 nvtx)
 
-.PHONY: env table3 all test check lock
+.PHONY: env table3 all test check docs lock
 
 env: $(ENV)
 
@@ -37,6 +37,12 @@ test: $(ENV)
 check: $(ENV)
 	$(RUN) ruff check && ruff format --check && mypy && snakefmt --check Snakefile workflow \
 		&& snakemake --lint
+
+# Where Zensical is installed it builds the same pages; what stays in site/ is MkDocs' work.
+docs: $(ENV)
+	$(RUN) python docs/fill.py
+	$(RUN) if command -v zensical > /dev/null; then zensical build --strict --clean; fi
+	$(RUN) NO_MKDOCS_2_WARNING=1 mkdocs build --strict
 
 lock: $(ENV)
 	$(VENV)/bin/uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 \

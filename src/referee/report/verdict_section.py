@@ -1,0 +1,74 @@
+"""The ledger of claims as the results page shows it: reads files, judges nothing."""
+
+import json
+import re
+from collections.abc import Mapping
+from math import nan
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from referee.report.parts import Shown, plain_table, read_text, used_experiments
+from referee.words import number, p_value, spaced
+
+LAST = "not testable here"
+WORDS = ("id", "locus", "kind", "says", "note", "quoted", "verdict", "sentence", "tolerance")
+
+
+def read(results: Path, anchors: Mapping[str, str]) -> Shown:
+    """The claims, those first that the run could judge; the counts of verdicts; and the rule.
+
+    `anchors` says where experiments are shown, by folder. The rule, how the verdict follows from
+    those of the protocols, is the text above the table of claims.md.
+
+    Raises:
+        InputError: claims.json, claims.md or verdicts.json is missing.
+
+    """
+    ledger = json.loads(read_text(results / "claims.json"))
+    counts = json.loads(read_text(results / "verdicts.json"))
+    order = sorted(counts, key=lambda verdict: verdict == LAST)
+    return {
+        "claims": [
+            _claim(claim, anchors)
+            for claim in sorted(ledger, key=lambda claim: order.index(claim["verdict"]))
+        ],
+        "counts": counts,
+        "rule": read_text(results / "claims.md").split("\n\n")[-2].replace("`", ""),
+    }
+
+
+def anchor(claim: str) -> str:
+    """The anchor of the evidence on a claim, from its id."""
+    return "claim-" + re.sub(r"[^A-Za-z0-9.]+", "-", claim)
+
+
+def _claim(claim: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
+    protocols = [
+        _protocol(claim["id"], spaced(protocol), evidence, anchors)
+        for protocol, evidence in claim["evidence"].items()
+    ]
+    words = {name: claim[name] for name in (*WORDS, "tolerance_reason", "command")}
+    return words | {"anchor": anchor(claim["id"]), "protocols": protocols}
+
+
+def _protocol(
+    claim: str, protocol: str, evidence: dict[str, Any], anchors: Mapping[str, str]
+) -> Shown:
+    """What the cells of a protocol say; p-values only where something was tested."""
+    tests = [
+        (evidence[region], "p " + p_value(nan if evidence[p] is None else evidence[p]))
+        for region, p in (("supported", "p_for"), ("contradicted", "p_against"))
+        if evidence["supported"] and not evidence["exact"]
+    ]
+    title = f"{claim}, {protocol}, numbers of each dataset"
+    numbers = pd.DataFrame(evidence["numbers"])
+    return {
+        **{name: evidence[name] for name in ("verdict", "sentence", "measured", "power", "family")},
+        "name": protocol,
+        "tests": tests,
+        "numbers": plain_table(title, numbers, number) if len(numbers) else None,
+        "cells": len(evidence["cells"]),
+        "experiments": used_experiments(evidence["cells"], anchors),
+    }

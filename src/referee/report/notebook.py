@@ -20,13 +20,8 @@ RECORDED = ("start_time", "end_time", "duration", "input_path", "output_path")
 def run(notebook: Path, parameters: dict[str, str]) -> Any:
     """Run a notebook.
 
-    Args:
-        notebook: the file.
-        parameters: put over those in its cell tagged `parameters`.
-
-    Returns:
-        The notebook with its outputs, in the form of nbformat. The same results give the same
-        bytes: it records no times.
+    `parameters` are put over those in its cell tagged `parameters`. Returns the notebook with its
+    outputs, as nbformat reads it; it records no times, so the same results give the same bytes.
 
     Raises:
         InputError: the notebook is missing, or a cell fails.
@@ -38,11 +33,7 @@ def run(notebook: Path, parameters: dict[str, str]) -> Any:
         out = Path(folder) / notebook.name
         try:
             papermill.execute_notebook(
-                str(notebook),
-                str(out),
-                parameters=parameters,
-                kernel_name="python3",
-                progress_bar=False,
+                notebook, out, parameters=parameters, kernel_name="python3", progress_bar=False
             )
         except PapermillExecutionError as error:
             raise InputError(

@@ -122,21 +122,11 @@ def experiment_name(folder: str) -> str:
     return folder.removeprefix("results/cells/").rpartition("-")[0]
 
 
-def experiments(
-    cells: pd.DataFrame, score: str, packed: pd.DataFrame | None, measured: Measured
-) -> list[Shown]:
-    """Every experiment: what made it, and a table of its cells.
+def experiments(cells: pd.DataFrame, score: str, costs: pd.DataFrame) -> list[Shown]:
+    """Every experiment: what made it, and a table of its cells with their scores and costs.
 
-    Args:
-        cells: the tidy table of scores.
-        score: its column that holds the score.
-        packed: the tidy table of packed models, None where there is none.
-        measured: the measurements of the run.
-
-    Returns:
-        What `explain.experiments` says of each, with `name`, `anchor` and the table `cells`; none
-        where the tidy table does not name its cells or their specifications are missing.
-
+    Takes the tidy table of scores, the column of its score, and what `costs_of` returns. There are
+    none where the table does not name its cells, or where their specifications are missing.
     """
     if not {"cell", "embeddings_sha256"} <= set(cells):
         return []
@@ -147,7 +137,7 @@ def experiments(
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
     columns = ["fold", score, "accuracy", "epochs", "scored_epoch", "n_test"]
     shown = cells[[name for name in columns if name in cells]]
-    shown = shown.join(_costs(cells, packed, measured)).astype({"fold": str})
+    shown = shown.join(costs).astype({"fold": str})
     for number, experiment in enumerate(made, 1):
         name = experiment_name(experiment["folder"])
         rows = shown[folders == experiment["folder"]].dropna(axis=1, how="all")
@@ -156,8 +146,8 @@ def experiments(
     return made
 
 
-def _costs(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measured) -> pd.DataFrame:
-    """Bytes, latency and energy of each cell, in the order of the cells."""
+def costs_of(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measured) -> pd.DataFrame:
+    """Bytes (kB), latency (ms) and energy (J) of each cell, in the order of the cells."""
     keys = list(IDENTITY)
     costs = []
     if packed is not None:

@@ -6,7 +6,6 @@ It reads the files of a run and judges nothing. What a run does not have is left
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import yaml
@@ -52,8 +51,10 @@ def _index(results: Path, paper: Paper) -> Shown:
     measured = contract.read_measurements(
         explain.measurements(record) if record.exists() else None, paper
     )
-    sizes = contract.read_table(packed, contract.PACKED_MODELS) if packed.exists() else None
-    experiments = parts.experiments(cells, paper.score.column, sizes, measured)
+    columns = contract.PACKED_MODELS
+    sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None
+    costs = parts.costs_of(cells, sizes, measured)
+    experiments = parts.experiments(cells, paper.score.column, costs)
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
     verdicts = verdict_section.read(results, anchors)
     tables = _tables(results, paper, anchors)
@@ -62,18 +63,14 @@ def _index(results: Path, paper: Paper) -> Shown:
     figures = parts.figures(results / "figures")
     return {
         "paper": paper,
-        "story": sentences.of_run(cells),
+        "story": list(sentences.of_run(cells)),
         "protocols": [spaced(protocol).capitalize() for protocol in paper.protocols],
         **verdicts,
         **tables,
         **_audit(results, known),
         "figures": [figure for figure in figures if figure["section"] != EXPERIMENTS],
         "experiments": experiments,
-        "experiment_figures": {
-            figure["name"].removeprefix(f"{EXPERIMENTS}/"): figure
-            for figure in figures
-            if figure["section"] == EXPERIMENTS
-        },
+        "drawn": {figure["name"]: figure for figure in figures},
         **_provenance(results, measured),
     }
 
@@ -95,7 +92,7 @@ def _alone(index: Shown) -> dict[str, Shown]:
     for experiment in index["experiments"]:
         name = experiment["name"]
         shown = {"part": "experiment", "title": name, "experiment": experiment}
-        pages[f"Experiments/{name}"] = shown | {"f": index["experiment_figures"].get(name)}
+        pages[f"Experiments/{name}"] = shown | {"f": index["drawn"].get(f"{EXPERIMENTS}/{name}")}
     return pages
 
 
@@ -111,11 +108,10 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
         labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
+        labelled = zip(labels, explain.origins(path, columns), strict=True)
         rows: list[Shown] = [
             {"label": label} | parts.row_origins(name, number, row, anchors)
-            for number, (label, row) in enumerate(
-                zip(labels, explain.origins(path, columns), strict=True), 1
-            )
+            for number, (label, row) in enumerate(labelled, 1)
         ]
         for cells, row in zip(table["rows"], rows, strict=True):
             explained = {number["anchor"] for number in row["numbers"]}
@@ -126,16 +122,15 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         shown[layout.folder].append(table)
         shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
     counted = parts.plain_table("Tests below 0.05", sentences.tests(frames, paper))
-    return shown | {"tested": sentences.of_tests(frames, paper), "counted_tests": counted}
+    return shown | {"tested": list(sentences.of_tests(frames, paper)), "counted_tests": counted}
 
 
 def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
     keys = table[[name for name in columns if name in table]].astype(object)
-    labels = (
-        " · ".join(str(key) for key in row if pd.notna(key) and key != "none")
-        for row in keys.to_numpy()
+    words = (
+        [str(key) for key in row if pd.notna(key) and key != "none"] for row in keys.to_numpy()
     )
-    return [spaced_names(label, paper.protocols) for label in labels]
+    return [spaced_names(" · ".join(row), paper.protocols) for row in words]
 
 
 def _audit(results: Path, anchors: Mapping[str, str]) -> Shown:
@@ -149,25 +144,15 @@ def _audit(results: Path, anchors: Mapping[str, str]) -> Shown:
         }
         for number, finding in enumerate(findings, 1)
     ]
-    return {"audited": sentences.of_audit(findings), "findings": shown}
+    return {"audited": list(sentences.of_audit(findings)), "findings": shown}
 
 
 def _provenance(results: Path, measured: contract.Measured) -> Shown:
     path = results / "run.json"
     run = contract.read_run(path) if path.exists() else None
-    machine = measured.machines.get("latency")
     return {
         "code": explain.code(),
         "grid": run.grid if run else "",
         "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
-        "machine": _machine(machine) if machine else "",
+        "machine": measured.machines.get("latency"),
     }
-
-
-def _machine(about: Mapping[str, Any]) -> str:
-    versions = ", ".join(f"{name} {version}" for name, version in about["versions"].items())
-    return (
-        f"{about['processor']}, {about['logical_processors']} logical processors, "
-        f"{about['memory_bytes'] / 1e9:.0f} GB; {about['system']}; "
-        f"Python {about['python']}, {versions}"
-    )

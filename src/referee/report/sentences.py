@@ -5,7 +5,7 @@ models are compared, and what their names mean, is said in the paper's `story.ya
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -24,30 +24,28 @@ def arm(row: Any) -> str:
     return arm_name(row["model"], *(row[name] for name in ARM[1:] if name in row))
 
 
-def of_run(cells: pd.DataFrame) -> list[str]:
+def of_run(cells: pd.DataFrame) -> Iterator[str]:
     """What was run, on which data; takes the tidy table of scores."""
-    arms = cells["arm"].nunique()
     protocols = cells["protocol"].unique()
-    told = [
-        f"This run has {counted(len(cells), 'cell')}: {counted(arms, 'arm')} under the "
-        f"{'protocols' if len(protocols) > 1 else 'protocol'} {listed(map(spaced, protocols))}, "
-        f"{counted(cells['seed'].nunique(), 'seed')}, on {_datasets(cells)}."
-    ]
+    yield (
+        f"This run has {counted(len(cells), 'cell')}: {counted(cells['arm'].nunique(), 'arm')} "
+        f"under the {'protocols' if len(protocols) > 1 else 'protocol'} "
+        f"{listed(map(spaced, protocols))}, {counted(cells['seed'].nunique(), 'seed')}, on "
+        f"{_datasets(cells)}."
+    )
     synthetic = cells.loc[cells["synthetic"], "dataset"].unique()
     if len(synthetic):
-        told.append(
+        yield (
             f"The clips of {listed(synthetic)} are synthetic, not the paper's data: their numbers "
             "show that the pipeline works, not how the paper's data behave."
         )
-    return told
 
 
 def _datasets(cells: pd.DataFrame) -> str:
     words = []
     for name, rows in cells.groupby("dataset", sort=False):
-        experiment = rows[["protocol", "arm", "seed"]]
-        folds = rows[(experiment == experiment.iloc[0]).all(axis=1)]
-        about = [counted(folds["fold"].nunique(), "fold")]
+        folds = rows.drop_duplicates("fold")
+        about = [counted(len(folds), "fold")]
         if {"n_test", "n_classes"} <= set(rows):
             clips = counted(folds["n_test"].sum(), "clip")
             about.insert(0, f"{clips} in {rows['n_classes'].iloc[0]} classes")
@@ -57,17 +55,16 @@ def _datasets(cells: pd.DataFrame) -> str:
     return listed(words)
 
 
-def of_averages(table: pd.DataFrame, paper: Paper) -> list[str]:
+def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """The best and the worst arm of each protocol, and how the protocols differ.
 
     Takes a table with the average score over datasets, a row an arm and protocol. The paper's first
     protocol is compared with the one that decides.
     """
-    told, name = [], heading(paper.score.name)
-    average = f"avg_{paper.score.name}_mean"
+    name, average = heading(paper.score.name), f"avg_{paper.score.name}_mean"
     for protocol, rows in table.dropna(subset=average).groupby("protocol", sort=False):
         best, worst = rows.loc[rows[average].idxmax()], rows.loc[rows[average].idxmin()]
-        told.append(
+        yield (
             f"{spaced(protocol).capitalize()}, the highest average {name} is {best[average]:.3f} "
             f"({arm(best)}), the lowest {worst[average]:.3f} ({arm(worst)})."
         )
@@ -76,21 +73,19 @@ def of_averages(table: pd.DataFrame, paper: Paper) -> list[str]:
     wide = table.pivot_table(average, keys, "protocol", dropna=False)
     if first != decides and {first, decides} <= set(wide):
         change = (wide[decides] - wide[first]).dropna()
-        told.append(
+        yield (
             f"With the same arms on the same clips, the average {name} is lower in "
-            f"{int((change < 0).sum())} of {counted(len(change), 'arm')} under the protocol "
+            f"{(change < 0).sum()} of {counted(len(change), 'arm')} under the protocol "
             f"“{spaced(decides)}” than under “{spaced(first)}”; the mean change is "
             f"{change.mean():+.3f}."
         )
-    return told
 
 
-def of_ratio(table: pd.DataFrame, paper: Paper) -> list[str]:
+def of_ratio(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """What a model keeps of another's score and what it costs; `story.ratio` names the two.
 
     Takes a table of scores, bytes and latencies, a row a dataset, protocol and model.
     """
-    told: list[str] = []
     ratio, score = paper.story.ratio, f"{paper.score.name}_mean"
     for (dataset, protocol), group in table.groupby(["dataset", "protocol"], sort=False):
         rows = group.set_index("model")
@@ -103,94 +98,85 @@ def of_ratio(table: pd.DataFrame, paper: Paper) -> list[str]:
         numbers = rows[[score, *costs]]
         shares = numbers.loc[ratio.model] / numbers.loc[ratio.baseline]
         told_costs = listed(f"{shares[name]:.2f} of {words}" for name, words in costs.items())
-        told.append(
+        yield (
             f"{spaced(protocol).capitalize()}, {spaced(dataset)}: {ratio.model_words} has "
             f"{100 * shares[score]:.1f} % of the {heading(paper.score.name)} of "
             f"{ratio.baseline_words}{', with ' + told_costs if costs else ''}."
         )
-    return told
 
 
-def of_families(table: pd.DataFrame, score: str) -> list[str]:
+def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
     """How many tests of each family show a difference, and what n could show.
 
     Takes a significance file, and what it compares in words.
     """
-    return [
-        f"{score}, {family}: {_of_family(rows)}"
-        for family, rows in table.groupby(table["family"].map(spaced), sort=False)
-    ]
+    for family, rows in table.groupby(table["family"].map(spaced), sort=False):
+        tests, published = rows.dropna(subset="holm_p"), rows["published_p"].dropna()
+        words = (
+            f"{score}, {family}: {(published < LEVEL).sum()} of {counted(len(published), 'test')} "
+            f"as published have p < {LEVEL}; of the corrected tests, "
+            f"{(tests['holm_p'] < LEVEL).sum()} of {len(tests)} do after Holm's correction."
+        )
+        detectable = tests["smallest_detectable"].median()
+        if pd.isna(detectable):
+            yield words
+        else:
+            yield (
+                f"{words} With n = {_sizes(tests)}, a typical test detects a difference of "
+                f"{number(detectable)} {POWER}."
+            )
 
 
-def _of_family(rows: pd.DataFrame) -> str:
-    tests = rows.dropna(subset="holm_p")
-    published = rows["published_p"].dropna()
-    words = (
-        f"{int((published < LEVEL).sum())} of {counted(len(published), 'test')} as published have "
-        f"p < {LEVEL}; of the corrected tests, {int((tests['holm_p'] < LEVEL).sum())} of "
-        f"{len(tests)} do after Holm's correction."
-    )
-    detectable = tests["smallest_detectable"].median()
-    if pd.isna(detectable):
-        return words
-    sizes = listed(str(n) for n in sorted(tests["n"].unique()))
-    return (
-        f"{words} With n = {sizes}, a typical test detects a difference of {number(detectable)} "
-        f"{POWER}."
-    )
+def _sizes(tests: pd.DataFrame) -> str:
+    return listed(str(n) for n in sorted(tests["n"].unique()))
 
 
-def of_spread(table: pd.DataFrame, paper: Paper) -> list[str]:
+def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """What the varied arms do to the spread of the score over folds, set against chance.
 
     Takes the significance file that compares their variances.
     """
-    told = []
     tests = table.dropna(subset="variance_reduction_percent")
     for protocol, rows in tests.groupby("protocol", sort=False):
         reduction = rows["variance_reduction_percent"]
         by_chance = rows.loc[reduction.idxmax(), "null_probability"]
-        shown = int((rows["holm_p"] < LEVEL).sum())
-        told.append(
+        yield (
             f"{spaced(protocol).capitalize()}, the variance of {heading(paper.score.name)} over "
-            f"folds is smaller with {paper.story.variation} in {int((reduction > 0).sum())} of "
-            f"{counted(len(rows), 'comparison')}; after Holm's correction, {shown} of the "
-            f"{len(rows)} can be told from chance (Brown-Forsythe test). The reductions range from "
-            f"{reduction.min():.0f} % to {reduction.max():.0f} %; even if nothing differed, a "
-            f"reduction of at least {reduction.max():.0f} % would have a probability of "
-            f"{by_chance:.2g}."
+            f"folds is smaller with {paper.story.variation} in {(reduction > 0).sum()} of "
+            f"{counted(len(rows), 'comparison')}; after Holm's correction, "
+            f"{(rows['holm_p'] < LEVEL).sum()} of the {len(rows)} can be told from chance "
+            f"(Brown-Forsythe test). The reductions range from {reduction.min():.0f} % to "
+            f"{reduction.max():.0f} %; even if nothing differed, a reduction of at least "
+            f"{reduction.max():.0f} % would have a probability of {by_chance:.2g}."
         )
         detectable = rows["detectable_sd_ratio"].median()
         if pd.notna(detectable):
-            told.append(
-                f"With {listed(str(n) for n in sorted(rows['n'].unique()))} folds, the standard "
-                f"deviation has to fall to {100 * detectable:.0f} % of its value without "
-                f"{paper.story.variation} to be detected {POWER}."
+            yield (
+                f"With {_sizes(rows)} folds, the standard deviation has to fall to "
+                f"{100 * detectable:.0f} % of its value without {paper.story.variation} to be "
+                f"detected {POWER}."
             )
-    return told
 
 
-def of_latency(table: pd.DataFrame, paper: Paper) -> list[str]:
+def of_latency(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """The fastest and the slowest packed arm for each dataset and batch size.
 
     Takes a table of latencies, a row an arm, runtime and batch size.
     """
-    told = []
     packed = table[table["runtime"] == PACKED]
     for (dataset, size), rows in packed.groupby(["dataset", "batch_size"], sort=False):
         fast, slow = rows.loc[rows["median_ms"].idxmin()], rows.loc[rows["median_ms"].idxmax()]
         beside = [
-            f"{number(fast[f'speedup_over_{runtime}'])} times as fast as {words}"
+            f", {number(fast[f'speedup_over_{runtime}'])} times as fast as {words}"
             for runtime, words in paper.story.runtimes.items()
             if f"speedup_over_{runtime}" in rows
         ]
-        told.append(
+        yield (
             f"{spaced(dataset)}, {counted(int(size), 'clip')} per call: the fastest packed arm is "
             f"{arm(fast)} ({spaced(fast['protocol'])}) at {number(fast['median_ms'])} ms"
-            f"{', ' + listed(beside) if beside else ''}; the slowest is {arm(slow)} "
-            f"({spaced(slow['protocol'])}) at {number(slow['median_ms'])} ms."
+            f"{''.join(beside)}; the slowest is {arm(slow)} ({spaced(slow['protocol'])}) at "
+            f"{number(slow['median_ms'])} ms."
         )
-    return told
 
 
 def tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> pd.DataFrame:
@@ -218,41 +204,39 @@ def tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def of_tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> list[str]:
+def of_tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> Iterator[str]:
     """The sums of `tests` in words; no sentence where nothing was tested."""
     by_file = tests(tables, paper)
-    if by_file.empty:
-        return []
-    total = by_file.select_dtypes("int").sum()
-    return [
-        f"Of {total['comparisons']:,} comparisons, the tests as published call "
-        f"{total['published p < 0.05']:,} significant at the 5 % level and the corrected tests, "
-        f"after Holm's correction, {total['after Holm p < 0.05']:,}; "
-        f"equivalence tests show {total['equivalent (TOST)']:,} to be equivalent within the margin."
-    ]
+    if len(by_file):
+        total = by_file.select_dtypes("int").sum()
+        yield (
+            f"Of {total['comparisons']:,} comparisons, the tests as published call "
+            f"{total['published p < 0.05']:,} significant at the 5 % level and the corrected "
+            f"tests, after Holm's correction, {total['after Holm p < 0.05']:,}; equivalence tests "
+            f"show {total['equivalent (TOST)']:,} to be equivalent within the margin."
+        )
 
 
-def of_verdicts(claims: pd.DataFrame) -> list[str]:
+def of_verdicts(claims: pd.DataFrame) -> Iterator[str]:
     """How many claims have each verdict, and what the run says of those that it could test."""
-    total = listed(f"{n} {verdict}" for verdict, n in Counter(claims["verdict"]).most_common())
-    tested = claims[claims["verdict"] != "not testable here"]
-    return [f"Of {counted(len(claims), 'claim')}: {total}."] + [
-        f"“{row.says}” ({row.locus}): {row.verdict}. {row.sentence}" for row in tested.itertuples()
-    ]
+    counts = Counter(claims["verdict"]).most_common()
+    total = listed(f"{n} {verdict}" for verdict, n in counts)
+    yield f"Of {counted(len(claims), 'claim')}: {total}."
+    for row in claims[claims["verdict"] != "not testable here"].itertuples():
+        yield f"“{row.says}” ({row.locus}): {row.verdict}. {row.sentence}"
 
 
-def of_audit(findings: list[dict[str, Any]]) -> list[str]:
+def of_audit(findings: list[dict[str, Any]]) -> Iterator[str]:
     """How many findings of each severity there are, and which checks found errors."""
     severities = Counter(finding["severity"] for finding in findings)
     if not severities:
-        return ["The audit found nothing."]
-    told = [f"The audit found {listed(counted(n, name) for name, n in severities.items())}."]
+        yield "The audit found nothing."
+        return
+    yield f"The audit found {listed(counted(n, name) for name, n in severities.items())}."
     checks: dict[str, dict[str, None]] = {}
     for finding in findings:
         if finding["severity"] == "error":
             protocol = spaced(finding["where"].rpartition("/")[2])
             checks.setdefault(protocol, {})[spaced(finding["check"])] = None
-    return told + [
-        f"Errors under the protocol “{protocol}”: {listed(names)}."
-        for protocol, names in checks.items()
-    ]
+    for protocol, names in checks.items():
+        yield f"Errors under the protocol “{protocol}”: {listed(names)}."

@@ -13,7 +13,6 @@ from referee.report.parts import Shown, plain_table, read_text, used_experiments
 from referee.words import number, p_value, spaced
 
 LAST = "not testable here"
-WORDS = ("id", "locus", "kind", "says", "note", "quoted", "verdict", "sentence", "tolerance")
 
 
 def read(results: Path, anchors: Mapping[str, str]) -> Shown:
@@ -46,29 +45,25 @@ def anchor(claim: str) -> str:
 
 def _claim(claim: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
     protocols = [
-        _protocol(claim["id"], spaced(protocol), evidence, anchors)
+        _protocol(f"{claim['id']}, {spaced(protocol)}", evidence, anchors)
+        | {"name": spaced(protocol)}
         for protocol, evidence in claim["evidence"].items()
     ]
-    words = {name: claim[name] for name in (*WORDS, "tolerance_reason", "command")}
-    return words | {"anchor": anchor(claim["id"]), "protocols": protocols}
+    return claim | {"anchor": anchor(claim["id"]), "protocols": protocols}
 
 
-def _protocol(
-    claim: str, protocol: str, evidence: dict[str, Any], anchors: Mapping[str, str]
-) -> Shown:
+def _protocol(title: str, evidence: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
     """What the cells of a protocol say; p-values only where something was tested."""
     tests = [
         (evidence[region], "p " + p_value(nan if evidence[p] is None else evidence[p]))
         for region, p in (("supported", "p_for"), ("contradicted", "p_against"))
         if evidence["supported"] and not evidence["exact"]
     ]
-    title = f"{claim}, {protocol}, numbers of each dataset"
     numbers = pd.DataFrame(evidence["numbers"])
-    return {
-        **{name: evidence[name] for name in ("verdict", "sentence", "measured", "power", "family")},
-        "name": protocol,
+    table = plain_table(f"{title}, numbers of each dataset", numbers, number)
+    return evidence | {
         "tests": tests,
-        "numbers": plain_table(title, numbers, number) if len(numbers) else None,
+        "numbers": table if len(numbers) else None,
         "cells": len(evidence["cells"]),
         "experiments": used_experiments(evidence["cells"], anchors),
     }

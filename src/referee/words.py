@@ -36,9 +36,10 @@ def heading(name: str) -> str:
     return re.sub(r" (ms|J|g|W|s|kB)$", r" (\1)", words)
 
 
-def arm_name(model: str, strategy: str = "none", alpha: float = math.nan) -> str:
-    """An arm as `MODEL STRATEGY 0.3`; the model alone where nothing varies it (alpha is NaN)."""
-    return model if math.isnan(alpha) else f"{model} {strategy} {alpha:g}"
+def arm_name(model: str, strategy: str = "none", alpha: float | None = None) -> str:
+    """An arm as `MODEL STRATEGY 0.3`; the model alone where nothing varies it (no alpha)."""
+    varied = alpha is not None and not math.isnan(alpha)
+    return f"{model} {strategy} {alpha:g}" if varied else model
 
 
 def number(value: float) -> str:

@@ -3,7 +3,6 @@
 import json
 import re
 from collections.abc import Mapping
-from math import nan
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +54,7 @@ def _claim(claim: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
 def _protocol(title: str, evidence: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
     """What the cells of a protocol say; p-values only where something was tested."""
     tests = [
-        (evidence[region], "p " + p_value(nan if evidence[p] is None else evidence[p]))
+        (evidence[region], "no test" if evidence[p] is None else "p " + p_value(evidence[p]))
         for region, p in (("supported", "p_for"), ("contradicted", "p_against"))
         if evidence["supported"] and not evidence["exact"]
     ]

@@ -1,12 +1,17 @@
-"""The story's sentences say what the numbers say, whatever they are."""
+"""The sentences about a run say what its numbers say, whatever they are."""
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
-from referee.report import story
+from referee.paper import read
+from referee.paper.story import Story
+from referee.report import sentences
+
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 
 def cells(**about: Any) -> pd.DataFrame:
@@ -33,13 +38,20 @@ def cells(**about: Any) -> pd.DataFrame:
 
 
 def test_the_run() -> None:
-    first, second = story.of_run(cells())
+    first, second = sentences.of_run(cells())
     assert first == (
         "This run has 4 cells: 1 arm under the protocols as published and corrected, 1 seed, on "
         "demo (22 clips in 5 classes, 2 folds, embeddings of 1280 values)."
     )
     assert "demo are synthetic" in second
-    assert len(story.of_run(cells(synthetic=False))) == 1
+    assert len(list(sentences.of_run(cells(synthetic=False)))) == 1
+
+
+def test_a_run_of_one_protocol_without_embeddings() -> None:
+    frame = cells(protocol="main", synthetic=False).drop(columns=["dimension", "n_classes"])
+    assert list(sentences.of_run(frame)) == [
+        "This run has 4 cells: 1 arm under the protocol main, 1 seed, on demo (2 folds)."
+    ]
 
 
 def table1(*shifts: float) -> pd.DataFrame:
@@ -59,25 +71,41 @@ def table1(*shifts: float) -> pd.DataFrame:
 
 
 def test_table1_names_the_best_arm_and_counts_what_falls() -> None:
-    published, corrected, both = story.of_table1(table1(-0.1, 0.2, -0.3))
+    published, corrected, both = sentences.of_averages(table1(-0.1, 0.2, -0.3), PAPER)
     assert "0.520 (M2 kl_divergence 0.3), the lowest 0.500 (M0)" in published
     assert "0.700 (M1 kl_divergence 0.3), the lowest 0.200 (M2 kl_divergence 0.3)" in corrected
-    assert "lower in 2 of 3 arms" in both
+    assert "lower in 2 of 3 arms under the protocol “corrected” than under “as published”" in both
     assert "mean change is -0.077" in both  # (-0.1 + 0.19 - 0.32) / 3
     one = table1(0.1)
-    assert len(story.of_table1(one[one["protocol"] == "corrected"])) == 1
+    assert len(list(sentences.of_averages(one[one["protocol"] == "corrected"], PAPER))) == 1
 
 
-def test_bits_are_ratios_to_full_precision() -> None:
+def test_averages_of_a_paper_of_one_protocol_and_another_score() -> None:
+    score = PAPER.score.model_copy(update={"name": "accuracy"})
+    paper = PAPER.model_copy(update={"protocols": ("main",), "decides": "main", "score": score})
+    table = pd.DataFrame({"protocol": "main", "model": ["A", "B"], "avg_accuracy_mean": [0.4, 0.6]})
+    assert list(sentences.of_averages(table, paper)) == [
+        "Main, the highest average accuracy is 0.600 (B), the lowest 0.400 (A)."
+    ]
+
+
+def test_a_ratio_tells_what_the_smaller_network_keeps_and_costs() -> None:
     row = {"dataset": "demo_synthetic", "protocol": "corrected"}
     full = {"model": "FP32-Base", "f1_mean": 0.8, "disk_bytes": 400, "latency_batch1_ms": 2.0}
     four = {"model": "Q4-Base", "f1_mean": 0.6, "disk_bytes": 100, "latency_batch1_ms": 5.0}
-    (told,) = story.of_bits(pd.DataFrame([row | full, row | four]))
+    (told,) = sentences.of_ratio(pd.DataFrame([row | full, row | four]), PAPER)
     assert told == (
         "Corrected, demo synthetic: the packed 4-bit network has 75.0 % of the F1 of full "
         "precision, with 0.25 of its bytes on disk and 2.50 of its time for 1 clip."
     )
-    assert story.of_bits(pd.DataFrame([row | full])) == []
+    scores = pd.DataFrame([row | full, row | four]).drop(
+        columns=["disk_bytes", "latency_batch1_ms"]
+    )
+    (told,) = sentences.of_ratio(scores, PAPER)
+    assert told.endswith("has 75.0 % of the F1 of full precision.")
+    assert not list(sentences.of_ratio(pd.DataFrame([row | full]), PAPER))
+    untold = PAPER.model_copy(update={"story": Story()})
+    assert not list(sentences.of_ratio(pd.DataFrame([row | full, row | four]), untold))
 
 
 def judged(**about: Any) -> pd.DataFrame:
@@ -94,18 +122,22 @@ def judged(**about: Any) -> pd.DataFrame:
 
 
 def test_families_and_tests_are_counted() -> None:
-    (told,) = story.of_mixtures(judged())
-    assert "as published 2 of 3 tests are below 0.05; corrected and after Holm 1 of 3" in told
-    assert "With n = 5 a typical test finds a difference of 0.2 with 80 % power" in told
-    (untold,) = story.of_mixtures(judged(smallest_detectable=math.nan))
+    (told,) = sentences.of_families(judged(), "F1")
+    assert told.startswith("F1, all against FP32-Base, corrected: 2 of 3 tests as published have")
+    assert "of the corrected tests, 1 of 3 do after Holm's correction" in told
+    assert "With n = 5, a typical test detects a difference of 0.2 with 80 % power" in told
+    (untold,) = sentences.of_families(judged(smallest_detectable=math.nan), "F1")
     assert "power" not in untold
-    found = story.tests({"table1_f1": judged()})
-    assert found.iloc[0].tolist()[2:6] == [3, 2, 1, 1]
-    assert story.of_tests({"table1_f1": judged(), "table2_f1": judged()}) == [
-        "Of 6 comparisons the tests as published call 4 significant at 5 %, the corrected ones "
-        "after Holm 2; 2 are shown to be equivalent within the margin."
+    counts = sentences.tests({"table1_f1": judged()}, PAPER)
+    assert counts.iloc[0].tolist()[2:6] == [3, 2, 1, 1]
+    assert counts["tests of"].tolist() == ["F1 of Table 1"]
+    both = {"table1_f1": judged(), "table2_f1": judged()}
+    assert list(sentences.of_tests(both, PAPER)) == [
+        "Of 6 comparisons, the tests as published call 4 significant at the 5 % level and the "
+        "corrected tests, after Holm's correction, 2; equivalence tests show 2 to be equivalent "
+        "within the margin."
     ]
-    assert story.of_tests({}) == []
+    assert not list(sentences.of_tests({}, PAPER))
 
 
 @pytest.mark.parametrize(("holm", "shown"), [(0.5, 0), (0.001, 2)])
@@ -120,15 +152,18 @@ def test_curiosity_says_what_chance_does(holm: float, shown: int) -> None:
             "detectable_sd_ratio": 0.13,
         }
     )
-    told, power = story.of_curiosity(frame)
+    told, power = sentences.of_spread(frame, PAPER)
     assert "smaller with curiosity in 1 of 2 comparisons" in told
-    assert f"after Holm {shown} of them" in told
-    assert "from -40 % to 82 %; one of at least 82 % has a probability of 0.061" in told
-    assert power == (
-        "With 5 folds the standard deviation has to fall to 13 % of what it was to be found with "
-        "80 % power."
+    assert f"after Holm's correction, {shown} of the 2 can be told from chance" in told
+    assert (
+        "range from -40 % to 82 %; even if nothing differed, a reduction of at least 82 %" in told
     )
-    assert story.of_curiosity(frame.iloc[2:]) == []
+    assert told.endswith("would have a probability of 0.061.")
+    assert power == (
+        "With 5 folds, the standard deviation has to fall to 13 % of its value without curiosity "
+        "to be detected with 80 % power."
+    )
+    assert not list(sentences.of_spread(frame.iloc[2:], PAPER))
 
 
 def test_latency_names_the_fastest() -> None:
@@ -145,9 +180,9 @@ def test_latency_names_the_fastest() -> None:
             "speedup_over_onnx_fp32": [0.05, 0.2, 1.0],
         }
     )
-    assert story.of_latency(frame) == [
-        "demo, 1 clip a call: the fastest packed arm is B (corrected) with 0.05 ms, 0.2 times as "
-        "fast as ONNX Runtime in float32; the slowest A (corrected) with 0.2 ms."
+    assert list(sentences.of_latency(frame, PAPER)) == [
+        "demo, 1 clip per call: the fastest packed arm is B (corrected) at 0.05 ms, 0.2 times as "
+        "fast as ONNX Runtime in float32; the slowest is A (corrected) at 0.2 ms."
     ]
 
 
@@ -160,7 +195,7 @@ def test_verdicts_and_audit() -> None:
             "sentence": ["x.", "y.", "z."],
         }
     )
-    assert story.of_verdicts(claims) == [
+    assert list(sentences.of_verdicts(claims)) == [
         "Of 3 claims: 2 not testable here and 1 reproduced.",
         "“b” (abstract): reproduced. y.",
     ]
@@ -169,8 +204,8 @@ def test_verdicts_and_audit() -> None:
         {"severity": "error", "check": "test_data_select", "where": "demo/as_published"},
         {"severity": "note", "check": "few_folds", "where": "demo/corrected"},
     ]
-    assert story.of_audit(errors) == [
+    assert list(sentences.of_audit(errors)) == [
         "The audit found 2 errors and 1 note.",
-        "Errors, as published: identity map and test data select.",
+        "Errors under the protocol “as published”: identity map and test data select.",
     ]
-    assert story.of_audit([]) == ["The audit found nothing."]
+    assert list(sentences.of_audit([])) == ["The audit found nothing."]

@@ -123,8 +123,10 @@ def judged(**about: Any) -> pd.DataFrame:
 
 def test_families_and_tests_are_counted() -> None:
     (told,) = sentences.of_families(judged(), "F1")
-    assert told.startswith("F1, all against FP32-Base, corrected: 2 of 3 tests as published have")
-    assert "of the corrected tests, 1 of 3 do after Holm's correction" in told
+    assert told.startswith(
+        "F1, all against FP32-Base, corrected: by the tests as published, 2 of 3 comparisons have"
+    )
+    assert "by the corrected tests, after Holm's correction, 1 of 3 have" in told
     assert "With n = 5, a typical test detects a difference of 0.2 with 80 % power" in told
     (untold,) = sentences.of_families(judged(smallest_detectable=math.nan), "F1")
     assert "power" not in untold

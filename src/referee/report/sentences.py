@@ -113,9 +113,9 @@ def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
     for family, rows in table.groupby(table["family"].map(spaced), sort=False):
         tests, published = rows.dropna(subset="holm_p"), rows["published_p"].dropna()
         words = (
-            f"{score}, {family}: {(published < LEVEL).sum()} of {counted(len(published), 'test')} "
-            f"as published have p < {LEVEL}; of the corrected tests, "
-            f"{(tests['holm_p'] < LEVEL).sum()} of {len(tests)} do after Holm's correction."
+            f"{score}, {family}: by the tests as published, {(published < LEVEL).sum()} of "
+            f"{counted(len(published), 'comparison')} have p < {LEVEL}; by the corrected tests, "
+            f"after Holm's correction, {(tests['holm_p'] < LEVEL).sum()} of {len(tests)} have."
         )
         detectable = tests["smallest_detectable"].median()
         if pd.isna(detectable):

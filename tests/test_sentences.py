@@ -208,6 +208,6 @@ def test_verdicts_and_audit() -> None:
     ]
     assert list(sentences.of_audit(errors)) == [
         "The audit found 2 errors and 1 note.",
-        "Errors under the protocol “as published”: identity map and test data select.",
+        "Checks that found errors (as published): identity map and test data select.",
     ]
     assert list(sentences.of_audit([])) == ["The audit found nothing."]

@@ -1,4 +1,4 @@
-"""What a run found, in words computed from its numbers: frames in, sentences out.
+"""What a run shows, in words computed from its numbers: frames in, sentences out.
 
 No sentence compares anything that it did not compute, so none becomes wrong with another run. Which
 models are compared, and what their names mean, is said in the paper's `story.yaml`.
@@ -229,14 +229,12 @@ def of_verdicts(claims: pd.DataFrame) -> Iterator[str]:
 def of_audit(findings: list[dict[str, Any]]) -> Iterator[str]:
     """How many findings of each severity there are, and which checks found errors."""
     severities = Counter(finding["severity"] for finding in findings)
-    if not severities:
-        yield "The audit found nothing."
-        return
-    yield f"The audit found {listed(counted(n, name) for name, n in severities.items())}."
+    counts = [counted(n, severity) for severity, n in severities.items()]
+    yield f"The audit found {listed(counts or ['nothing'])}."
     checks: dict[str, dict[str, None]] = {}
     for finding in findings:
         if finding["severity"] == "error":
-            protocol = spaced(finding["where"].rpartition("/")[2])
-            checks.setdefault(protocol, {})[spaced(finding["check"])] = None
-    for protocol, names in checks.items():
-        yield f"Errors under the protocol “{protocol}”: {listed(names)}."
+            where = spaced(finding["where"].rpartition("/")[2])
+            checks.setdefault(where, {})[spaced(finding["check"])] = None
+    for where, names in checks.items():
+        yield f"Checks that found errors ({where}): {listed(names)}."

@@ -16,7 +16,6 @@ from referee.explain import explain
 from referee.explain.explain import Origin
 from referee.paper import Paper
 from referee.stats import compare
-from referee.tables import measured as measured_tables
 from referee.tables import scores, significance
 from referee.words import heading, spaced_names
 
@@ -157,7 +156,9 @@ def costs_of(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measure
         (measured.energy, "energy_j", "energy batch{} J", "mean"),
     ):
         if frame is not None:
-            costs.append(measured_tables.by_batch(of_packed(frame), keys, column, name, how))
+            grouped = of_packed(frame).groupby([*keys, "batch_size"], sort=False, dropna=False)
+            by_size = grouped[column].agg(how).unstack("batch_size", sort=False)
+            costs.append(by_size.rename(columns=name.format))
     by_cell = pd.MultiIndex.from_frame(cells[keys])
     aligned = [frame.reindex(by_cell).reset_index(drop=True) for frame in costs]
     return pd.concat([pd.DataFrame(index=cells.index), *aligned], axis=1)

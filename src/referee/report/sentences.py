@@ -12,9 +12,9 @@ import pandas as pd
 
 from referee.contract import PACKED
 from referee.paper import Paper
-from referee.stats.compare import ALPHA as LEVEL
 from referee.words import arm_name, counted, heading, listed, number, spaced
 
+LEVEL = 0.05  # of every test
 POWER = "with 80 % power"
 ARM = ["model", "strategy", "alpha"]
 

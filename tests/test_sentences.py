@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from referee import words
 from referee.paper import read
 from referee.paper.story import Story
 from referee.report import sentences
@@ -211,3 +212,13 @@ def test_verdicts_and_audit() -> None:
         "Checks that found errors (as published): identity map and test data select.",
     ]
     assert list(sentences.of_audit([])) == ["The audit found nothing."]
+
+
+def test_names_as_words() -> None:
+    assert words.heading("latency_batch1_ms") == "latency batch 1 (ms)"
+    assert words.heading("energy batch64 J") == "energy batch 64 (J)"
+    assert words.heading("f1_mean") == "F1 mean"
+    assert words.heading("disk_kB") == "disk (kB)"
+    assert words.spaced_names("b_c of a_b", ["a_b"]) == "b_c of a b"
+    assert words.arm_name("A") == words.arm_name("A", "rule", math.nan) == "A"
+    assert words.arm_name("A", "rule", 0.30) == "A rule 0.3"

@@ -1,4 +1,4 @@
-"""How a paper's results are told, as its `story.yaml` says: titles, and what sentences compare."""
+"""How the results of a paper are described: titles, and what sentences compare (`story.yaml`)."""
 
 from pydantic import Field
 
@@ -6,11 +6,11 @@ from referee.paper.claims import Part
 
 
 class Ratio(Part):
-    """Two models of which a sentence tells what one keeps and costs of the other.
+    """Two models; a sentence says how much of the other's score one keeps, and at what cost.
 
     Attributes:
-        model: the one that is told about.
-        baseline: the one that it is compared with.
+        model: name of the model that the sentence is about.
+        baseline: name of the model that it is compared with.
         model_words: the model in words: `the small network`.
         baseline_words: the baseline in words: `the large network`.
 
@@ -26,12 +26,12 @@ class Story(Part):
     """Words and choices of the results page and of the sentences in the notebook.
 
     Attributes:
-        heading: of the results page; empty takes the title of the paper.
-        short_title: of the paper, in a sentence; empty takes its title.
-        ratio: of two models; None tells no such sentence.
-        variation: what the paper's varied arms vary their models by, in words.
-        tests: the significance files whose tests are counted, with what each tests.
-        runtimes: the baseline runtimes that the latency is told against, in words, by name.
+        heading: heading of the results page; if empty, it is the title of the paper.
+        short_title: the paper's title as sentences give it; if empty, they give it in full.
+        ratio: the two models that a sentence compares; without it there is no such sentence.
+        variation: the rule that varies the paper's models, in words.
+        tests: what each significance file tests whose tests are counted, by the file's name.
+        runtimes: the baseline runtimes that latencies are compared with, in words, by name.
 
     """
 

@@ -25,7 +25,7 @@ def arm(row: Any) -> str:
 
 
 def of_run(cells: pd.DataFrame) -> Iterator[str]:
-    """What was run, on which data; takes the tidy table of scores."""
+    """What was run on which data, from the tidy table of scores."""
     protocols = cells["protocol"].unique()
     yield (
         f"This run has {counted(len(cells), 'cell')}: {counted(cells['arm'].nunique(), 'arm')} "
@@ -58,8 +58,8 @@ def _datasets(cells: pd.DataFrame) -> str:
 def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """The best and the worst arm of each protocol, and how the protocols differ.
 
-    Takes a table with the average score over datasets, a row an arm and protocol. The paper's first
-    protocol is compared with the one that decides.
+    Takes a table of average scores over datasets, with one row per arm and protocol. The paper's
+    first protocol is compared with the one that decides.
     """
     name, average = heading(paper.score.name), f"avg_{paper.score.name}_mean"
     for protocol, rows in table.dropna(subset=average).groupby("protocol", sort=False):
@@ -84,7 +84,7 @@ def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
 def of_ratio(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """What a model keeps of another's score and what it costs; `story.ratio` names the two.
 
-    Takes a table of scores, bytes and latencies, a row a dataset, protocol and model.
+    Takes a table of scores, bytes and latencies, with one row per dataset, protocol and model.
     """
     ratio, score = paper.story.ratio, f"{paper.score.name}_mean"
     for (dataset, protocol), group in table.groupby(["dataset", "protocol"], sort=False):
@@ -108,7 +108,7 @@ def of_ratio(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
 def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
     """How many tests of each family show a difference, and what n could show.
 
-    Takes a significance file, and what it compares in words.
+    Takes a significance file, and the name of what it compares.
     """
     for family, rows in table.groupby(table["family"].map(spaced), sort=False):
         tests, published = rows.dropna(subset="holm_p"), rows["published_p"].dropna()
@@ -161,7 +161,7 @@ def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
 def of_latency(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """The fastest and the slowest packed arm for each dataset and batch size.
 
-    Takes a table of latencies, a row an arm, runtime and batch size.
+    Takes a table of latencies, with one row per arm, runtime and batch size.
     """
     packed = table[table["runtime"] == PACKED]
     for (dataset, size), rows in packed.groupby(["dataset", "batch_size"], sort=False):
@@ -180,7 +180,7 @@ def of_latency(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
 
 
 def tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> pd.DataFrame:
-    """How many tests of the files in `story.tests` have p < 0.05; a row a file and protocol.
+    """How many tests of the files in `story.tests` have p < 0.05, by file and protocol.
 
     Takes the significance files by name; those that are absent are left out.
     """

@@ -15,7 +15,7 @@ LAST = "not testable here"
 
 
 def read(results: Path, anchors: Mapping[str, str]) -> Shown:
-    """The claims, those first that the run could judge; the counts of verdicts; and the rule.
+    """The claims, starting with those that the run could judge; the counts; and the rule.
 
     `anchors` says where experiments are shown, by folder. The rule, how the verdict follows from
     those of the protocols, is the text above the table of claims.md.

@@ -64,10 +64,8 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
     path = results / layout.folder / f"{name}.csv"
     frame = pd.read_csv(path)
     if layout.folder == "tables":
-        values, words = (
-            frame[[n for n in frame if not n.endswith("_std")]],
-            scores.for_people(frame),
-        )
+        words = scores.for_people(frame)
+        values = frame[[column for column in frame if not column.endswith("_std")]]
     else:
         words = compare.for_people(frame, significance.PEOPLE)
         values = frame[words.columns]
@@ -101,11 +99,7 @@ def _table(title: str, values: pd.DataFrame, words: pd.DataFrame, names_row: str
 
 
 def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[Shown]:
-    """The experiments of some cells: name, link (None where it is not on the page) and folds.
-
-    `cells` are their folders, those of an experiment one after another; `anchors` says where the
-    folder of an experiment is shown.
-    """
+    """The experiments of some cells (folders): name, folds, and link, None if not in `anchors`."""
     return [
         {
             "name": experiment_name(folder.as_posix()),

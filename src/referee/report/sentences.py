@@ -118,13 +118,10 @@ def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
             f"after Holm's correction, {(tests['holm_p'] < LEVEL).sum()} of {len(tests)} have."
         )
         detectable = tests["smallest_detectable"].median()
-        if pd.isna(detectable):
-            yield words
-        else:
-            yield (
-                f"{words} With n = {_sizes(tests)}, a typical test detects a difference of "
-                f"{number(detectable)} {POWER}."
-            )
+        if pd.notna(detectable):
+            words += f" With n = {_sizes(tests)}, a typical test detects a difference of "
+            words += f"{number(detectable)} {POWER}."
+        yield words
 
 
 def _sizes(tests: pd.DataFrame) -> str:
@@ -185,9 +182,8 @@ def tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> pd.DataFrame:
     Takes the significance files by name; those that are absent are left out.
     """
     rows = []
-    for name, title in paper.story.tests.items():
-        if name not in tables:
-            continue
+    titles = {name: title for name, title in paper.story.tests.items() if name in tables}
+    for name, title in titles.items():
         for protocol, group in tables[name].groupby("protocol", sort=False):
             judged = group.dropna(subset="holm_p")
             rows.append(

@@ -20,10 +20,10 @@ pytestmark = [
 PAGES = ["index.html", "paper.html"]
 OPEN_ONE_OF_A_KIND = """
 for (const head of document.querySelectorAll("h2")) {
-  let own = head;
-  do own = own.nextElementSibling; while (own && !["H2", "DETAILS"].includes(own.tagName));
-  if (own?.tagName === "DETAILS")
-    for (const d of [own, ...own.querySelectorAll("details")].slice(0, 3)) d.open = true;
+  let next = head;
+  do next = next.nextElementSibling; while (next && !["H2", "DETAILS"].includes(next.tagName));
+  if (next?.tagName === "DETAILS")
+    for (const d of [next, ...next.querySelectorAll("details")].slice(0, 3)) d.open = true;
 }
 """
 LARGEST_SHOWN_BYTES = 1_500_000  # Chromium opens no data: address above 2 MB, base64 takes 4/3
@@ -32,9 +32,9 @@ LARGEST_SHOWN_BYTES = 1_500_000  # Chromium opens no data: address above 2 MB, b
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as play:
-        own = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield own
-        own.close()
+        started = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
 class Seen:
@@ -77,9 +77,11 @@ def test_a_page_is_silent_self_contained_and_accessible(
     seen = Seen(browser, whole.folder / "results" / name, color_scheme=scheme)
     seen.page.evaluate(OPEN_ONE_OF_A_KIND)
     rules = {"runOnly": ["color-contrast"]} if scheme == "dark" else None  # the rest is the same
-    found = Axe().run(seen.page, options=rules).response["violations"]
+    violations = Axe().run(seen.page, options=rules).response["violations"]
     grave = [
-        (f["id"], f["nodes"][0]["html"]) for f in found if f["impact"] in ("serious", "critical")
+        (f["id"], f["nodes"][0]["html"])
+        for f in violations
+        if f["impact"] in ("serious", "critical")
     ]
     assert not grave
     assert not seen.said
@@ -165,9 +167,9 @@ def test_every_number_of_a_table_leads_to_its_explanation(whole: Project, claims
     experiment.click()
     opened = claims.locator(experiment.get_attribute("href") or "")
     cells = pd.read_csv(whole.folder / "results/cells.csv")
-    own = cells[cells["model"] == "BitNet-Q4/8-QMoE"]
-    assert own["embeddings_sha256"].iloc[0] in opened.inner_text()
-    for f1 in own["f1_weighted"]:
+    explained = cells[cells["model"] == "BitNet-Q4/8-QMoE"]
+    assert explained["embeddings_sha256"].iloc[0] in opened.inner_text()
+    for f1 in explained["f1_weighted"]:
         assert f"{f1:.4g}" in opened.inner_text()
 
 

@@ -257,20 +257,20 @@ def explain(
 def page(results: Results = Path("results"), paper: PaperFolder = None, key: Key = "") -> None:
     """Write index.html, all of a run on one page that needs no network; pages/, each table."""
     from referee import provenance
-    from referee.contract import read_run
     from referee.files import write_whole
-    from referee.report import page as results_page
+    from referee.paper import read
+    from referee.report import results_page
 
-    run = read_run(results / "run.json")
-    texts = results_page.render(results, run.params, run.grid)
+    texts = results_page.render(results, read(paper))
     files = write_whole({results / name: text for name, text in texts.items()})
     provenance.write(results / "index.provenance.json", key, files)
 
 
 @app.command()
 def notebook(
-    notebook: Annotated[Path, typer.Argument(help="to run; it gets the folder as `results`")],
+    notebook: Annotated[Path, typer.Argument(help="gets the folders as `results`, `paper_folder`")],
     results: Results = Path("results"),
+    paper: PaperFolder = None,
     key: Key = "",
 ) -> None:
     """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
@@ -278,11 +278,12 @@ def notebook(
 
     from referee import provenance
     from referee.files import write_whole
-    from referee.report import paper as story
+    from referee.report import notebook as story
 
-    run = story.run(notebook, results)
+    folders = {"results": results} | ({"paper_folder": paper} if paper else {})
+    made = story.run(notebook, {name: str(folder) for name, folder in folders.items()})
     files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
-    texts = (nbformat.writes(run), story.to_html(run))
+    texts = (nbformat.writes(made), story.to_html(made))
     write_whole(dict(zip(files, texts, strict=True)))
     provenance.write(results / "notebook.provenance.json", key, files)
 

@@ -1,5 +1,7 @@
 """Numbers, names and lists, written as in English prose."""
 
+import math
+import re
 from collections.abc import Iterable
 
 
@@ -17,6 +19,27 @@ def counted(n: int, noun: str) -> str:
 def spaced(name: str) -> str:
     """Return the name of a column, file or rule as words: `peak memory` for `peak_memory`."""
     return name.replace("_", " ")
+
+
+def spaced_names(text: str, names: Iterable[str]) -> str:
+    """A text in which the names that are given stand as words; everything else as it is."""
+    for name in names:
+        text = text.replace(name, spaced(name))
+    return text
+
+
+def heading(name: str) -> str:
+    """A column as people read it: `latency_batch1_ms` as `latency batch 1 (ms)`."""
+    words = re.sub(r"batch(\d+)", r"batch \1", spaced(name))
+    words = re.sub(r"\bf1\b", "F1", words).replace("peak rss", "peak RSS")
+    words = re.sub(r"\b[jw]\b", lambda unit: unit[0].upper(), words)
+    return re.sub(r" (ms|J|g|W|s|kB)$", r" (\1)", words)
+
+
+def arm_name(model: str, strategy: str = "none", alpha: float | None = None) -> str:
+    """An arm as `MODEL STRATEGY 0.3`; the model alone where nothing varies it (no alpha)."""
+    varied = alpha is not None and not math.isnan(alpha)
+    return f"{model} {strategy} {alpha:g}" if varied else model
 
 
 def number(value: float) -> str:

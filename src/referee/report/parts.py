@@ -2,9 +2,7 @@
 
 import base64
 import json
-import re
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -12,18 +10,20 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from referee.contract import IDENTITY, Measured, of_packed
 from referee.errors import InputError
 from referee.explain import explain
 from referee.explain.explain import Origin
+from referee.paper import Paper
 from referee.stats import compare
-from referee.tables import measured, significance
-from referee.tables import scores as tables
+from referee.tables import scores, significance
+from referee.words import heading, spaced_names
 
-NAMES = ("model", "arm")  # the column that names a row
+Shown = dict[str, Any]  # what a template shows, by the name that it has there
 
 
 def environment() -> Environment:
-    """Of the templates."""
+    """The templates of the pages."""
     return Environment(
         loader=PackageLoader("referee.report"),
         autoescape=True,
@@ -33,212 +33,179 @@ def environment() -> Environment:
     )
 
 
-def plain(text: str) -> str:
-    """A protocol in words; everything else as it is."""
-    return text.replace("as_published", "as published")
+def read_text(path: Path) -> str:
+    """The text of a file of a run.
 
-
-def heading(words: str) -> str:
-    """`latency_batch1 ms` as `latency batch 1 (ms)`."""
-    words = re.sub(r"batch(\d+)", r"batch \1", words.replace("_", " "))
-    words = re.sub(r"\bf1\b", "F1", words).replace("peak rss", "peak RSS")
-    words = re.sub(r"\b[jw]\b", lambda unit: unit[0].upper(), words)
-    return re.sub(r" (ms|J|g|W|s|kB)$", r" (\1)", words)
-
-
-def paper_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """The columns of a table of `results/tables` that people see: numbers, and words."""
-    shown = [name for name in table if not name.endswith("_std")]
-    return table[shown], tables.for_people(table)
-
-
-def test_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Those of a table of `results/significance`."""
-    people = compare.for_people(table, significance.PEOPLE)
-    return table[people.columns], people
-
-
-def linked_table(
-    name: str,
-    title: str,
-    caption: str,
-    numbers: pd.DataFrame,
-    words: pd.DataFrame,
-    linked: set[str],
-) -> dict[str, Any]:
-    """A table for people; a cell whose anchor is in `linked` leads there.
-
-    Args:
-        name: of the file, without suffix.
-        title: short.
-        caption: what it shows.
-        numbers: the values, to tell what is a number.
-        words: the same cells as people read them; headings are its columns.
-        linked: anchors, `name-row-column`.
+    Raises:
+        InputError: the file is missing.
 
     """
-    names_row = next((own for own in NAMES if own in numbers), None)
-    columns = [
-        {
-            "heading": heading(str(text)),
-            "numeric": pd.api.types.is_numeric_dtype(numbers[column]),
-            "names_row": column == names_row,
-        }
-        for column, text in zip(numbers.columns, words.columns, strict=True)
-    ]
-    rows = []
-    for number, texts in enumerate(words.to_numpy().tolist(), 1):
-        anchors = [f"{name}-{number}-{column}" for column in numbers.columns]
-        rows.append(
-            [
-                {
-                    "text": plain(str(text)),
-                    "href": anchor if anchor in linked and text != "" else None,
-                }
-                for text, anchor in zip(texts, anchors, strict=True)
-            ]
-        )
-    about = {"name": name, "title": title, "caption": caption, "sortable": True}
-    return about | {"columns": columns, "rows": rows}
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 
 
-def unlinked(table: dict[str, Any]) -> dict[str, Any]:
-    """The table for a page on which there is nothing to lead to."""
-    rows = [[cell | {"href": None} for cell in row] for row in table["rows"]]
-    return table | {"rows": rows}
+def unlinked(shown: Any) -> Any:
+    """The same for a page on which there is nothing to lead to: every `href` is None."""
+    if isinstance(shown, dict):
+        return {name: None if name == "href" else unlinked(part) for name, part in shown.items()}
+    return [unlinked(part) for part in shown] if isinstance(shown, list) else shown
+
+
+def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, Shown]:
+    """A table of the paper: all its values, and the columns that people see, without links.
+
+    Raises:
+        InputError: the caption of the table is missing.
+
+    """
+    layout = paper.tables[name]
+    path = results / layout.folder / f"{name}.csv"
+    frame = pd.read_csv(path)
+    if layout.folder == "tables":
+        words = scores.for_people(frame)
+        values = frame[[column for column in frame if not column.endswith("_std")]]
+    else:
+        words = compare.for_people(frame, significance.PEOPLE)
+        values = frame[words.columns]
+    words = words.map(lambda text: spaced_names(str(text), paper.protocols))
+    names_row = next((column for column in ("model", "arm") if column in values), "")
+    caption = read_text(path.with_suffix(".md")).split("\n", 1)[0]
+    about = {"name": name, "caption": caption, "sortable": True}
+    return frame, _table(layout.title, values, words, names_row) | about
 
 
 def plain_table(
-    title: str,
-    frame: pd.DataFrame,
-    number: Callable[[float], str] = lambda value: f"{value:.4g}",
-) -> dict[str, Any]:
-    """A small table without links; its first column names the rows."""
+    title: str, frame: pd.DataFrame, number: Callable[[float], str] = lambda value: f"{value:.4g}"
+) -> Shown:
+    """A small table; its first column names the rows."""
+    words = frame.map(lambda v: v if isinstance(v, str) else "" if pd.isna(v) else number(v))
+    return _table(title, frame, words, next(iter(frame), "")) | {"sortable": False}
+
+
+def _table(title: str, values: pd.DataFrame, words: pd.DataFrame, names_row: str) -> Shown:
     columns = [
         {
-            "heading": heading(str(name)),
-            "numeric": pd.api.types.is_numeric_dtype(frame[name]),
-            "names_row": place == 0,
+            "column": column,
+            "heading": heading(str(text)),
+            "numeric": pd.api.types.is_numeric_dtype(values[column]),
+            "names_row": column == names_row,
         }
-        for place, name in enumerate(frame.columns)
+        for column, text in zip(values, words, strict=True)
     ]
-    shown = frame.map(lambda v: v if isinstance(v, str) else "" if pd.isna(v) else number(v))
-    rows = [[{"text": text, "href": None} for text in row] for row in shown.to_numpy().tolist()]
-    return {"title": title, "columns": columns, "rows": rows, "sortable": False}
+    rows = [[{"text": text, "href": None} for text in row] for row in words.to_numpy().tolist()]
+    return {"title": title, "columns": columns, "rows": rows}
 
 
-@dataclass(frozen=True)
-class Experiments:
-    """Where the experiments of a run stand on the page: anchors by folder."""
-
-    anchors: dict[str, str]
-
-    def of(self, cells: Iterable[str]) -> list[dict[str, Any]]:
-        """The experiments of some cells: name, anchor (None where it is not on the page), folds."""
-        paths = [Path(cell) for cell in cells]
-        return [
-            {
-                "name": experiment_name(folder.as_posix()),
-                "anchor": self.anchors.get(folder.as_posix()),
-                "folds": [path.name.removeprefix("fold") for path in own],
-            }
-            for folder, own in groupby(paths, key=lambda path: path.parent)
-        ]
+def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[Shown]:
+    """The experiments of some cells (folders): name, folds, and link, None if not in `anchors`."""
+    return [
+        {
+            "name": experiment_name(folder.as_posix()),
+            "href": anchors.get(folder.as_posix()),
+            "folds": [path.name.removeprefix("fold") for path in folds],
+        }
+        for folder, folds in groupby(map(Path, cells), key=lambda path: path.parent)
+    ]
 
 
 def experiment_name(folder: str) -> str:
-    """`results/cells/demo/corrected/fp32/none/seed0-KEY` without root and key."""
+    """`results/cells/DATASET/PROTOCOL/EXPERTS/RULE/seed0-KEY` without its root and its key."""
     return folder.removeprefix("results/cells/").rpartition("-")[0]
 
 
-def experiments(results: Path, measurements: Path | None) -> list[dict[str, Any]]:
-    """Every experiment: what made it, and a table of its cells.
+def experiments(cells: pd.DataFrame, score: str, costs: pd.DataFrame) -> list[Shown]:
+    """Every experiment: what made it, and a table of its cells with their scores and costs.
 
-    None at all where a specification is not on disk.
+    Takes the tidy table of scores, the column of its score, and what `costs_of` returns. There are
+    none where the table does not name its cells, or where their specifications are missing.
     """
-    cells = pd.read_csv(results / "cells.csv")
-    costs = _costs(cells, results, measurements)
+    if not {"cell", "embeddings_sha256"} <= set(cells):
+        return []
     try:
-        found = explain.experiments(cells)
+        made = explain.experiments(cells)
     except InputError:  # the tables were brought here without the cells
         return []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
-    scored = cells[["fold", "f1_weighted", "accuracy", "epochs", "scored_epoch", "n_test"]]
-    shown = scored.join(costs).astype({"fold": str})
-    for number, own in enumerate(found, 1):
-        name = experiment_name(own["folder"])
-        mine = shown[folders == own["folder"]].dropna(axis=1, how="all")
-        own["name"], own["anchor"] = name, f"experiment-{number}"
-        own["cells"] = plain_table(f"{name}, cells", mine)
-    return found
+    columns = ["fold", score, "accuracy", "epochs", "scored_epoch", "n_test"]
+    shown = cells[[name for name in columns if name in cells]]
+    shown = shown.join(costs).astype({"fold": str})
+    for number, experiment in enumerate(made, 1):
+        name = experiment_name(experiment["folder"])
+        rows = shown[folders == experiment["folder"]].dropna(axis=1, how="all")
+        experiment["name"], experiment["anchor"] = name, f"experiment-{number}"
+        experiment["cells"] = plain_table(f"{name}, cells", rows)
+    return made
 
 
-def _costs(cells: pd.DataFrame, results: Path, measurements: Path | None) -> pd.DataFrame:
-    """Bytes, latency and energy of each cell, in the order of the cells."""
-    by_cell = pd.MultiIndex.from_frame(cells[explain.IDENTITY])
-    parts = []
-    if (results / "packed.csv").exists():
-        packed = pd.read_csv(results / "packed.csv").set_index(explain.IDENTITY)
-        parts.append((packed[["disk_bytes"]] / 1000).set_axis(["disk kB"], axis=1))
-    if measurements is not None:
-        calls = pd.read_csv(measurements / "latency.csv").query("runtime == 'packed'")
-        used = pd.read_csv(measurements / "energy.csv")
-        used = used.query("runtime == 'packed' and per == 'inference'")
-        parts += [
-            measured.by_batch(
-                calls, explain.IDENTITY, "latency_ms", "latency batch{} ms", "median"
-            ),
-            measured.by_batch(used, explain.IDENTITY, "energy_j", "energy batch{} J", "mean"),
-        ]
-    frames = [part.reindex(by_cell).reset_index(drop=True) for part in parts]
-    return pd.concat([pd.DataFrame(index=cells.index), *frames], axis=1)
+def costs_of(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measured) -> pd.DataFrame:
+    """Bytes (kB), latency (ms) and energy (J) of each cell, in the order of the cells."""
+    keys = list(IDENTITY)
+    costs = []
+    if packed is not None:
+        costs.append(packed.set_index(keys)["disk_bytes"].div(1000).to_frame("disk kB"))
+    for frame, column, name, how in (
+        (measured.latency, "latency_ms", "latency batch{} ms", "median"),
+        (measured.energy, "energy_j", "energy batch{} J", "mean"),
+    ):
+        if frame is not None:
+            grouped = of_packed(frame).groupby([*keys, "batch_size"], sort=False, dropna=False)
+            by_size = grouped[column].agg(how).unstack("batch_size", sort=False)
+            costs.append(by_size.rename(columns=name.format))
+    by_cell = pd.MultiIndex.from_frame(cells[keys])
+    aligned = [frame.reindex(by_cell).reset_index(drop=True) for frame in costs]
+    return pd.concat([pd.DataFrame(index=cells.index), *aligned], axis=1)
 
 
-def origins(
-    name: str, title: str, keys: list[str], found: list[list[Origin]], experiments: Experiments
-) -> dict[str, Any]:
-    """What the numbers of a table were made of, row by row; sets of cells are named once."""
-    rows = []
-    for number, (key, row_origins) in enumerate(zip(keys, found, strict=True), 1):
-        sets: dict[tuple[str, int, tuple[str, ...]], str] = {}
-        numbers = []
-        for origin in row_origins:
-            sources = []
-            for source, file, count, cells in origin.groups:
-                if Path(file).stem == name:
-                    sources.append(f"{source} of {count} rows here")
-                else:
-                    own = sets.setdefault((file, count, cells), chr(ord("A") + len(sets)))
-                    sources.append(f"{source} of {own}")
-            numbers.append(
-                {
-                    "anchor": f"{name}-{number}-{origin.column}",
-                    "column": heading(origin.column),
-                    "value": f"{origin.value:.10g}",
-                    "made": origin.made,
-                    "sources": "; ".join(sources) or "numbers of this row",
-                }
-            )
-        listed = [
+def row_origins(
+    table: str, number: int, origins: Iterable[Origin], anchors: Mapping[str, str]
+) -> Shown:
+    """What the numbers of a row were made of; a set of cells gets a letter and is listed once.
+
+    Args:
+        table: its name.
+        number: of the row, from 1.
+        origins: those of its numbers.
+        anchors: where the experiments are shown, by folder.
+
+    """
+    letters: dict[tuple[str, int, tuple[str, ...]], str] = {}
+    numbers = []
+    for origin in origins:
+        sources = []
+        for source, file, count, cells in origin.groups:
+            if Path(file).stem == table:
+                sources.append(f"{source} of {count} rows here")
+            else:
+                letter = letters.setdefault((file, count, cells), chr(ord("A") + len(letters)))
+                sources.append(f"{source} of {letter}")
+        numbers.append(
             {
-                "name": letter,
-                "rows": f"{count} rows of {file}",
-                "cells": len(cells),
-                "experiments": experiments.of(cells),
+                "anchor": f"{table}-{number}-{origin.column}",
+                "column": heading(origin.column),
+                "value": f"{origin.value:.10g}",
+                "made": origin.made,
+                "sources": "; ".join(sources) or "numbers of this row",
             }
-            for (file, count, cells), letter in sets.items()
-        ]
-        rows.append({"number": number, "label": key, "numbers": numbers, "sets": listed})
-    return {"name": name, "title": title, "rows": rows}
+        )
+    sets = [
+        {
+            "name": letter,
+            "rows": f"{count} rows of {file}",
+            "cells": len(cells),
+            "experiments": used_experiments(cells, anchors),
+        }
+        for (file, count, cells), letter in letters.items()
+    ]
+    return {"number": number, "numbers": numbers, "sets": sets}
 
 
-def figures(folder: Path) -> list[dict[str, str]]:
+def figures(folder: Path) -> list[Shown]:
     """The figures of `figures.json` in a folder, each with its PNG as base64; none if absent."""
-    try:
-        listed = json.loads((folder / "figures.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return []
+    index = folder / "figures.json"
+    listed = json.loads(index.read_text(encoding="utf-8")) if index.exists() else []
     return [
-        own | {"png": base64.b64encode((folder / f"{own['name']}.png").read_bytes()).decode()}
-        for own in listed
+        figure | {"png": base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()}
+        for figure in listed
     ]

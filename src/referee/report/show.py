@@ -1,28 +1,40 @@
-"""What the notebook displays: sentences, tables and figures as HTML, without links."""
+"""What a notebook displays: sentences, tables and figures as HTML, without links."""
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from IPython.display import HTML
 from markupsafe import escape
 
+from referee.paper import Paper, read
 from referee.report import parts
 
 
-def sentences(told: Iterable[str]) -> HTML:
-    """A paragraph each."""
-    return HTML("\n".join(f"<p>{escape(sentence)}</p>" for sentence in told))
+def read_paper(folder: str) -> Paper:
+    """The paper whose story the notebook tells.
+
+    Raises:
+        InputError: the folder holds no paper.
+
+    """
+    return read(Path(folder))
 
 
-def table(path: Path, title: str) -> HTML:
-    """A table of a run, as people read it, under its caption."""
-    frame = pd.read_csv(path)
-    columns = parts.paper_columns if path.parent.name == "tables" else parts.test_columns
-    caption = path.with_suffix(".md").read_text(encoding="utf-8").split("\n", 1)[0]
-    shown = parts.linked_table(path.stem, title, caption, *columns(frame), set())
-    return HTML(f"<p class='soft'>{escape(caption)}</p>" + _macro("table", shown))
+def paragraphs(sentences: Iterable[str]) -> HTML:
+    """Each sentence as a paragraph."""
+    return HTML("\n".join(f"<p>{escape(sentence)}</p>" for sentence in sentences))
+
+
+def table(results: Path, name: str, paper: Paper) -> HTML:
+    """A table of the paper, as people read it, under its caption.
+
+    Raises:
+        InputError: the caption of the table is missing.
+
+    """
+    _, shown = parts.paper_table(results, name, paper)
+    return HTML(f"<p class='soft'>{escape(shown['caption'])}</p>" + _macro("table", shown))
 
 
 def frame(table: pd.DataFrame, title: str) -> HTML:
@@ -32,10 +44,10 @@ def frame(table: pd.DataFrame, title: str) -> HTML:
 
 def figures(folder: Path, section: str) -> HTML:
     """The figures of a section, with their captions; nothing where none were made."""
-    own = [figure for figure in parts.figures(folder) if figure["section"] == section]
-    return HTML("\n".join(_macro("figure", figure) for figure in own))
+    shown = [figure for figure in parts.figures(folder) if figure["section"] == section]
+    return HTML("\n".join(_macro("figure", figure) for figure in shown))
 
 
-def _macro(name: str, shown: dict[str, Any]) -> str:
+def _macro(name: str, shown: parts.Shown) -> str:
     template = parts.environment().get_template("macros.html.j2")
     return str(getattr(template.module, name)(shown))

@@ -1,4 +1,4 @@
-"""The notebook run by papermill, and as one HTML file that needs no network."""
+"""A notebook, run on the files of a finished run, and as one HTML file that needs no network."""
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -13,14 +13,18 @@ from referee.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
 ASSETS = {"style": "style.css", "script": "page.js"}
-TIMES = ("start_time", "end_time", "duration")
+# What papermill records of an execution, which would differ every time.
+RECORDED = ("start_time", "end_time", "duration", "input_path", "output_path")
 
 
-def run(notebook: Path, results: Path) -> Any:
-    """The notebook with its outputs: the same bytes for the same results, so without times.
+def run(notebook: Path, parameters: dict[str, str]) -> Any:
+    """Run a notebook.
+
+    `parameters` are put over those in its cell tagged `parameters`. Returns the notebook with its
+    outputs, as nbformat reads it; it records no times, so the same results give the same bytes.
 
     Raises:
-        InputError: it is not there, or a cell fails.
+        InputError: the notebook is missing, or a cell fails.
 
     """
     if not notebook.exists():
@@ -29,28 +33,24 @@ def run(notebook: Path, results: Path) -> Any:
         out = Path(folder) / notebook.name
         try:
             papermill.execute_notebook(
-                str(notebook),
-                str(out),
-                parameters={"results": str(results)},
-                kernel_name="python3",
-                progress_bar=False,
+                notebook, out, parameters=parameters, kernel_name="python3", progress_bar=False
             )
         except PapermillExecutionError as error:
             raise InputError(
                 f"{notebook}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
             ) from None
-        run = nbformat.read(out, as_version=4)
-    for name in (*TIMES, "input_path", "output_path"):
-        run.metadata["papermill"].pop(name, None)
-    for number, cell in enumerate(run.cells):
+        made = nbformat.read(out, as_version=4)
+    for name in RECORDED:
+        made.metadata["papermill"].pop(name, None)
+    for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"
         for name in ("papermill", "execution"):
             cell.metadata.pop(name, None)
-    return run
+    return made
 
 
 def to_html(notebook: Any) -> str:
-    """The page: words, tables and figures, each cell's code folded away."""
+    """The notebook as a page: words, tables and figures, with the code of each cell folded away."""
     exporter = HTMLExporter(
         template_name="notebook",
         extra_template_basedirs=[str(TEMPLATES)],
@@ -58,6 +58,6 @@ def to_html(notebook: Any) -> str:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    own = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in ASSETS.items()}
-    html, _ = exporter.from_notebook_node(notebook, resources=own)
+    assets = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in ASSETS.items()}
+    html, _ = exporter.from_notebook_node(notebook, resources=assets)
     return str(html)

@@ -1,0 +1,158 @@
+"""The results page: one HTML file that holds all of a run and needs no network.
+
+It reads the files of a run and judges nothing. What a run does not have is left out.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from referee import contract
+from referee.explain import explain
+from referee.figures import EXPERIMENTS
+from referee.paper import Paper
+from referee.report import parts, sentences, verdict_section
+from referee.report.parts import Shown
+from referee.words import spaced, spaced_names
+
+# The columns that name a row of a table, by the folder of the table, as far as it has them.
+ROW_NAMES = {
+    "tables": ["dataset", "protocol", "model", "strategy", "alpha", "runtime", "per", "batch_size"],
+    "significance": ["protocol", "dataset", "arm", "baseline", "batch_size"],
+}
+
+
+def render(results: Path, paper: Paper) -> dict[str, str]:
+    """The pages of a run: HTML by path, `index.html` and, below `pages/`, each part by itself.
+
+    The folder must hold `cells.csv`, the ledger of claims and `audit.json`; tables, significance,
+    figures, measurements and `run.json` are shown where they are there.
+
+    Raises:
+        InputError: a file that must be there is missing, or one is not as the contract says.
+
+    """
+    index = _index(results, paper)
+    templates = parts.environment()
+    single = templates.get_template("alone.html.j2")
+    return {
+        "index.html": templates.get_template("index.html.j2").render(index),
+        **{f"pages/{name}.html": single.render(shown) for name, shown in _alone(index).items()},
+    }
+
+
+def _index(results: Path, paper: Paper) -> Shown:
+    """All that the results page shows."""
+    cells = contract.read_scores(results / "cells.csv", paper)
+    record, packed = results / "tables/measured.json", results / "packed.csv"
+    measured = contract.read_measurements(
+        explain.measurements(record) if record.exists() else None, paper
+    )
+    columns = contract.PACKED_MODELS
+    sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None
+    costs = parts.costs_of(cells, sizes, measured)
+    experiments = parts.experiments(cells, paper.score.column, costs)
+    anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
+    verdicts = verdict_section.read(results, anchors)
+    tables = _tables(results, paper, anchors)
+    known = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
+    known |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
+    figures = parts.figures(results / "figures")
+    return {
+        "paper": paper,
+        "story": list(sentences.of_run(cells)),
+        "protocols": [spaced(protocol).capitalize() for protocol in paper.protocols],
+        **verdicts,
+        **tables,
+        **_audit(results, known),
+        "figures": [figure for figure in figures if figure["section"] != EXPERIMENTS],
+        "experiments": experiments,
+        "drawn": {figure["name"]: figure for figure in figures},
+        **_provenance(results, measured),
+    }
+
+
+def _alone(index: Shown) -> dict[str, Shown]:
+    """What each page below `pages/` shows, by its path without suffix; nothing on it is a link."""
+    linkless = parts.unlinked({name: index[name] for name in index if name != "origins"})
+    pages: dict[str, Shown] = {
+        "Claims/claims": linkless | {"part": "claims", "title": "Verdicts on the paper’s claims"},
+        "Audit/audit": linkless | {"part": "audit", "title": "Audit"},
+    }
+    for section in ("tables", "significance"):
+        for table in linkless[section]:
+            shown = {"part": "table", "title": table["title"], "t": table}
+            pages[f"{section.capitalize()}/{table['name']}"] = shown
+    for figure in index["figures"]:
+        shown = {"part": "figure", "title": figure["title"], "f": figure}
+        pages[f"Figures/{figure['name']}"] = shown
+    for experiment in index["experiments"]:
+        name = experiment["name"]
+        shown = {"part": "experiment", "title": name, "experiment": experiment}
+        pages[f"Experiments/{name}"] = shown | {"f": index["drawn"].get(f"{EXPERIMENTS}/{name}")}
+    return pages
+
+
+def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
+    """The tables that are there, each number with a link to what it was made of."""
+    shown: Shown = {"tables": [], "significance": [], "origins": []}
+    frames = {}
+    for name, layout in paper.tables.items():
+        path = results / layout.folder / f"{name}.csv"
+        if not path.exists():
+            continue
+        frames[name], table = parts.paper_table(results, name, paper)
+        seen = [column["column"] for column in table["columns"]]
+        columns = list(frames[name]) if layout.folder == "tables" else seen
+        labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
+        labelled = zip(labels, explain.origins(path, columns), strict=True)
+        rows: list[Shown] = [
+            {"label": label} | parts.row_origins(name, number, row, anchors)
+            for number, (label, row) in enumerate(labelled, 1)
+        ]
+        for cells, row in zip(table["rows"], rows, strict=True):
+            explained = {number["anchor"] for number in row["numbers"]}
+            for column, cell in zip(seen, cells, strict=True):
+                anchor = f"{name}-{row['number']}-{column}"
+                cell["href"] = anchor if anchor in explained and cell["text"] else None
+        table["caption"] = table["caption"].removeprefix(f"{layout.title}.")
+        shown[layout.folder].append(table)
+        shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
+    counted = parts.plain_table("Tests below 0.05", sentences.tests(frames, paper))
+    return shown | {"tested": list(sentences.of_tests(frames, paper)), "counted_tests": counted}
+
+
+def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
+    keys = table[[name for name in columns if name in table]].astype(object)
+    words = (
+        [str(key) for key in row if pd.notna(key) and key != "none"] for row in keys.to_numpy()
+    )
+    return [spaced_names(" · ".join(row), paper.protocols) for row in words]
+
+
+def _audit(results: Path, anchors: Mapping[str, str]) -> Shown:
+    """The findings, each with the claims and tables that it touches, which `anchors` locates."""
+    findings = json.loads(parts.read_text(results / "audit.json"))
+    shown = [
+        finding
+        | {
+            "anchor": f"finding-{number}",
+            "claims": [{"name": name, "href": anchors.get(name)} for name in finding["claims"]],
+        }
+        for number, finding in enumerate(findings, 1)
+    ]
+    return {"audited": list(sentences.of_audit(findings)), "findings": shown}
+
+
+def _provenance(results: Path, measured: contract.Measured) -> Shown:
+    path = results / "run.json"
+    run = contract.read_run(path) if path.exists() else None
+    return {
+        "code": explain.code(),
+        "grid": run.grid if run else "",
+        "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
+        "machine": measured.machines.get("latency"),
+    }

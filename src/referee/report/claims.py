@@ -3,8 +3,8 @@
 import re
 from typing import Any
 
-from referee.claims.ledger import PROTOCOLS, Entry, Outcome, quoted
-from referee.claims.page import VERDICTS
+from referee.claims.ledger import Entry, Outcome
+from referee.claims.output import VERDICTS, printed_numbers
 from referee.report.parts import Experiments, plain_table
 from referee.words import number, p_value
 
@@ -32,20 +32,21 @@ def _claim(entry: Entry, experiments: Experiments) -> dict[str, Any]:
         "kind": claim.kind,
         "says": claim.says,
         "note": claim.note,
-        "quoted": quoted(claim),
+        "quoted": printed_numbers(claim),
         "verdict": entry.verdict,
         "sentence": entry.sentence,
         "tolerance": entry.tolerance,
         "reason": entry.tolerance_reason,
         "command": entry.command,
         "protocols": [
-            _protocol(claim.id, name, entry.outcomes[name], experiments) for name in PROTOCOLS
+            _protocol(claim.id, name, outcome, experiments)
+            for name, outcome in entry.outcomes.items()
         ],
     }
 
 
 def _protocol(claim: str, name: str, outcome: Outcome, experiments: Experiments) -> dict[str, Any]:
-    own = outcome.evidence
+    own = outcome.judgement
     tested = own is not None and own.supported and not own.exact
     title = f"{claim}, {name.replace('_', ' ')}, numbers of each dataset"
     cells = outcome.cells["cell"].tolist() if own and len(outcome.cells) else []

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from referee.claims import ledger, page
+from referee.claims import ledger, output
 from referee.errors import InputError
 from referee.explain import explain
 from referee.explain.recipes import TABLES
@@ -50,10 +50,9 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
     measurements = explain.measurements(results / "tables/measured.json")
     found = parts.experiments(results, measurements)
     experiments = Experiments({own["folder"]: own["anchor"] for own in found})
-    entries = ledger.ledger(
-        read_paper(),
-        ledger.read_inputs(results / "cells.csv", results / "packed.csv", measurements),
-    )
+    paper = read_paper()
+    inputs = ledger.read_inputs(paper, results / "cells.csv", results / "packed.csv", measurements)
+    entries = ledger.ledger(paper, inputs)
     paths = _paths(results)
     frames = {name: pd.read_csv(path) for name, path in paths.items()}
     origins = {
@@ -70,8 +69,8 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
     index = {
         "story": story.of_run(pd.read_csv(results / "cells.csv")),
         "claims": claims.claims(entries, experiments),
-        "counts": page.counts(entries),
-        "rule": page.RULE.replace("`", ""),
+        "counts": output.counts(entries),
+        "rule": output.rule(paper.decides).replace("`", ""),
         "tables": [tables[name] for name in TITLES if name in tables],
         "significance": [tables[name] for name in TEST_TITLES if name in tables],
         "tested": story.of_tests(frames),

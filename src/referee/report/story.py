@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.claims.verdicts import LEVEL
+from referee.claims.judgement import LEVEL
 from referee.words import counted, listed, number, spaced
 
 POWER = "with 80 % power"

@@ -1,0 +1,220 @@
+"""The files of a run under one protocol, asked by the paper's names.
+
+A claim's datasets are matched by the paper's names, without punctuation and in lower case; a
+synthetic dataset is none of them, whatever it is called. `Absent` says what a claim needs and the
+run lacks.
+"""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from referee.contract import Measured, of_packed
+from referee.errors import InputError
+from referee.paper import Paper
+from referee.paper.claims import Claim
+from referee.stats import compare
+from referee.words import listed
+
+NONE = "none"  # strategy of a model that is not varied
+
+
+class Absent(Exception):
+    """What a claim needs and this run lacks; the message is a sentence without its full stop."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of a run, as `referee.contract` reads them; None what the run lacks.
+
+    Attributes:
+        cells: the tidy table of scores.
+        packed: the table of packed models.
+        measured: latency, energy and memory.
+        routing: of `precision_routing`.
+
+    """
+
+    cells: pd.DataFrame
+    packed: pd.DataFrame | None = None
+    measured: Measured = field(default_factory=Measured)
+    routing: pd.DataFrame | None = None
+
+
+def plain_name(dataset: str) -> str:
+    """Return the name without punctuation, in lower case: `My-Data 1` as `mydata1`."""
+    return re.sub(r"[^a-z0-9]", "", dataset.lower())
+
+
+@dataclass(frozen=True)
+class View:
+    """The files of a run under one protocol; `family` tests are corrected together."""
+
+    protocol: str
+    paper: Paper
+    inputs: Inputs
+    family: int = 1
+
+    @cached_property
+    def all_cells(self) -> pd.DataFrame:
+        """All cells; `dataset` holds the paper's name, `named` the name in the table."""
+        cells = self.inputs.cells
+        cells = cells[cells["protocol"] == self.protocol]
+        return cells.assign(dataset=cells["dataset"].map(plain_name), named=cells["dataset"])
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """The cells of the paper's datasets.
+
+        Raises:
+            InputError: two datasets of the table go by one name of the paper.
+
+        """
+        paper = self.paper
+        datasets = {*paper.datasets, *(d for c in paper.claims.values() for d in c.datasets)}
+        cells = self.all_cells
+        cells = cells[~cells["synthetic"].astype(bool) & cells["dataset"].isin(datasets)]
+        for dataset, names in cells.groupby("dataset")["named"].unique().items():
+            if len(names) > 1:
+                raise InputError(
+                    f"{' and '.join(names)} are both the paper's {dataset}: keep one of them"
+                )
+        return cells
+
+    @cached_property
+    def arms(self) -> pd.DataFrame:
+        """Every arm of every dataset, and the number of classes where the table tells it."""
+        columns = ["dataset", "synthetic", "named", "model", "strategy", "alpha", "arm"]
+        known = [column for column in (*columns, "n_classes") if column in self.all_cells]
+        return self.all_cells[known].drop_duplicates()
+
+    def need(self, datasets: tuple[str, ...]) -> None:
+        """Check that the paper's datasets are there, with the paper's classes.
+
+        Raises:
+            Absent: one of them is missing, or has another number of classes.
+
+        """
+        if self.all_cells.empty:
+            raise Absent(f"This run has no cells of the protocol {self.protocol}")
+        real = self.arms[~self.arms["synthetic"].astype(bool)]
+        real = real.drop_duplicates("dataset").set_index("dataset")
+        missing = [dataset for dataset in datasets if dataset not in real.index]
+        if missing:
+            here = self.arms[["named", "synthetic"]].drop_duplicates().to_numpy()
+            names = [f"{name}{' (synthetic)' if synthetic else ''}" for name, synthetic in here]
+            raise Absent(f"This run has no cells of {listed(missing)}; it has {listed(names)}")
+        for dataset in datasets:
+            known = self.paper.datasets.get(dataset)
+            if known is None or known.classes is None or "n_classes" not in real:
+                continue
+            classes = real.loc[dataset, "n_classes"]
+            if classes != known.classes:
+                raise Absent(f"{dataset} has {classes} classes here, {known.classes} in the paper")
+
+    def is_varied(self, model: str) -> bool:
+        """Whether the model is one that a strategy of this protocol varies."""
+        suffix = self.paper.varied_suffix
+        return bool(suffix) and model.endswith(suffix) and self.protocol in self.paper.strategies
+
+    def arm(self, claim: Claim, model: str) -> str:
+        """Return the name of the arm that stands for a model, on all of the claim's datasets.
+
+        Raises:
+            Absent: there is none.
+
+        """
+        rows, datasets = self.arms[self.arms["model"] == model], claim.datasets
+        if datasets:
+            real = ~rows["synthetic"].astype(bool)
+            rows = rows[real & rows["dataset"].isin(datasets)]
+        varied = self.is_varied(model)
+        strategies = self.paper.strategies[self.protocol] if varied else (NONE,)
+        for strategy in strategies:
+            matches = rows[rows["strategy"] == strategy]
+            if varied and claim.alpha is not None:
+                matches = matches[np.isclose(matches["alpha"], claim.alpha)]
+            if len(matches) and (not datasets or set(matches["dataset"]) == set(datasets)):
+                return str(matches["arm"].iloc[0])
+        strength = "" if claim.alpha is None else f" {claim.alpha:g}"
+        how = f" with {' or '.join(strategies)}{strength}" if varied else ""
+        where = f" on {listed(datasets)}" if datasets else ""
+        raise Absent(f"This run has no cells of {model}{how}{where} ({self.protocol})")
+
+    def pairs(self, claim: Claim, model: str, baseline: str | None = None) -> pd.DataFrame:
+        """Return the cells of a model joined with a baseline's, on the claim's datasets.
+
+        Without a baseline, `score_baseline` is 0. Columns are those of `compare.pairs`.
+
+        Raises:
+            Absent: a dataset or an arm is missing.
+            InputError: the arms cover different cells, or the claim names no dataset.
+
+        """
+        if not claim.datasets:
+            raise InputError(f"claim {claim.id!r} names no datasets, and its judge needs them")
+        self.need(claim.datasets)
+        arm = self.arm(claim, model)
+        columns = [*compare.KEYS, "arm", "score", "n_train", "n_test"]
+        cells = self.cells[[column for column in columns if column in self.cells]]
+        cells = cells[cells["dataset"].isin(claim.datasets)]
+        if baseline is None:
+            return compare.pairs(cells, arm, arm).assign(score_baseline=0.0)
+        return compare.pairs(cells, arm, self.arm(claim, baseline))
+
+    def used(self, claim: Claim) -> pd.DataFrame:
+        """Return the cells of the claim's models."""
+        arms = []
+        for model in claim.models:
+            try:
+                arms.append(self.arm(claim, model))
+            except Absent:
+                continue
+        cells = self.cells if claim.datasets else self.all_cells
+        rows = cells["arm"].isin(arms)
+        if claim.datasets:
+            rows &= cells["dataset"].isin(claim.datasets)
+        return cells[rows]
+
+    def measured(self, what: str) -> pd.DataFrame:
+        """Return the measurements of packed models one by one: batch size 1.
+
+        Args:
+            what: `latency`, or `energy`, of an inference.
+
+        Raises:
+            Absent: nothing was measured.
+
+        """
+        frame: pd.DataFrame | None = getattr(self.inputs.measured, what)
+        if frame is None:
+            raise Absent(f"The {what} was not measured in this run")
+        rows = (frame["protocol"] == self.protocol) & (frame["batch_size"] == 1)
+        return of_packed(frame[rows])
+
+    def log_ratios(self, what: str, value: str, models: tuple[str, ...]) -> "pd.Series[float]":
+        """Return the log ratios of a measured value of two models, a pair of packed cells each.
+
+        Args:
+            what: `latency` or `energy`.
+            value: the column of the value.
+            models: the two models, as the claim names them.
+
+        Raises:
+            Absent: nothing was measured, or all of it was below the resolution of the meter.
+
+        """
+        frame = self.measured(what)
+        medians = []
+        for model in models:
+            rows = frame[frame["model"] == model]
+            if rows.empty:
+                raise Absent(f"The {what} of {model} was not measured in this run")
+            medians.append(rows.groupby([*compare.KEYS])[value].median())
+        logs = (np.log(medians[0]) - np.log(medians[1])).rename("log_ratio")
+        if logs.isna().all():
+            raise Absent(f"The {what} is below the resolution of the meter in every fold")
+        return logs.dropna()

@@ -32,9 +32,8 @@ def named(
             f"{whose} names the function {call.name!r}, which neither referee nor the paper's "
             f"checks.py has; those of referee are {listed(known)}"
         )
-    bound: Callable[..., Any] = partial(function, **call.arguments)
     try:
-        signature(bound).bind(None, None)
+        signature(function).bind(None, None, **call.arguments)
     except TypeError as error:
         raise InputError(f"{whose}: {call.name}: {error}") from None
-    return bound
+    return partial(function, **call.arguments)

@@ -14,8 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.claims import verdicts
-from referee.claims.evidence import tolerance
+from referee.claims import effects, judgement, variability
 from referee.paper import read
 from referee.stats import paired, spread
 from referee.stats.power import detectable_sd_ratio, detectable_shift, detectable_t
@@ -23,7 +22,7 @@ from referee.stats.power import detectable_sd_ratio, detectable_shift, detectabl
 RUNS, SEEDS, FOLDS, DATASETS, FAMILY = 1000, 3, 5, 3, 5
 N, RATIO, SD = SEEDS * FOLDS, 1 / (FOLDS - 1), 0.01
 CLAIMS = read().claims
-LEVEL = verdicts.LEVEL
+LEVEL = judgement.LEVEL
 NAMES = ["quinn_f1_up", "q4_q8_parity", "quinn_var_85", "q8_gets_uncertain", "no_false_stability"]
 rng = np.random.default_rng(2511)
 
@@ -45,7 +44,7 @@ def frame(cells: pd.DataFrame, arm: np.ndarray, baseline: np.ndarray | float = 0
     return cells.assign(score=arm, score_baseline=baseline)
 
 
-WIDTH = {name: tolerance(CLAIMS[name])[0] for name in NAMES}
+WIDTH = {name: CLAIMS[name].width for name in NAMES}
 
 # Standard errors that the tests will estimate: the mean of one dataset, and of three.
 WITHIN = SD * sqrt(1 - 1 / FOLDS)
@@ -90,16 +89,16 @@ def spreads(ratio: float) -> pd.DataFrame:
     return frame(ONE, ratio * arm, baseline)
 
 
-def judged(cells: dict[str, Any]) -> dict[str, verdicts.Evidence]:
+def judged(cells: dict[str, Any]) -> dict[str, judgement.Judgement]:
     """The ledger's judgement, not yet settled."""
     about: dict[str, Any] = {"quantity": "", "family": FAMILY}
-    parity = [verdicts.within(p, -MARGIN, MARGIN, **about) for p in cells["q4_q8_parity"]]
+    parity = [effects.within(p, -MARGIN, MARGIN, **about) for p in cells["q4_q8_parity"]]
     fall, stay = cells["quinn_var_85"], cells["no_false_stability"]
     return {
-        **{n: verdicts.rise(cells[n], WIDTH[n], **about) for n in (NAMES[0], NAMES[3])},
-        "q4_q8_parity": verdicts.weakest(parity),
-        "quinn_var_85": verdicts.spread_falls(fall, 1 / WIDTH["quinn_var_85"], **about),
-        "no_false_stability": verdicts.spread_stays(stay, BOUND, **about),
+        **{n: effects.rise(cells[n], WIDTH[n], **about) for n in (NAMES[0], NAMES[3])},
+        "q4_q8_parity": judgement.weakest(parity),
+        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], **about),
+        "no_false_stability": variability.spread_stays(stay, BOUND, **about),
     }
 
 
@@ -130,9 +129,9 @@ rows = []
 for run in range(RUNS):
     cells = no_effect()
     confirmed, null, found = naive(cells), judged(cells), judged(planted())
-    settled = verdicts.settle(null)
+    settled = judgement.settle(null)
     for name in NAMES:
-        amid = verdicts.settle(null | {name: found[name]})[name]
+        amid = judgement.settle(null | {name: found[name]})[name]
         rows.append(
             {
                 "run": run,
@@ -153,5 +152,5 @@ print(f"any of the five: naive {of_any.iloc[0]:.3f}, ours {of_any.iloc[1]:.3f}")
 
 noisy = [frame(ONE[ONE["seed"] == 0], MARGIN + 0.02 * draw(1)[:FOLDS]) for _ in range(RUNS)]
 told = np.mean([naive_t(parts) > LEVEL for parts in noisy])
-ours = np.mean([verdicts.within(p, -MARGIN, MARGIN, quantity="").p_for < LEVEL for p in noisy])
+ours = np.mean([effects.within(p, -MARGIN, MARGIN, quantity="").p_for < LEVEL for p in noisy])
 print(f"5 folds, SD 0.02, truly {MARGIN} F1 apart: `parity` naive {told:.3f}, ours {ours:.3f}")

@@ -348,7 +348,9 @@ def test_hardware_is_shown_never_passed_or_failed() -> None:
     )
     per_mj = entries["f1_per_mj"].outcomes["corrected"].judgement.value
     assert per_mj == pytest.approx(0.8 / 10, rel=0.1)
-    dark = judged(DEMO, measured=Measured(energy=energies(DEMO).assign(energy_j=np.nan)))["f1_per_mj"]
+    dark = judged(DEMO, measured=Measured(energy=energies(DEMO).assign(energy_j=np.nan)))[
+        "f1_per_mj"
+    ]
     assert "below the resolution" in dark.sentence
 
 

@@ -91,14 +91,13 @@ def spreads(ratio: float) -> pd.DataFrame:
 
 def judged(cells: dict[str, Any]) -> dict[str, judgement.Judgement]:
     """The ledger's judgement, not yet settled."""
-    about: dict[str, Any] = {"quantity": "", "family": FAMILY}
-    parity = [effects.within(p, -MARGIN, MARGIN, **about) for p in cells["q4_q8_parity"]]
+    parity = [effects.within(p, (-MARGIN, MARGIN), FAMILY) for p in cells["q4_q8_parity"]]
     fall, stay = cells["quinn_var_85"], cells["no_false_stability"]
     return {
-        **{n: effects.rise(cells[n], WIDTH[n], **about) for n in (NAMES[0], NAMES[3])},
+        **{n: effects.rise(cells[n], WIDTH[n], FAMILY) for n in (NAMES[0], NAMES[3])},
         "q4_q8_parity": judgement.weakest(parity),
-        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], **about),
-        "no_false_stability": variability.spread_stays(stay, BOUND, **about),
+        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], FAMILY),
+        "no_false_stability": variability.spread_stays(stay, BOUND, FAMILY),
     }
 
 
@@ -152,5 +151,5 @@ print(f"any of the five: naive {of_any.iloc[0]:.3f}, ours {of_any.iloc[1]:.3f}")
 
 noisy = [frame(ONE[ONE["seed"] == 0], MARGIN + 0.02 * draw(1)[:FOLDS]) for _ in range(RUNS)]
 told = np.mean([naive_t(parts) > LEVEL for parts in noisy])
-ours = np.mean([effects.within(p, -MARGIN, MARGIN, quantity="").p_for < LEVEL for p in noisy])
+ours = np.mean([effects.within(p, (-MARGIN, MARGIN)).p_for < LEVEL for p in noisy])
 print(f"5 folds, SD 0.02, truly {MARGIN} F1 apart: `parity` naive {told:.3f}, ours {ours:.3f}")

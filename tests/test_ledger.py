@@ -103,7 +103,7 @@ JUDGED = judged(THREE)
     ],
 )
 def test_an_order_is_shown_refuted_or_left_open(shift: float, sd: float, verdict: str) -> None:
-    found = effects.rise(pairs(shift + sd * NOISE, 0.8), 0.005, quantity="it")
+    found = effects.rise(pairs(shift + sd * NOISE, 0.8), 0.005)
     assert found.verdict == verdict
     se = sd * math.sqrt(1 / 15 + 0.25)
     one_sided = stats.t.sf(abs(shift) / se, 14)
@@ -122,7 +122,7 @@ def test_an_order_is_shown_refuted_or_left_open(shift: float, sd: float, verdict
     ],
 )
 def test_equality_needs_two_one_sided_tests(shift: float, sd: float, verdict: str) -> None:
-    found = effects.within(pairs(shift + sd * NOISE), -0.01, 0.01, quantity="it")
+    found = effects.within(pairs(shift + sd * NOISE), (-0.01, 0.01))
     assert found.verdict == verdict
     se = sd * math.sqrt(1 / 15 + 0.25)
     assert found.p_for == pytest.approx(stats.t.cdf((abs(shift) - 0.01) / se, 14), abs=1e-9)
@@ -149,9 +149,9 @@ def test_datasets_are_averaged_not_pooled() -> None:
 def test_spreads_over_folds(ratio: float, falls: str, stays: str) -> None:
     baseline = 0.8 + 0.01 * np.tile([1.0, -1.0, 0.5, 1.5, -2.0], 3)
     frame = pairs(0.8 + 0.01 * ratio * FOLDS - baseline, baseline)
-    found = variability.spread_falls(frame, 0.625, quantity="it")
+    found = variability.spread_falls(frame, 0.625)
     assert found.verdict == falls
-    assert variability.spread_stays(frame, 0.7, quantity="it").verdict == stays
+    assert variability.spread_stays(frame, 0.7).verdict == stays
     a, b = frame.groupby("fold")[["score", "score_baseline"]].mean().to_numpy().T
     r, p = stats.pearsonr(a + b, a - b)  # Pitman and Morgan
     assert found.p_for == pytest.approx(p if r < 0 else min(1, 2 * (1 - p / 2)))
@@ -161,38 +161,38 @@ def test_spreads_over_folds(ratio: float, falls: str, stays: str) -> None:
 def test_a_tolerance_that_holds_no_change_does_not_reproduce_a_change() -> None:
     same = pairs(0.01 * NOISE, 0.8)
     same["score"] = same["score_baseline"] = 0.8 + 0.01 * FOLDS
-    found = variability.variance_within(same, 0.05, 5, quantity="it")
+    found = variability.variance_within(same, (0.05, 5))
     assert found.verdict != "reproduced"
     rng = np.random.default_rng(1)
     folds = np.tile(rng.normal(size=5), 3)
     fallen = pairs(0.01 * (0.1 * folds + 0.01 * FOLDS) - 0.01 * folds, 0.01 * folds)
-    assert variability.variance_within(fallen, 1e-3, 2, quantity="it").verdict == "reproduced"
-    grown = variability.variance_within(fallen, 2, 200, quantity="it")
+    assert variability.variance_within(fallen, (1e-3, 2)).verdict == "reproduced"
+    grown = variability.variance_within(fallen, (2, 200))
     assert grown.verdict == "not reproduced"
 
 
 def test_identical_arms() -> None:
     same = pairs(np.zeros(15), 0.8 + 0.01 * FOLDS)
-    rise = effects.rise(same, 0.005, quantity="it")
+    rise = effects.rise(same, 0.005)
     assert rise.verdict == "not reproduced"
     assert "identical" in rise.sentence
-    assert effects.within(same, -0.01, 0.01, quantity="it").verdict == "reproduced"
-    assert variability.spread_falls(same, 0.6, quantity="it").verdict == "not reproduced"
-    assert variability.spread_stays(same, 0.7, quantity="it").verdict == "reproduced"
+    assert effects.within(same, (-0.01, 0.01)).verdict == "reproduced"
+    assert variability.spread_falls(same, 0.6).verdict == "not reproduced"
+    assert variability.spread_stays(same, 0.7).verdict == "reproduced"
 
 
 def test_what_has_no_spread_cannot_be_tested() -> None:
-    shifted = effects.rise(pairs(np.full(15, 0.1), 0.5), 0.005, quantity="it")
+    shifted = effects.rise(pairs(np.full(15, 0.1), 0.5), 0.005)
     assert shifted.verdict == "inconclusive"
     assert "no test is possible" in shifted.sentence
-    assert effects.rise(pairs(NOISE)[:1], 0.005, quantity="it").verdict == "inconclusive"
+    assert effects.rise(pairs(NOISE)[:1], 0.005).verdict == "inconclusive"
     flat = pairs(0.01 * FOLDS, 0.0)
-    assert variability.spread_falls(flat, 0.6, quantity="it").verdict == "inconclusive"
+    assert variability.spread_falls(flat, 0.6).verdict == "inconclusive"
 
 
 def test_holm_within_the_family_both_ways() -> None:
     noises = [np.random.default_rng(i).normal(size=15) for i in range(4)]
-    found = {str(i): effects.rise(pairs(0.3 + x), 0.1, quantity="") for i, x in enumerate(noises)}
+    found = {str(i): effects.rise(pairs(0.3 + x), 0.1) for i, x in enumerate(noises)}
     settled = judgement.settle(found)
     for name in ("p_for", "p_against"):
         before = [getattr(e, name) for e in found.values()]
@@ -204,7 +204,7 @@ def test_holm_within_the_family_both_ways() -> None:
 
 def test_all_parts_must_hold_and_one_refutes() -> None:
     def part(shift: float, sd: float) -> Judgement:
-        return effects.within(pairs(shift + sd * NOISE), -0.01, 0.01, quantity=f"{shift}")
+        return effects.within(pairs(shift + sd * NOISE), (-0.01, 0.01)).of(f"{shift}")
 
     good, open_, bad = part(0, 0.001), part(0, 0.05), part(0.1, 0.001)
     assert judgement.weakest([good, good]).verdict == "reproduced"

@@ -66,12 +66,9 @@ def parameters_of_networks(claim: Claim, view: View) -> Judgement:
                     f"{model} has {cell.parameter_count} parameters here, but {expected} with the "
                     f"paper's hidden layers of {sizes['hidden']}: the networks of this run differ"
                 )
-    return counted(
-        pd.Series([_millions(sizes, model) for model in claim.models]),
-        *claim.around(claim.number("parameters_m").value),
-        quantity=f"number of parameters of {' and '.join(claim.models)}",
-        unit=" M",
-    ).noted(
+    counts = pd.Series([_millions(sizes, model) for model in claim.models])
+    judgement = counted(counts, claim.around(claim.number("parameters_m").value), " M")
+    return judgement.of(f"number of parameters of {' and '.join(claim.models)}").noted(
         f"the layout of the networks of this run was taken, at {sizes['dimension']} values and "
         f"{sizes['classes']} classes"
     )

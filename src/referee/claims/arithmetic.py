@@ -41,10 +41,10 @@ def checks(paper: Paper) -> dict[str, list[Check]]:
         InputError: a claim names no function, or one that lacks a printed number.
 
     """
-    calls = {id: claim.arithmetic for id, claim in paper.claims.items() if claim.arithmetic}
     return {
-        id: list(named(call, CHECKS, paper, f"claim {id!r}")(paper.claims[id], paper))
-        for id, call in calls.items()
+        id: list(named(claim.arithmetic, CHECKS, claim, paper)(claim, paper))
+        for id, claim in paper.claims.items()
+        if claim.arithmetic
     }
 
 
@@ -77,11 +77,6 @@ def meet(a: Interval, b: Interval) -> bool:
     return a[0] <= b[1] + 1e-9 and b[0] <= a[1] + 1e-9
 
 
-def ends(number: Number) -> Interval:
-    """Return the least and greatest value that round to a printed number."""
-    return number.low, number.high
-
-
 def compared(printed: Number, recomputed: Interval, how: str, unit: str = "") -> Check:
     """Compare a printed number with what others make of it.
 
@@ -95,7 +90,7 @@ def compared(printed: Number, recomputed: Interval, how: str, unit: str = "") ->
     digits = max(3, len(printed.text.partition(".")[2]) + 1)
     low, high = (f"{end:.{digits}f}".rstrip("0").rstrip(".") for end in recomputed)
     span = low if low == high else f"{low} to {high}"
-    consistent = meet(ends(printed), recomputed)
+    consistent = meet(printed.ends, recomputed)
     link = "; " if consistent else ", but "
     said = f"{how} gives {span}{unit}{link}{printed.text}{unit} is printed."
     return Check(printed.text + unit, recomputed, consistent, said)
@@ -128,47 +123,32 @@ def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
     yield compared(average.std, root_mean_square(stds), how)
 
 
-def reduction_in_table(
-    claim: Claim, paper: Paper, table: str, reduction: str = "reduction_percent"
-) -> Iterator[Check]:
-    """A printed reduction of the variance follows from the two standard deviations in a table.
-
-    Args:
-        claim: with its dataset and strength.
-        paper: the paper.
-        table: name of the printed table.
-        reduction: name of the claim's printed number, in percent.
-
-    """
+def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+    """The printed `reduction_percent` follows from the two standard deviations in a table."""
     dataset, row = _rows(claim, paper, table)
     before, after = dataset.baseline.std, row.score.std
     how = f"a standard deviation of {before.text} before and {after.text} after"
-    yield compared(claim.number(reduction), reduction_percent(before, after), how, " %")
+    yield compared(claim.number("reduction_percent"), reduction_percent(before, after), how, " %")
 
 
 def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
     """One baseline deviation, of those that round to the printed one, serves every reduction."""
     dataset = _table(paper, table, VariationTable).datasets[claim.datasets[0]]
     before = dataset.baseline.std
-    low, high = ends(before)
+    low, high = before.ends
     for row in dataset.varied.values():
         after = row.score.std
         # std before = std after / sqrt(1 - reduction): what this row leaves the baseline.
         low = max(low, after.low / sqrt(1 - row.reduction.low / 100))
         high = min(high, after.high / sqrt(1 - row.reduction.high / 100))
-    possible = low <= high
-    yield Check(
-        printed=before.text,
-        recomputed=(low, high),
-        consistent=possible,
-        sentence=f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
-        if possible
-        else f"no single baseline that rounds to {before.text} agrees with every row.",
-    )
+    told = f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
+    if low > high:
+        told = f"no single baseline that rounds to {before.text} agrees with every row."
+    yield Check(before.text, (low, high), low <= high, told)
 
 
 def scores_in_table(
-    claim: Claim, paper: Paper, table: str, baseline: str, varied: str
+    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
 ) -> Iterator[Check]:
     """Two scores in prose are those of a table, and the second is the greater one.
 
@@ -176,25 +156,24 @@ def scores_in_table(
         claim: with its dataset and strength.
         paper: the paper.
         table: name of the printed table.
-        baseline: name of the claim's printed score without the rule.
-        varied: name of that with it.
+        printed: names of the claim's scores without the rule and with it.
 
     """
     dataset, row = _rows(claim, paper, table)
-    said = [claim.number(name) for name in (baseline, varied)]
+    first, second = (claim.number(name) for name in printed)
     before, after = dataset.baseline.mean, row.score.mean
-    agree = all(meet(ends(a), ends(b)) for a, b in zip(said, (before, after), strict=True))
+    agree = meet(first.ends, before.ends) and meet(second.ends, after.ends)
     yield Check(
-        printed=" to ".join(number.text for number in said),
+        printed=f"{first.text} to {second.text}",
         recomputed=(after.low - before.high, after.high - before.low),
         consistent=agree and after.high > before.low,
         sentence=f"{table} prints {dataset.baseline} and {row.score}; the text prints "
-        f"{said[0].text} and {said[1].text}.",
+        f"{first.text} and {second.text}.",
     )
 
 
 def reductions_in_range(
-    claim: Claim, paper: Paper, table: str, least: str, most: str
+    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
 ) -> Iterator[Check]:
     """Every reduction of a table can lie in the range that the prose states.
 
@@ -202,98 +181,57 @@ def reductions_in_range(
         claim: with the range.
         paper: the paper.
         table: name of the printed table.
-        least: name of the claim's smallest printed reduction, in percent.
-        most: name of the largest.
+        printed: names of the claim's least and largest reduction, in percent.
 
     """
-    low, high = claim.number(least), claim.number(most)
+    least, most = (claim.number(name) for name in printed)
     spans, outside = [], []
-    for dataset, printed in _table(paper, table, VariationTable).datasets.items():
-        for strength, row in printed.varied.items():
-            span = reduction_percent(printed.baseline.std, row.score.std)
-            spans.append(span)
-            if span[1] < low.low or span[0] > high.high:
+    for dataset, rows in _table(paper, table, VariationTable).datasets.items():
+        for strength, row in rows.varied.items():
+            low, high = reduction_percent(rows.baseline.std, row.score.std)
+            spans += [low, high]
+            if high < least.low or low > most.high:
                 outside.append(
-                    f"{row.reduction.text} % on {dataset} at alpha {strength} "
-                    f"({span[0]:.0f} % to {span[1]:.0f} % from its standard deviations)"
+                    f"{row.reduction.text} % on {dataset} at alpha {strength} ({low:.0f} % to "
+                    f"{high:.0f} % from its standard deviations)"
                 )
-    yield Check(
-        printed=f"{low.text} to {high.text} %",
-        recomputed=(min(span[0] for span in spans), max(span[1] for span in spans)),
-        consistent=not outside,
-        sentence=f"{table} prints {' and '.join(outside)}."
-        if outside
-        else f"every row of {table} can lie in the range.",
-    )
+    told = f"{table} prints {' and '.join(outside)}."
+    if not outside:
+        told = f"every row of {table} can lie in the range."
+    span = (min(spans), max(spans))
+    yield Check(f"{least.text} to {most.text} %", span, not outside, told)
 
 
-def percent_kept(claim: Claim, paper: Paper, arm: str, baseline: str, kept: str) -> Iterator[Check]:
-    """A printed percentage is that of two printed scores.
-
-    Args:
-        claim: with the printed numbers.
-        paper: the paper.
-        arm: name of the score that is kept.
-        baseline: name of the score of which it is kept.
-        kept: name of the percentage.
-
-    """
-    part, whole = claim.number(arm), claim.number(baseline)
+def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Iterator[Check]:
+    """The first printed number is the percentage that the second one is of the third."""
+    kept, part, whole = (claim.number(name) for name in printed)
     span = (100 * part.low / whole.high, 100 * part.high / whole.low)
-    yield compared(claim.number(kept), span, f"{part.text} of {whole.text}", " %")
+    yield compared(kept, span, f"{part.text} of {whole.text}", " %")
 
 
-def reduction_of_printed_std(
-    claim: Claim,
-    paper: Paper,
-    before: str,
-    after: str,
-    unit: str,
-    reduction: str = "reduction_percent",
-) -> Iterator[Check]:
-    """A printed reduction is that of two printed standard deviations, or of their variances.
-
-    Args:
-        claim: with the printed numbers.
-        paper: the paper.
-        before: name of the standard deviation before.
-        after: name of that after.
-        unit: of both.
-        reduction: name of the reduction, in percent.
-
-    """
-    printed, first, second = claim.number(reduction), claim.number(before), claim.number(after)
-    variance, deviation = (reduction_percent(first, second, power) for power in (2, 1))
+def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Iterator[Check]:
+    """The printed `reduction_percent` is that of two standard deviations, or of their variances."""
+    said, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
+    variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
     yield Check(
-        printed=f"{printed.text} %",
+        printed=f"{said.text} %",
         recomputed=(deviation[0], variance[1]),
-        consistent=any(meet(ends(printed), span) for span in (variance, deviation)),
-        sentence=f"a fall from {first.text} to {second.text} {unit} is one of "
-        f"{sum(deviation) / 2:.0f} % in the standard deviation and of {sum(variance) / 2:.0f} % in "
-        f"the variance; {printed.text} % is printed.",
+        consistent=any(meet(said.ends, span) for span in (variance, deviation)),
+        sentence=f"a fall of the standard deviation from {before.text} to {after.text} is one of "
+        f"{sum(deviation) / 2:.0f} %, and of {sum(variance) / 2:.0f} % of the variance; "
+        f"{said.text} % is printed.",
     )
 
 
-def versions_agree(
-    claim: Claim, paper: Paper, versions: dict[str, str], unit: str = ""
-) -> Iterator[Check]:
-    """All versions of the paper print the same number.
-
-    Args:
-        claim: with the printed numbers.
-        paper: the paper.
-        versions: the names of the printed numbers by version, the latest one first.
-        unit: of the numbers.
-
-    """
-    printed = {version: claim.number(name) for version, name in versions.items()}
-    latest, *others = printed.values()
-    unit = f" {unit}".rstrip()
-    said = " and ".join(f"{version} prints {n.text}{unit}" for version, n in printed.items())
+def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Iterator[Check]:
+    """All versions of the paper print the same percentage; its names by version, latest first."""
+    percents = {version: claim.number(name) for version, name in printed.items()}
+    latest, *others = percents.values()
+    said = " and ".join(f"{version} prints {n.text} %" for version, n in percents.items())
     yield Check(
-        printed=latest.text + unit,
+        printed=f"{latest.text} %",
         recomputed=(min(n.low for n in others), max(n.high for n in others)),
-        consistent=all(meet(ends(latest), ends(number)) for number in others),
+        consistent=all(meet(latest.ends, number.ends) for number in others),
         sentence=f"{said} for the same comparison.",
     )
 
@@ -301,13 +239,8 @@ def versions_agree(
 CHECKS: dict[str, ArithmeticCheck] = {
     check.__name__: check
     for check in (
-        average_in_table,
-        reduction_in_table,
-        one_baseline_in_table,
-        scores_in_table,
-        reductions_in_range,
-        percent_kept,
-        reduction_of_printed_std,
-        versions_agree,
+        *(average_in_table, reduction_in_table, one_baseline_in_table),
+        *(scores_in_table, reductions_in_range),
+        *(percent_kept, reduction_of_std, versions_agree),
     )
 }

@@ -6,8 +6,8 @@ with the unweighted mean of the datasets' differences.
 """
 
 from dataclasses import dataclass, replace
-from functools import cached_property
 from math import exp, isnan, nan, sqrt
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,13 +32,9 @@ class Mean:
     df: float
     n: int
 
-    @cached_property
-    def _exactly_zero(self) -> bool:
-        return self.se == 0 and self.estimate == 0
-
     def above(self, x: float) -> float:
         """Return the p-value of the hypothesis that the effect is x or less."""
-        if self._exactly_zero:
+        if self.se == 0 and self.estimate == 0:
             return float(not self.estimate > x)
         return float(stats.t.sf((self.estimate - x) / self.se, self.df)) if self.se > 0 else nan
 
@@ -46,9 +42,9 @@ class Mean:
         """Return the p-value of the hypothesis that the effect is x or more."""
         return replace(self, estimate=-self.estimate).above(-x)
 
-    def ends(self, level: float = 1 - LEVEL) -> tuple[float, float]:
-        """Return the interval of the effect."""
-        half = float(stats.t.isf((1 - level) / 2, self.df)) * self.se if self.df > 0 else nan
+    def ends(self) -> tuple[float, float]:
+        """Return the 95 % interval of the effect."""
+        half = float(stats.t.isf((1 - 0.95) / 2, self.df)) * self.se if self.df > 0 else nan
         return self.estimate - half, self.estimate + half
 
     def detectable(self, alpha: float, alternative: str, power: float = 0.8) -> float:
@@ -90,85 +86,50 @@ def mean_over_datasets(parts: pd.DataFrame) -> tuple[Mean, pd.DataFrame]:
     return Mean(estimate, se, df, int(numbers["n"].sum())), numbers
 
 
-def within(
-    parts: pd.DataFrame,
-    low: float,
-    high: float,
-    *,
-    quantity: str,
-    unit: str = "",
-    family: int = 1,
-) -> Judgement:
-    """Judge equivalence: the mean difference lies between low and high, by two one-sided tests.
+def within(parts: pd.DataFrame, ends: tuple[float, float], family: int = 1) -> Judgement:
+    """Judge equivalence: the mean difference lies between the ends, by two one-sided tests.
 
-    Args:
-        parts: see the module; for a single mean, `score_baseline` is 0.
-        low: lower end of the tolerance.
-        high: upper end.
-        quantity: what the difference is, in words.
-        unit: of the difference.
-        family: tests that are corrected together, for the detectable size.
-
+    For a single mean, `score_baseline` is 0. `family` tests are corrected together; here it only
+    changes the detectable size.
     """
     mean, numbers = mean_over_datasets(parts)
-    ends = f"{number(low)} to {number(high)}"
-    return _of_mean(
-        mean,
-        numbers,
-        quantity=quantity,
-        unit=unit,
+    low, high = ends
+    return Judgement(
+        **_shown(mean, numbers, family),
         p_for=float(np.maximum(mean.above(low), mean.below(high))),
         p_against=either(mean.below(low), mean.above(high)),
-        supported=f"within {ends}",
-        contradicted=f"outside of {ends}",
+        supported=f"within {number(low)} to {number(high)}",
+        contradicted=f"outside of {number(low)} to {number(high)}",
         # Both one-sided tests must succeed, so each may fail in half of 20 %.
         detectable=mean.detectable(LEVEL / family, "greater", 0.9),
         detectable_words="equality within ± {}",
-        family=family,
     )
 
 
-def rise(
-    parts: pd.DataFrame,
-    least: float,
-    *,
-    quantity: str,
-    unit: str = "",
-    effect: str = "difference",
-    family: int = 1,
-) -> Judgement:
+def rise(parts: pd.DataFrame, least: float, family: int = 1) -> Judgement:
     """Judge an order: the mean difference is above 0, by a two-sided test.
 
-    Args:
-        parts: see the module.
-        least: the smallest rise that counts; that it is less than this contradicts the claim.
-        quantity: what the difference is, in words.
-        unit: of the difference.
-        effect: what a sample of this size would find, in a word.
-        family: tests that are corrected together, for the detectable size.
-
+    `least` is the smallest rise that counts: less than this contradicts the claim. `family` is as
+    in `within`.
     """
     mean, numbers = mean_over_datasets(parts)
-    return _of_mean(
-        mean,
-        numbers,
-        quantity=quantity,
-        unit=unit,
+    return Judgement(
+        **_shown(mean, numbers, family),
         p_for=either(mean.above(0.0)),
         p_against=mean.below(least),
         supported="above 0",
         contradicted=f"below {number(least)}, the smallest value that counts as a rise",
         detectable=mean.detectable(LEVEL / family, "two-sided"),
-        detectable_words=f"a {effect} of {{}}",
-        family=family,
+        detectable_words="a true value of {}",
     )
 
 
-def _of_mean(mean: Mean, numbers: pd.DataFrame, **about: object) -> Judgement:
-    ci_low, ci_high = mean.ends()
-    shown = {"value": mean.estimate, "ci_low": ci_low, "ci_high": ci_high, "n": mean.n}
-    judgement = Judgement(**shown, numbers=numbers, **about)  # type: ignore[arg-type]
-    return judgement.noted(_untestable(mean))
+def _shown(mean: Mean, numbers: pd.DataFrame, family: int) -> dict[str, Any]:
+    """What every judgement of a mean shows."""
+    low, high = mean.ends()
+    shown = {"value": mean.estimate, "ci_low": low, "ci_high": high, "n": mean.n}
+    notes = tuple(filter(None, [_untestable(mean)]))
+    return {**shown, "family": family, "numbers": numbers, "notes": notes}
 
 
 def either(*p: float) -> float:

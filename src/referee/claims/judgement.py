@@ -28,44 +28,28 @@ LEVEL = 0.05
 class Judgement:
     """What the cells of one protocol say of a claim; all numbers are those of one test.
 
-    Attributes:
-        quantity: what was measured, in words that follow "the".
-        unit: of the value; sentences leave out the unit of a score, which the quantity names.
-        value: as measured.
-        ci_low: lower end of its 95 % interval, or of its range where it is `exact`.
-        ci_high: upper end.
-        n: pairs of cells, folds or models behind it.
-        p_for: see the module; NaN where nothing can be tested.
-        p_against: see the module.
-        supported: the region that supports the claim, in words that follow "is".
-        contradicted: the region that contradicts it.
-        detectable: smallest size that a sample of this size finds, as `detectable_words` says.
-        detectable_words: what that size is, with `{}` in the place of the number.
-        family: how many tests are corrected together.
-        notes: further facts, each a clause that becomes a sentence.
-        exact: whether the value was counted, not sampled: there is no p-value.
-        measurement: which measurement it rests on, `latency` or `energy`, if on one.
-        numbers: a row a dataset.
-
+    `quantity` says in words that follow "the" what was measured, `supported` and `contradicted`
+    name the two regions in words that follow "is", `detectable_words` says what size `detectable`
+    is, with `{}` in the place of the number. Sentences leave out a unit that the quantity names.
     """
 
-    quantity: str
-    unit: str
     value: float
-    ci_low: float
-    ci_high: float
-    n: int
+    ci_low: float = nan  # ends of the 95 % interval, or of the range of what is exact
+    ci_high: float = nan
+    n: int = 0  # pairs of cells, folds or models
     p_for: float = nan
     p_against: float = nan
+    quantity: str = ""
+    unit: str = ""
     supported: str = ""
     contradicted: str = ""
-    detectable: float = nan
+    detectable: float = nan  # smallest size that a sample of this size finds
     detectable_words: str = ""
-    family: int = 1
-    notes: tuple[str, ...] = ()
-    exact: bool = False
-    measurement: str = ""
-    numbers: pd.DataFrame = field(default_factory=pd.DataFrame)
+    family: int = 1  # tests that are corrected together
+    notes: tuple[str, ...] = ()  # further facts, each a clause that becomes a sentence
+    exact: bool = False  # counted, not sampled: there is no p-value
+    measurement: str = ""  # what it rests on, where it is `latency` or `energy`
+    numbers: pd.DataFrame = field(default_factory=pd.DataFrame)  # a row a dataset
 
     @property
     def verdict(self) -> Verdict:
@@ -118,6 +102,10 @@ class Judgement:
         corrected = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
         return f" (p {p_value(p)}{corrected})"
 
+    def of(self, quantity: str, unit: str | None = None) -> "Judgement":
+        """Return the same judgement of a named quantity, in another unit if one is given."""
+        return replace(self, quantity=quantity, unit=self.unit if unit is None else unit)
+
     def noted(self, *notes: str) -> "Judgement":
         """Return the same judgement with further notes; empty ones are left out."""
         return replace(self, notes=(*self.notes, *filter(None, notes)))
@@ -155,32 +143,20 @@ def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
     }
 
 
-def counted(
-    values: "pd.Series[float]", low: float, high: float, *, quantity: str, unit: str
-) -> Judgement:
-    """Judge numbers without sampling error: inside of the tolerance in every cell, or not.
-
-    Args:
-        values: one number a cell.
-        low: lower end of the tolerance.
-        high: upper end.
-        quantity: what was counted, in words.
-        unit: of the numbers.
-
-    """
-    inside = bool(values.between(low, high).all())
-    outside = bool((~values.between(low, high)).all())
-    ends = f"{number(low)} to {number(high)}{unit}"
+def counted(values: "pd.Series[float]", ends: tuple[float, float], unit: str = "") -> Judgement:
+    """Judge numbers without sampling error, one a cell: all lie between the ends, or none does."""
+    low, high = ends
+    inside = values.between(low, high)
+    region = f"{number(low)} to {number(high)}{unit}"
     return Judgement(
-        quantity=quantity,
-        unit=unit,
         value=float(values.mean()),
         ci_low=float(values.min()),
         ci_high=float(values.max()),
         n=len(values),
-        p_for=float(not inside),
-        p_against=float(not outside),
-        supported=f"within {ends}",
-        contradicted=f"outside of {ends}",
+        p_for=float(not inside.all()),
+        p_against=float(inside.any()),
+        unit=unit,
+        supported=f"within {region}",
+        contradicted=f"outside of {region}",
         exact=True,
     )

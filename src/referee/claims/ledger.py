@@ -91,9 +91,9 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
 
     """
     judges = {
-        id: named(claim.judge, JUDGES, paper, f"claim {id!r}")
+        id: named(claim.judge, JUDGES, claim, paper)
         for id, claim in paper.claims.items()
-        if claim.judge is not None
+        if claim.judge
     }
     contradictions = inconsistencies(paper)
     views = {name: View(name, paper, inputs) for name in paper.protocols}
@@ -109,7 +109,7 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
         verdict, sentence = decided.verdict, under + decided.sentence
         if claim.id in contradictions:
             verdict, sentence = "inconsistent", contradictions[claim.id]
-            if claim.judge is None:
+            if not claim.judge:
                 outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
         width, reason = stated_tolerance(claim)
         made = command(claim, paper)

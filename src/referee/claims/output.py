@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from referee.claims.judgement import Verdict
+from referee.claims.judgement import Judgement, Verdict
 from referee.claims.ledger import Entry, Outcome
 from referee.claims.view import Inputs
 from referee.files import write_whole
@@ -18,6 +18,7 @@ from referee.paper.claims import Claim
 from referee.words import spaced
 
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+NOTHING = Judgement(nan, family=0)  # where nothing could be judged
 
 
 def rule(decides: str) -> str:
@@ -72,20 +73,19 @@ def frame(entries: list[Entry]) -> pd.DataFrame:
 
 def _columns(outcome: Outcome) -> dict[str, Any]:
     """The columns of one protocol."""
-    judgement = outcome.judgement
-    tested = judgement is not None and not judgement.exact
+    judgement = outcome.judgement or NOTHING
     return {
-        "quantity": judgement.quantity if judgement else "",
-        "unit": judgement.unit.strip() if judgement else "",
-        "value": judgement.value if judgement else nan,
-        "ci_low": judgement.ci_low if judgement else nan,
-        "ci_high": judgement.ci_high if judgement else nan,
-        "n": judgement.n if judgement else 0,
-        "p_for": judgement.p_for if judgement and tested else nan,
-        "p_against": judgement.p_against if judgement and tested else nan,
-        "family_size": judgement.family if judgement else 0,
-        "smallest_detectable": judgement.detectable if judgement else nan,
-        "power": judgement.power if judgement else "",
+        "quantity": judgement.quantity,
+        "unit": judgement.unit.strip(),
+        "value": judgement.value,
+        "ci_low": judgement.ci_low,
+        "ci_high": judgement.ci_high,
+        "n": judgement.n,
+        "p_for": nan if judgement.exact else judgement.p_for,
+        "p_against": nan if judgement.exact else judgement.p_against,
+        "family_size": judgement.family,
+        "smallest_detectable": judgement.detectable,
+        "power": judgement.power,
         "sentence": outcome.sentence,
     }
 
@@ -110,21 +110,21 @@ def records(entries: list[Entry]) -> list[dict[str, Any]]:
 
 
 def _evidence(outcome: Outcome) -> dict[str, Any]:
-    judgement, columns = outcome.judgement, _columns(outcome)
-    cells = outcome.cells.get("cell", pd.Series(dtype=str)) if judgement else pd.Series(dtype=str)
+    judgement, columns = outcome.judgement or NOTHING, _columns(outcome)
+    shown = outcome.judgement is not None and "cell" in outcome.cells
     return {
         "verdict": outcome.verdict,
         "sentence": outcome.sentence,
-        "measured": judgement.measured if judgement else "",
-        "supported": judgement.supported if judgement else "",
-        "contradicted": judgement.contradicted if judgement else "",
+        "measured": judgement.measured if outcome.judgement else "",
+        "supported": judgement.supported,
+        "contradicted": judgement.contradicted,
         "p_for": columns["p_for"],
         "p_against": columns["p_against"],
-        "exact": judgement.exact if judgement else False,
-        "family": columns["family_size"],
-        "power": columns["power"],
-        "numbers": judgement.numbers.to_dict("records") if judgement else [],
-        "cells": cells.tolist(),
+        "exact": judgement.exact,
+        "family": judgement.family,
+        "power": judgement.power,
+        "numbers": judgement.numbers.to_dict("records"),
+        "cells": outcome.cells["cell"].tolist() if shown else [],
     }
 
 
@@ -149,19 +149,16 @@ def to_markdown(entries: list[Entry], paper: Paper) -> str:
             "claim": entry.claim.id,
             "the paper says": f"{entry.claim.says} ({entry.claim.locus})",
             "verdict": entry.verdict,
-            **{spaced(name): _measured(outcome) for name, outcome in entry.outcomes.items()},
+            **{
+                spaced(name): f"{o.verdict}{': ' + o.judgement.measured if o.judgement else ''}"
+                for name, o in entry.outcomes.items()
+            },
             "why": entry.sentence,
         }
         for entry in entries
     ]
     table = pd.DataFrame(rows).to_markdown(index=False, disable_numparse=True)
     return f"# Claims\n\n{len(entries)} claims: {total}.\n\n{rule(paper.decides)}\n\n{table}\n"
-
-
-def _measured(outcome: Outcome) -> str:
-    """The verdict of a protocol and the measured value."""
-    value = f": {outcome.judgement.measured}" if outcome.judgement else ""
-    return f"{outcome.verdict}{value}"
 
 
 def write(entries: list[Entry], paper: Paper, inputs: Inputs, folder: Path) -> list[Path]:

@@ -59,8 +59,11 @@ class SpreadRatio:
         return same if self._equal else tuple(filter(None, [self.test.note]))
 
 
-def _ratio(parts: pd.DataFrame, power: int) -> tuple[SpreadRatio, pd.DataFrame]:
-    """The ratio of standard deviations, and the numbers with it raised to the power."""
+def _ratio(parts: pd.DataFrame, power: int) -> tuple[SpreadRatio, dict[str, Any]]:
+    """The ratio of standard deviations, and what every judgement of it shows.
+
+    The numbers hold the ratio raised to the power: 2 for variances.
+    """
     folds = parts.groupby("fold")[["score", "score_baseline"]].mean()
     ratio = SpreadRatio(folds["score"].to_numpy(), folds["score_baseline"].to_numpy())
     low, high = ratio.ends()
@@ -75,44 +78,18 @@ def _ratio(parts: pd.DataFrame, power: int) -> tuple[SpreadRatio, pd.DataFrame]:
             "ci_high": [high**power],
         }
     )
-    return ratio, numbers
+    shown = {"value": ratio.test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
+    return ratio, {**shown, "notes": ratio.notes, "numbers": numbers}
 
 
-def _shown(
-    parts: pd.DataFrame, quantity: str, family: int
-) -> tuple[SpreadRatio, int, dict[str, Any]]:
-    """The ratio of standard deviations, the number of folds, and what every judgement shows."""
-    ratio, numbers = _ratio(parts, power=1)
-    ci_low, ci_high = ratio.ends()
-    n = len(ratio.arm)
-    return (
-        ratio,
-        n,
-        {
-            "quantity": quantity,
-            "unit": "",
-            "value": ratio.test.estimate,
-            "ci_low": ci_low,
-            "ci_high": ci_high,
-            "n": n,
-            "family": family,
-            "notes": ratio.notes,
-            "numbers": numbers,
-        },
-    )
+def spread_falls(parts: pd.DataFrame, least: float, family: int = 1) -> Judgement:
+    """Judge whether the spread over the folds of a dataset is smaller than the baseline's.
 
-
-def spread_falls(parts: pd.DataFrame, least: float, *, quantity: str, family: int = 1) -> Judgement:
-    """Judge whether the spread over the folds is smaller than the baseline's, two-sided.
-
-    Args:
-        parts: of one dataset, see the module.
-        least: a ratio of standard deviations above it contradicts the claim.
-        quantity: what the ratio is, in words.
-        family: tests that are corrected together; `detectable` is that of the F test, a bound.
-
+    A ratio of standard deviations above `least` contradicts it. `family` tests are corrected
+    together; it only changes the detectable size, which is that of the F test, a bound.
     """
-    ratio, n, shown = _shown(parts, quantity, family)
+    ratio, shown = _ratio(parts, power=1)
+    n = shown["n"]
     return Judgement(
         **shown,
         p_for=either(ratio.below(1.0)),
@@ -120,22 +97,19 @@ def spread_falls(parts: pd.DataFrame, least: float, *, quantity: str, family: in
         supported="below 1",
         contradicted=f"above {number(least)}, the largest ratio that counts as a fall",
         detectable=1 / detectable_sd_ratio(n, n, alpha=LEVEL / family),
-        detectable_words="a ratio of {}",
+        detectable_words="a true ratio of {}",
+        family=family,
     )
 
 
-def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: int = 1) -> Judgement:
-    """Judge whether the spread over the folds does not fall.
+def spread_stays(parts: pd.DataFrame, bound: float, family: int = 1) -> Judgement:
+    """Judge whether the spread over the folds of a dataset does not fall.
 
-    Args:
-        parts: of one dataset, see the module.
-        bound: a ratio of standard deviations above it supports the claim, one below contradicts.
-        quantity: what the ratio is, in words.
-        family: tests that are corrected together; `detectable` is that of the F test, a bound.
-
+    A ratio of standard deviations above `bound` supports it, one below contradicts it. `family`
+    is as in `spread_falls`.
     """
-    ratio, n, shown = _shown(parts, quantity, family)
-    words = f"{number(bound)}, the largest ratio that counts as a fall"
+    ratio, shown = _ratio(parts, power=1)
+    n, words = shown["n"], f"{number(bound)}, the largest ratio that counts as a fall"
     return Judgement(
         **shown,
         p_for=ratio.above(bound),
@@ -144,43 +118,31 @@ def spread_stays(parts: pd.DataFrame, bound: float, *, quantity: str, family: in
         contradicted=f"below {words}",
         detectable=bound * detectable_sd_ratio(n, n, alpha=2 * LEVEL / family),
         detectable_words=f"a true ratio of {{}} to be above {number(bound)}",
+        family=family,
     )
 
 
-def variance_within(parts: pd.DataFrame, low: float, high: float, *, quantity: str) -> Judgement:
-    """Judge whether the ratio of variances over the folds lies between low and high.
+def variance_within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement:
+    """Judge whether the ratio of variances over the folds of a dataset lies between the ends.
 
     It must also lie on their side of 1: data without any change must not pass where the tolerance
     holds 1. Value and interval are given as the reduction in percent, 100 (1 - ratio).
-
-    Args:
-        parts: of one dataset, see the module.
-        low: lower end of the tolerance, as a ratio of variances.
-        high: upper end.
-        quantity: what the reduction is, in words.
-
     """
-    ratio, numbers = _ratio(parts, power=2)
-    n = len(ratio.arm)
-    ci_low, ci_high = ratio.ends()
-    ends = f"{number(_percent(high))} % to {number(_percent(low))} %"
+    ratio, shown = _ratio(parts, power=2)
+    n, (low, high) = shown["n"], ends
+    value, most, least = (_percent(shown[name] ** 2) for name in ("value", "ci_low", "ci_high"))
+    region = f"{number(_percent(high))} % to {number(_percent(low))} %"
     falls = low * high < 1
     p_change = ratio.below(1.0) if falls else ratio.above(1.0)
     return Judgement(
-        quantity=quantity,
+        **{**shown, "value": value, "ci_low": least, "ci_high": most},
         unit=" %",
-        value=_percent(ratio.test.estimate**2),
-        ci_low=_percent(ci_high**2),
-        ci_high=_percent(ci_low**2),
-        n=n,
         p_for=float(np.max([ratio.above(sqrt(low)), ratio.below(sqrt(high)), p_change])),
         p_against=either(ratio.below(sqrt(low)), ratio.above(sqrt(high))),
-        supported=f"within {ends} and {'above' if falls else 'below'} 0",
-        contradicted=f"outside of {ends}",
+        supported=f"within {region} and {'above' if falls else 'below'} 0",
+        contradicted=f"outside of {region}",
         detectable=detectable_sd_ratio(n, n, alpha=2 * LEVEL, power=0.9) ** 2,
         detectable_words="equality of variances within a factor of {}",
-        notes=ratio.notes,
-        numbers=numbers,
     )
 
 

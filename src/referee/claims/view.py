@@ -19,6 +19,7 @@ from referee.paper.claims import Claim
 from referee.stats import compare
 from referee.words import listed
 
+MEASURED = {"latency": "latency_ms", "energy": "energy_j"}  # its column
 NONE = "none"  # strategy of a model that is not varied
 
 
@@ -180,10 +181,7 @@ class View:
         return cells[rows]
 
     def measured(self, what: str) -> pd.DataFrame:
-        """Return the measurements of packed models one by one: batch size 1.
-
-        Args:
-            what: `latency`, or `energy`, of an inference.
+        """Return the measurements, of `latency` or `energy`, of packed models and single clips.
 
         Raises:
             Absent: nothing was measured.
@@ -195,25 +193,20 @@ class View:
         rows = (frame["protocol"] == self.protocol) & (frame["batch_size"] == 1)
         return of_packed(frame[rows])
 
-    def log_ratios(self, what: str, value: str, models: tuple[str, ...]) -> "pd.Series[float]":
-        """Return the log ratios of a measured value of two models, a pair of packed cells each.
-
-        Args:
-            what: `latency` or `energy`.
-            value: the column of the value.
-            models: the two models, as the claim names them.
+    def log_ratios(self, what: str, models: tuple[str, ...]) -> "pd.Series[float]":
+        """Return the log ratios of what was measured of two models, a pair of packed cells each.
 
         Raises:
             Absent: nothing was measured, or all of it was below the resolution of the meter.
 
         """
-        frame = self.measured(what)
+        frame, value = self.measured(what), MEASURED[what]
         medians = []
         for model in models:
             rows = frame[frame["model"] == model]
             if rows.empty:
                 raise Absent(f"The {what} of {model} was not measured in this run")
-            medians.append(rows.groupby([*compare.KEYS])[value].median())
+            medians.append(rows.groupby(compare.KEYS)[value].median())
         logs = (np.log(medians[0]) - np.log(medians[1])).rename("log_ratio")
         if logs.isna().all():
             raise Absent(f"The {what} is below the resolution of the meter in every fold")

@@ -37,6 +37,11 @@ class Number:
         return self.value + self._half
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """Both of them."""
+        return self.low, self.high
+
+    @property
     def _half(self) -> float:
         return 0.5 * 10.0 ** -len(self.text.partition(".")[2])
 
@@ -77,28 +82,17 @@ class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
-class FunctionCall(Part):
-    """A function of referee or of the paper's checks.py, by its name, with its arguments.
-
-    YAML has the name alone, or a mapping of the name to the arguments by their names.
-    """
-
-    name: str
-    arguments: dict[str, Any] = Field(default={})
-
-
-def _function_call(value: Any) -> Any:
+def _call(value: Any) -> Any:
     if isinstance(value, str):
-        return FunctionCall(name=value)
-    if isinstance(value, dict) and len(value) == 1:
-        ((name, arguments),) = value.items()
-        return FunctionCall(name=name, arguments=arguments or {})
-    if isinstance(value, FunctionCall | None):
-        return value
+        return {value: {}}
+    if value is None or (isinstance(value, dict) and len(value) < 2):
+        return {name: arguments or {} for name, arguments in (value or {}).items()}
     raise ValueError("must be the name of a function, or this name with a mapping of arguments")
 
 
-Function = Annotated[FunctionCall | None, BeforeValidator(_function_call)]
+# A function of referee or of the paper's checks.py: its arguments by its name; the name in YAML
+# may stand alone. Empty where there is none.
+FunctionCall = Annotated[dict[str, dict[str, Any]], BeforeValidator(_call), Field(default={})]
 
 
 class Tolerance(Part):
@@ -135,8 +129,8 @@ class Claim(Part):
     locus: str = ""
     kind: Kind
     says: str
-    judge: Function = None
-    arithmetic: Function = None
+    judge: FunctionCall
+    arithmetic: FunctionCall
     printed: dict[str, PrintedNumber] = Field(default={})
     models: tuple[str, ...] = ()
     alpha: float | None = None
@@ -149,9 +143,9 @@ class Claim(Part):
     def _complete(self) -> "Claim":
         if self.kind == "value" and (self.tolerance is None or not self.printed):
             raise ValueError(f"claim {self.id!r}: a value needs printed numbers and a tolerance")
-        if self.kind == "arith" and self.arithmetic is None:
+        if self.kind == "arith" and not self.arithmetic:
             raise ValueError(f"claim {self.id!r}: kind arith needs an arithmetic check")
-        if self.kind != "arith" and self.judge is None:
+        if self.kind != "arith" and not self.judge:
             raise ValueError(f"claim {self.id!r}: kind {self.kind} needs a judge")
         return self
 
@@ -177,13 +171,12 @@ class Claim(Part):
             InputError: the claim has no tolerance.
 
         """
-        given = self.tolerance
-        if given is None:
+        if self.tolerance is None:
             raise InputError(f"claim {self.id!r} has no tolerance")
-        if given.standard_deviations is not None:
-            width = given.standard_deviations * self.number("std").value
-            return width / sqrt(len(self.datasets) or 1)
-        return given.factor if given.absolute is None else given.absolute  # type: ignore[return-value]
+        if self.tolerance.standard_deviations is None:
+            return float(self.tolerance.absolute or self.tolerance.factor or 0)
+        width = self.tolerance.standard_deviations * self.number("std").value
+        return width / sqrt(len(self.datasets) or 1)
 
     def around(self, value: float) -> tuple[float, float]:
         """Return the ends of the tolerance around a value."""

@@ -7,7 +7,6 @@ from pydantic import Field, model_validator
 
 from referee.paper.claims import (
     Claim,
-    FunctionCall,
     MeanStd,
     Number,
     Part,
@@ -34,7 +33,7 @@ class PrintedTable(Part):
             locus=self.locus,
             kind="value",
             says=f"{score} is {printed}",
-            judge=FunctionCall(name="mean_within"),
+            judge={"mean_within": {}},
             printed={"mean": printed.mean, "std": printed.std},
             tolerance=self.tolerance,
             findings=self.findings,
@@ -58,7 +57,6 @@ class ScoresTable(PrintedTable):
         for model, row in self.rows.items():
             datasets = tuple(dataset for dataset in row if dataset != self.average)
             for column, printed in row.items():
-                check = FunctionCall(name="average_in_table", arguments={"table": name})
                 is_average = column == self.average
                 yield self._score_claim(
                     f"{name}/{model}/{column}",
@@ -67,7 +65,7 @@ class ScoresTable(PrintedTable):
                     models=(model,),
                     alpha=self.alpha,
                     datasets=datasets if is_average else (column,),
-                    arithmetic=check if is_average else None,
+                    arithmetic={"average_in_table": {"table": name}} if is_average else {},
                 )
 
 
@@ -106,14 +104,14 @@ class VariationTable(PrintedTable):
     def claims(self, name: str, score: str) -> Iterator[Claim]:
         """Yield `NAME/DATASET/baseline`, then `NAME/DATASET/ALPHA` and its `/reduction`."""
         for dataset, printed in self.datasets.items():
-            stem, arguments = f"{name}/{dataset}", {"table": name}
+            stem = f"{name}/{dataset}"
             here: dict[str, Any] = {"datasets": (dataset,)}
             yield self._score_claim(
                 f"{stem}/baseline",
                 printed.baseline,
                 score,
                 models=(self.baseline,),
-                arithmetic=FunctionCall(name="one_baseline_in_table", arguments=arguments),
+                arithmetic={"one_baseline_in_table": {"table": name}},
                 **here,
             )
             for alpha, row in printed.varied.items():
@@ -126,8 +124,8 @@ class VariationTable(PrintedTable):
                     locus=self.locus,
                     kind="value",
                     says=f"variance of {score} changes by {change:+g} % on {dataset}",
-                    judge=FunctionCall(name="variance_within"),
-                    arithmetic=FunctionCall(name="reduction_in_table", arguments=arguments),
+                    judge={"variance_within": {}},
+                    arithmetic={"reduction_in_table": {"table": name}},
                     printed={"reduction_percent": row.reduction},
                     models=(self.varied, self.baseline),
                     tolerance=self.reduction_tolerance,

@@ -506,9 +506,9 @@ TOY = """
 title: A toy
 prose:
   - {id: up, locus: text, kind: order, says: new beats old, judge: rises, models: [new, old],
-     datasets: [sounds], tolerance: {absolute: 0.01, reason: small}}
+     datasets: [some-sounds], tolerance: {absolute: 0.01, reason: small}}
   - {id: same, locus: text, kind: value, says: new is 0.5, judge: mean_within, models: [new],
-     datasets: [sounds], printed: {mean: "0.5"}, tolerance: {absolute: 0.01, reason: small}}
+     datasets: [some-sounds], printed: {mean: "0.5"}, tolerance: {absolute: 0.01, reason: small}}
 """
 
 
@@ -520,7 +520,7 @@ def toy_paper(folder: Path, more: str = "") -> Paper:
 
 def toy_scores(path: Path) -> Path:
     """Ten cells of two arms with the least that the contract asks for: new is 0.1 better."""
-    cells = [("Sounds", arm, 0, fold) for arm in ("new", "old") for fold in range(5)]
+    cells = [("Some Sounds", arm, 0, fold) for arm in ("new", "old") for fold in range(5)]
     frame = pd.DataFrame(cells, columns=["dataset", "arm", "seed", "fold"])
     noise = np.tile([0.001, -0.002, 0.0, 0.003, 0.001], 2) * np.repeat([1, -1], 5)
     frame.assign(score=noise + np.repeat([0.8, 0.7], 5)).to_csv(path, index=False)
@@ -533,7 +533,7 @@ def test_a_paper_without_protocols_strategies_and_measurements(tmp_path: Path) -
   - {id: small, kind: value, says: new is half as large, judge: size_ratio, models: [new, old],
      printed: {ratio: "2"}, tolerance: {absolute: 0.5, reason: it is rounded}}
   - {id: sure, kind: order, says: unsure clips to b, judge: {uncertain_to_precise: {expert: b}},
-     models: [new], datasets: [sounds], tolerance: {absolute: 0.1, reason: small}}
+     models: [new], datasets: [some-sounds], tolerance: {absolute: 0.1, reason: small}}
 """
     paper = toy_paper(tmp_path / "toy", more)
     inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
@@ -563,8 +563,8 @@ def test_a_paper_without_protocols_strategies_and_measurements(tmp_path: Path) -
 def test_a_mistake_in_the_naming_of_a_judge_is_told(
     tmp_path: Path, judge: str, message: str
 ) -> None:
-    more = f"  - {{id: x, kind: order, says: x, judge: {judge}, models: [new], datasets: [sounds]}}"
-    paper = toy_paper(tmp_path / "toy", more + "\n")
+    more = f"  - {{id: x, kind: order, says: x, judge: {judge}, models: [new],\n"
+    paper = toy_paper(tmp_path / "toy", more + "     datasets: [some-sounds]}\n")
     inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
     with pytest.raises(InputError, match=message):
         ledger.ledger(paper, inputs)

@@ -13,7 +13,7 @@ import pandas as pd
 
 from referee.claims import effects, variability
 from referee.claims.judgement import Judgement, counted, weakest
-from referee.claims.view import Absent, View, plain_name
+from referee.claims.view import Absent, View
 from referee.paper.claims import Claim
 from referee.stats import compare
 from referee.words import listed, number
@@ -109,7 +109,7 @@ def uncertain_to_precise(claim: Claim, view: View, expert: str) -> Judgement:
     arm = view.arm(claim, model)
     rows = routing[(routing["protocol"] == view.protocol) & (routing["arm"] == arm)]
     rows = rows[~rows["synthetic"].astype(bool) & (rows["expert"] == expert)]
-    rows = rows.assign(dataset=rows["dataset"].map(plain_name), score=rows["rank_correlation"])
+    rows = rows.assign(dataset=rows["dataset"].map(view.paper_name), score=rows["rank_correlation"])
     joined = pairs.drop(columns="score").merge(rows[[*compare.KEYS, "score"]], on=compare.KEYS)
     if len(joined) < len(pairs):
         raise Absent(f"There is no uncertainty in {len(pairs) - len(joined)} cells of {arm}")

@@ -60,11 +60,26 @@ class View:
     family: int = 1
 
     @cached_property
+    def _datasets(self) -> dict[str, str]:
+        """The paper's datasets by their names without punctuation."""
+        of_claims = (name for claim in self.paper.claims.values() for name in claim.datasets)
+        return {plain_name(name): name for name in (*self.paper.datasets, *of_claims)}
+
+    def paper_name(self, dataset: str) -> str:
+        """Return the paper's name of a dataset, or that without punctuation if it is not there."""
+        plain = plain_name(dataset)
+        return self._datasets.get(plain, plain)
+
+    @cached_property
     def all_cells(self) -> pd.DataFrame:
         """All cells; `dataset` holds the paper's name, `named` the name in the table."""
         cells = self.inputs.cells
         cells = cells[cells["protocol"] == self.protocol]
-        return cells.assign(dataset=cells["dataset"].map(plain_name), named=cells["dataset"])
+        return cells.assign(
+            dataset=cells["dataset"].map(self.paper_name),
+            named=cells["dataset"],
+            synthetic=cells["synthetic"].astype(bool),
+        )
 
     @cached_property
     def cells(self) -> pd.DataFrame:
@@ -74,10 +89,8 @@ class View:
             InputError: two datasets of the table go by one name of the paper.
 
         """
-        paper = self.paper
-        datasets = {*paper.datasets, *(d for c in paper.claims.values() for d in c.datasets)}
         cells = self.all_cells
-        cells = cells[~cells["synthetic"].astype(bool) & cells["dataset"].isin(datasets)]
+        cells = cells[~cells["synthetic"] & cells["dataset"].isin(self._datasets.values())]
         for dataset, names in cells.groupby("dataset")["named"].unique().items():
             if len(names) > 1:
                 raise InputError(
@@ -101,7 +114,7 @@ class View:
         """
         if self.all_cells.empty:
             raise Absent(f"This run has no cells of the protocol {self.protocol}")
-        real = self.arms[~self.arms["synthetic"].astype(bool)]
+        real = self.arms[~self.arms["synthetic"]]
         real = real.drop_duplicates("dataset").set_index("dataset")
         missing = [dataset for dataset in datasets if dataset not in real.index]
         if missing:
@@ -116,11 +129,6 @@ class View:
             if classes != known.classes:
                 raise Absent(f"{dataset} has {classes} classes here, {known.classes} in the paper")
 
-    def is_varied(self, model: str) -> bool:
-        """Whether the model is one that a strategy of this protocol varies."""
-        suffix = self.paper.varied_suffix
-        return bool(suffix) and model.endswith(suffix) and self.protocol in self.paper.strategies
-
     def arm(self, claim: Claim, model: str) -> str:
         """Return the name of the arm that stands for a model, on all of the claim's datasets.
 
@@ -130,11 +138,10 @@ class View:
         """
         rows, datasets = self.arms[self.arms["model"] == model], claim.datasets
         if datasets:
-            real = ~rows["synthetic"].astype(bool)
-            rows = rows[real & rows["dataset"].isin(datasets)]
-        varied = self.is_varied(model)
-        strategies = self.paper.strategies[self.protocol] if varied else (NONE,)
-        for strategy in strategies:
+            rows = rows[~rows["synthetic"] & rows["dataset"].isin(datasets)]
+        suffix, strategies = self.paper.varied_suffix, self.paper.strategies.get(self.protocol, ())
+        varied = bool(suffix and strategies) and model.endswith(suffix)
+        for strategy in strategies if varied else (NONE,):
             matches = rows[rows["strategy"] == strategy]
             if varied and claim.alpha is not None:
                 matches = matches[np.isclose(matches["alpha"], claim.alpha)]

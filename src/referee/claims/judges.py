@@ -150,7 +150,9 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
         notes.append(f"the models have {here}{there}")
     if beside in sizes and len(others := (sizes[large] / sizes[beside]).dropna()):
         be = "is" if others.between(*ends).all() else "is not"
-        notes.append(f"the ratio of {large} to {beside}, {number(others.mean())}, {be} within it")
+        notes.append(
+            f"the ratio of {large} to {beside}, {number(others.mean())}, {be} within this range"
+        )
     words = f"ratio of the bytes on disk of {large} and {small}"
     return counted(ratios, ends).of(words).noted(*notes)
 

@@ -72,11 +72,10 @@ def read_inputs(
         InputError: there is no table of scores, or a table is not as the contract says.
 
     """
-    scores = read_scores(cells, paper)
-    there = packed is not None and packed.exists()
+    scores, packed = read_scores(cells, paper), packed if packed and packed.exists() else None
     return Inputs(
         cells=scores,
-        packed=read_table(packed, PACKED_MODELS, paper.decides) if packed and there else None,
+        packed=read_table(packed, PACKED_MODELS, paper.decides) if packed else None,
         measured=read_measurements(measurements, paper),
         routing=precision_routing(scores, paper),
     )

@@ -6,6 +6,7 @@ run lacks.
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -177,15 +178,12 @@ class View:
         """Return the cells of the claim's models."""
         arms = []
         for model in claim.models:
-            try:
+            with suppress(Absent):
                 arms.append(self.arm(claim, model))
-            except Absent:
-                continue
-        cells = self.cells if claim.datasets else self.all_cells
-        rows = cells["arm"].isin(arms)
+        cells = self.all_cells
         if claim.datasets:
-            rows &= cells["dataset"].isin(claim.datasets)
-        return cells[rows]
+            cells = self.cells[self.cells["dataset"].isin(claim.datasets)]
+        return cells[cells["arm"].isin(arms)]
 
     def measured(self, what: str) -> pd.DataFrame:
         """Return the measurements, of `latency` or `energy`, of packed models and single clips.

@@ -27,23 +27,20 @@ class Number:
         return float(self.text)
 
     @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest value that round to it."""
+        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        return self.value - half, self.value + half
+
+    @property
     def low(self) -> float:
         """The least value that rounds to it."""
-        return self.value - self._half
+        return self.ends[0]
 
     @property
     def high(self) -> float:
         """The greatest value that rounds to it."""
-        return self.value + self._half
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """Both of them."""
-        return self.low, self.high
-
-    @property
-    def _half(self) -> float:
-        return 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        return self.ends[1]
 
 
 @dataclass(frozen=True)
@@ -181,10 +178,3 @@ class Claim(Part):
     def around(self, value: float) -> tuple[float, float]:
         """Return the ends of the tolerance around a value."""
         return value - self.width, value + self.width
-
-
-class Publication(Part):
-    """Where the paper was published, and which versions its claims are taken from."""
-
-    arxiv: str
-    versions: list[str]

@@ -12,7 +12,6 @@ from referee.paper.claims import (
     Part,
     PrintedMeanStd,
     PrintedNumber,
-    Publication,
     Tolerance,
 )
 
@@ -137,8 +136,15 @@ class VariationTable(PrintedTable):
 Printed = Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]
 
 
+class Publication(Part):
+    """Where the paper was published, and which versions its claims are taken from."""
+
+    arxiv: str = ""
+    versions: tuple[str, ...] = ()
+
+
 class Statements(Part):
-    """All that a paper states: `printed` tables, and claims in `prose`.
+    """All that a paper states: `printed` tables, and claims in `prose`; `source` says where.
 
     `command` is a Jinja2 template of the command that makes the cells of a claim; it may use
     `datasets`, `models` (without the suffix of the varied ones), `strategies` (of this paper) and
@@ -146,7 +152,7 @@ class Statements(Part):
     paper's own checks.py.
     """
 
-    source: Publication | None = None
+    source: Publication = Publication()
     printed: dict[str, Printed] = Field(default={})
     prose: tuple[Claim, ...] = ()
     command: str = ""

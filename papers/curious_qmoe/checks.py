@@ -95,7 +95,6 @@ def compression_of_networks(claim: Claim, paper: Paper) -> Iterator[Check]:
     text = ", ".join(f"{name} ({ratio:.2f})" for name, ratio in near.items()) or "no pair"
     span = near.values() or ratios.values()
     yield Check(
-        printed=f"{printed.text}x",
         recomputed=(min(span), max(span)),
         consistent=bool(near),
         sentence=f"by the sizes that the research code states, {text} rounds to {printed.text}; "

@@ -23,9 +23,8 @@ Table = TypeVar("Table", ScoresTable, VariationTable)
 
 @dataclass(frozen=True)
 class Check:
-    """A printed number beside the interval that other printed numbers make of it."""
+    """Whether a printed number lies in the interval that other printed numbers leave it."""
 
-    printed: str
     recomputed: Interval
     consistent: bool
     sentence: str
@@ -93,7 +92,7 @@ def compared(printed: Number, recomputed: Interval, how: str, unit: str = "") ->
     consistent = meet(printed.ends, recomputed)
     link = "; " if consistent else ", but "
     said = f"{how} gives {span}{unit}{link}{printed.text}{unit} is printed."
-    return Check(printed.text + unit, recomputed, consistent, said)
+    return Check(recomputed, consistent, said)
 
 
 def _table(paper: Paper, name: str, kind: type[Table]) -> Table:
@@ -144,7 +143,7 @@ def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Ch
     told = f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
     if low > high:
         told = f"no single baseline that rounds to {before.text} agrees with every row."
-    yield Check(before.text, (low, high), low <= high, told)
+    yield Check((low, high), low <= high, told)
 
 
 def scores_in_table(
@@ -164,7 +163,6 @@ def scores_in_table(
     before, after = dataset.baseline.mean, row.score.mean
     agree = meet(first.ends, before.ends) and meet(second.ends, after.ends)
     yield Check(
-        printed=f"{first.text} to {second.text}",
         recomputed=(after.low - before.high, after.high - before.low),
         consistent=agree and after.high > before.low,
         sentence=f"{table} prints {dataset.baseline} and {row.score}; the text prints "
@@ -198,8 +196,7 @@ def reductions_in_range(
     told = f"{table} prints {' and '.join(outside)}."
     if not outside:
         told = f"every row of {table} can lie in the range."
-    span = (min(spans), max(spans))
-    yield Check(f"{least.text} to {most.text} %", span, not outside, told)
+    yield Check((min(spans), max(spans)), not outside, told)
 
 
 def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Iterator[Check]:
@@ -214,7 +211,6 @@ def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> It
     said, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
     variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
     yield Check(
-        printed=f"{said.text} %",
         recomputed=(deviation[0], variance[1]),
         consistent=any(meet(said.ends, span) for span in (variance, deviation)),
         sentence=f"a fall of the standard deviation from {before.text} to {after.text} is one of "
@@ -229,7 +225,6 @@ def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Itera
     latest, *others = percents.values()
     said = " and ".join(f"{version} prints {n.text} %" for version, n in percents.items())
     yield Check(
-        printed=f"{latest.text} %",
         recomputed=(min(n.low for n in others), max(n.high for n in others)),
         consistent=all(meet(latest.ends, number.ends) for number in others),
         sentence=f"{said} for the same comparison.",

@@ -558,6 +558,7 @@ def test_a_paper_without_protocols_strategies_and_measurements(tmp_path: Path) -
         ("no_such_judge", "claim 'x' names the function 'no_such_judge'"),
         ("{rises: {colour: red}}", "claim 'x': rises: .*colour"),
         ("mean_within", "claim 'x' has no printed number 'mean'"),
+        ("time_ratio", "claim 'x' names 1 model, but its judge needs 2"),
     ],
 )
 def test_a_mistake_in_the_naming_of_a_judge_is_told(

@@ -32,7 +32,7 @@ def _of_score(judgement: Judgement, claim: Claim, view: View, *models: str) -> J
 
 def mean_within(claim: Claim, view: View, printed: str = "mean") -> Judgement:
     """The mean score of the model lies within the tolerance around the printed one."""
-    (model,) = claim.models
+    (model,) = claim.take(1)
     ends = claim.around(claim.number(printed).value)
     return _of_score(effects.within(view.pairs(claim, model), ends), claim, view, model)
 
@@ -40,7 +40,7 @@ def mean_within(claim: Claim, view: View, printed: str = "mean") -> Judgement:
 def difference_within(claim: Claim, view: View, printed: tuple[str, str]) -> Judgement:
     """The difference of two models lies within the tolerance around that of the printed scores."""
     first, second = (claim.number(name).value for name in printed)
-    judgement = effects.within(view.pairs(claim, *claim.models), claim.around(first - second))
+    judgement = effects.within(view.pairs(claim, *claim.take(2)), claim.around(first - second))
     return _of_score(judgement, claim, view, *claim.models)
 
 
@@ -56,19 +56,19 @@ def equivalent(claim: Claim, view: View) -> Judgement:
 
 def rises(claim: Claim, view: View) -> Judgement:
     """The first model scores above the second; a rise below the tolerance contradicts it."""
-    judgement = effects.rise(view.pairs(claim, *claim.models), claim.width, view.family)
+    judgement = effects.rise(view.pairs(claim, *claim.take(2)), claim.width, view.family)
     return _of_score(judgement, claim, view, *claim.models)
 
 
 def spread_falls(claim: Claim, view: View) -> Judgement:
     """The first model varies less over the folds of a dataset than the second."""
-    pairs = view.pairs(claim, *claim.models)
+    pairs = view.pairs(claim, *claim.take(2))
     return variability.spread_falls(pairs, 1 / claim.width, view.family).of(_spread(claim))
 
 
 def spread_stays(claim: Claim, view: View) -> Judgement:
     """The first model does not vary less over the folds of a dataset than the second."""
-    pairs = view.pairs(claim, *claim.models)
+    pairs = view.pairs(claim, *claim.take(2))
     return variability.spread_stays(pairs, 1 / claim.width, view.family).of(_spread(claim))
 
 
@@ -91,7 +91,7 @@ def variance_within(
     return weakest(
         [
             variability.variance_within(cells, ends).of(f"{words} {dataset}")
-            for dataset, cells in view.pairs(claim, *claim.models).groupby("dataset", sort=False)
+            for dataset, cells in view.pairs(claim, *claim.take(2)).groupby("dataset", sort=False)
         ]
     )
 
@@ -101,7 +101,7 @@ def uncertain_to_precise(claim: Claim, view: View, expert: str) -> Judgement:
 
     A correlation below the tolerance contradicts it. The share of `expert` is told in a note.
     """
-    (model,) = claim.models
+    (model,) = claim.take(1)
     pairs = view.pairs(claim, model)
     routing = view.inputs.routing
     if routing is None or routing.empty:
@@ -134,7 +134,7 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
     packed = view.inputs.packed
     if packed is None:
         raise Absent("This run has no packed models")
-    small, large = claim.models
+    small, large = claim.take(2)
     packed = packed[packed["protocol"] == view.protocol]
     sizes = {
         name: rows.set_index(compare.KEYS)["disk_bytes"] for name, rows in packed.groupby("model")
@@ -159,25 +159,25 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
 
 def time_ratio(claim: Claim, view: View) -> Judgement:
     """Time of a call of the first model over that of the second, one clip at a time."""
-    words = "ratio of the time that {} takes for one clip to that of {}".format(*claim.models)
+    words = "ratio of the time that {} takes for one clip to that of {}".format(*claim.take(2))
     return _shown(view.log_ratios("latency", claim.models), words, "latency")
 
 
 def time_overhead(claim: Claim, view: View) -> Judgement:
     """How many percent longer a call of the first model takes than one of the second."""
-    words = "overhead in time of {} over {} for one clip".format(*claim.models)
+    words = "overhead in time of {} over {} for one clip".format(*claim.take(2))
     return _shown(view.log_ratios("latency", claim.models), words, "latency", 100)
 
 
 def energy_saving(claim: Claim, view: View) -> Judgement:
     """How many percent of the energy of the second model the first one saves."""
-    words = "energy of an inference that {} saves against {}".format(*claim.models)
+    words = "energy of an inference that {} saves against {}".format(*claim.take(2))
     return _shown(view.log_ratios("energy", claim.models), words, "energy", -100)
 
 
 def score_per_energy(claim: Claim, view: View) -> Judgement:
     """Score of the model over the energy of an inference, in mJ."""
-    (model,) = claim.models
+    (model,) = claim.take(1)
     energy = view.measured("energy")
     energy = energy[energy["model"] == model].dropna(subset="energy_j")
     cells = view.all_cells.assign(dataset=view.all_cells["named"])

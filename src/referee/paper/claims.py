@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from referee.errors import InputError
+from referee.words import counted
 
 Kind = Literal["value", "order", "pvalue", "arith", "hardware"]
 
@@ -156,6 +157,20 @@ class Claim(Part):
         if name not in self.printed:
             raise InputError(f"claim {self.id!r} has no printed number {name!r}")
         return self.printed[name]
+
+    def take(self, count: int) -> tuple[str, ...]:
+        """Return the models, of which there must be so many.
+
+        Raises:
+            InputError: the claim names more or fewer.
+
+        """
+        if len(self.models) != count:
+            raise InputError(
+                f"claim {self.id!r} names {counted(len(self.models), 'model')}, but its judge "
+                f"needs {count}"
+            )
+        return self.models
 
     @property
     def width(self) -> float:

@@ -140,11 +140,9 @@ def either(*p: float) -> float:
 def _untestable(mean: Mean) -> str:
     if mean.n < 2 or isnan(mean.se):
         return paired.too_few(mean.n)
-    if mean.se == 0:
-        return (
-            "the arms are identical" if mean.estimate == 0 else "there is no spread to test against"
-        )
-    return ""
+    if mean.se == 0 and mean.estimate == 0:
+        return "the arms are identical"
+    return "there is no spread to test against" if mean.se == 0 else ""
 
 
 def ratio_of_medians(log_ratios: "pd.Series[float]") -> tuple[float, float, float]:

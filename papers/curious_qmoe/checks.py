@@ -69,7 +69,7 @@ def parameters_of_networks(claim: Claim, view: View) -> Judgement:
     counts = pd.Series([_millions(sizes, model) for model in claim.models])
     judgement = counted(counts, claim.around(claim.number("parameters_m").value), " M")
     return judgement.of(f"number of parameters of {' and '.join(claim.models)}").noted(
-        f"the layout of the networks of this run was taken, at {sizes['dimension']} values and "
+        f"it follows from the layout of this run's networks, at {sizes['dimension']} values and "
         f"{sizes['classes']} classes"
     )
 

@@ -163,7 +163,7 @@ def _noted(judgement: Judgement, claim: Claim, view: View) -> Judgement:
     strategies = sorted(set(cells["strategy"]) - {NONE})
     if strategies:
         strength = "" if claim.alpha is None else f" {claim.alpha:g}"
-        notes.append(f"strategy: {', '.join(strategies)}{strength}")
+        notes.append(f"the strategy of the varied model is {', '.join(strategies)}{strength}")
     return judgement.noted(*notes)
 
 

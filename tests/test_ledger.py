@@ -3,6 +3,7 @@
 import json
 import math
 import shlex
+from io import StringIO
 from pathlib import Path
 from typing import get_args
 
@@ -16,12 +17,13 @@ from statsmodels.stats.multitest import multipletests
 from typer.testing import CliRunner
 
 from qmoe.cli import app
-from qmoe.errors import UserError
-from referee.claims import arithmetic, ledger, verdicts
-from referee.claims.evidence import Inputs, paper_name
+from referee.claims import effects, judgement, ledger, output, variability
+from referee.claims.judgement import Judgement, Verdict
 from referee.claims.precision_routing import of_cell, precision_routing
-from referee.claims.verdicts import Verdict
-from referee.paper import read
+from referee.claims.view import Inputs, plain_name
+from referee.contract import Measured, read_scores
+from referee.errors import InputError
+from referee.paper import Paper, read
 
 PAPER = read()
 MOE = "bitnet+q4+q8"
@@ -36,7 +38,9 @@ ARMS = {  # arm: model, strategy, alpha, experts
     },
 }
 CLASSES = {"esc50": 5, "quinn": 5, "urbansound8k": 10}
-SHAPE = PAPER.sizes.dimension, PAPER.sizes.hidden
+SIZES = PAPER.for_checks["sizes"]
+SHAPE = SIZES["dimension"], SIZES["hidden"]
+BITS = {name: expert.bits for name, expert in PAPER.experts.items()}
 
 
 def make_cells(*datasets: str, synthetic: bool = False, seeds: int = 3, sd: float = 0.02):
@@ -44,11 +48,11 @@ def make_cells(*datasets: str, synthetic: bool = False, seeds: int = 3, sd: floa
     rng = np.random.default_rng(11)
     rows = []
     for dataset in datasets:
-        classes = CLASSES.get(paper_name(dataset), 5)
-        for protocol in ledger.PROTOCOLS:
+        classes = CLASSES.get(plain_name(dataset), 5)
+        for protocol in PAPER.protocols:
             for arm, (model, strategy, alpha, experts) in ARMS.items():
                 scheme = experts if "+" not in experts else "q4"
-                count = arithmetic.parameters(scheme, SHAPE[0], classes, SHAPE[1])
+                count = PAPER.checks.parameters(scheme, SHAPE[0], classes, SHAPE[1])
                 for seed in range(seeds):
                     for fold in range(5):
                         rows.append(
@@ -64,8 +68,13 @@ def make_cells(*datasets: str, synthetic: bool = False, seeds: int = 3, sd: floa
     return pd.DataFrame(rows)
 
 
+def as_read(cells: pd.DataFrame, paper: Paper = PAPER) -> pd.DataFrame:
+    """The cells as `read_scores` gives them."""
+    return read_scores(StringIO(cells.to_csv(index=False)), paper)
+
+
 def judged(cells: pd.DataFrame, **files: object) -> dict[str, ledger.Entry]:
-    entries = ledger.ledger(PAPER, Inputs(cells, **files))
+    entries = ledger.ledger(PAPER, Inputs(as_read(cells), **files))
     return {entry.claim.id: entry for entry in entries}
 
 
@@ -94,7 +103,7 @@ JUDGED = judged(THREE)
     ],
 )
 def test_an_order_is_shown_refuted_or_left_open(shift: float, sd: float, verdict: str) -> None:
-    found = verdicts.rise(pairs(shift + sd * NOISE, 0.8), 0.005, quantity="it")
+    found = effects.rise(pairs(shift + sd * NOISE, 0.8), 0.005)
     assert found.verdict == verdict
     se = sd * math.sqrt(1 / 15 + 0.25)
     one_sided = stats.t.sf(abs(shift) / se, 14)
@@ -113,7 +122,7 @@ def test_an_order_is_shown_refuted_or_left_open(shift: float, sd: float, verdict
     ],
 )
 def test_equality_needs_two_one_sided_tests(shift: float, sd: float, verdict: str) -> None:
-    found = verdicts.within(pairs(shift + sd * NOISE), -0.01, 0.01, quantity="it")
+    found = effects.within(pairs(shift + sd * NOISE), (-0.01, 0.01))
     assert found.verdict == verdict
     se = sd * math.sqrt(1 / 15 + 0.25)
     assert found.p_for == pytest.approx(stats.t.cdf((abs(shift) - 0.01) / se, 14), abs=1e-9)
@@ -121,7 +130,7 @@ def test_equality_needs_two_one_sided_tests(shift: float, sd: float, verdict: st
 
 def test_datasets_are_averaged_not_pooled() -> None:
     parts = pd.concat([pairs(0.02 + 0.001 * NOISE), pairs(-0.02 + 0.001 * NOISE, 0.0, "b")])
-    mean, numbers = verdicts.mean_over_datasets(parts)
+    mean, numbers = effects.mean_over_datasets(parts)
     assert mean.estimate == pytest.approx(0)
     se = 0.001 * math.sqrt(1 / 15 + 0.25)
     assert mean.se == pytest.approx(se / math.sqrt(2))  # the gap between datasets is no noise
@@ -140,9 +149,9 @@ def test_datasets_are_averaged_not_pooled() -> None:
 def test_spreads_over_folds(ratio: float, falls: str, stays: str) -> None:
     baseline = 0.8 + 0.01 * np.tile([1.0, -1.0, 0.5, 1.5, -2.0], 3)
     frame = pairs(0.8 + 0.01 * ratio * FOLDS - baseline, baseline)
-    found = verdicts.spread_falls(frame, 0.625, quantity="it")
+    found = variability.spread_falls(frame, 0.625)
     assert found.verdict == falls
-    assert verdicts.spread_stays(frame, 0.7, quantity="it").verdict == stays
+    assert variability.spread_stays(frame, 0.7).verdict == stays
     a, b = frame.groupby("fold")[["score", "score_baseline"]].mean().to_numpy().T
     r, p = stats.pearsonr(a + b, a - b)  # Pitman and Morgan
     assert found.p_for == pytest.approx(p if r < 0 else min(1, 2 * (1 - p / 2)))
@@ -152,55 +161,55 @@ def test_spreads_over_folds(ratio: float, falls: str, stays: str) -> None:
 def test_a_tolerance_that_holds_no_change_does_not_reproduce_a_change() -> None:
     same = pairs(0.01 * NOISE, 0.8)
     same["score"] = same["score_baseline"] = 0.8 + 0.01 * FOLDS
-    found = verdicts.variance_within(same, 0.05, 5, quantity="it")
+    found = variability.variance_within(same, (0.05, 5))
     assert found.verdict != "reproduced"
     rng = np.random.default_rng(1)
     folds = np.tile(rng.normal(size=5), 3)
     fallen = pairs(0.01 * (0.1 * folds + 0.01 * FOLDS) - 0.01 * folds, 0.01 * folds)
-    assert verdicts.variance_within(fallen, 1e-3, 2, quantity="it").verdict == "reproduced"
-    grown = verdicts.variance_within(fallen, 2, 200, quantity="it")
+    assert variability.variance_within(fallen, (1e-3, 2)).verdict == "reproduced"
+    grown = variability.variance_within(fallen, (2, 200))
     assert grown.verdict == "not reproduced"
 
 
 def test_identical_arms() -> None:
     same = pairs(np.zeros(15), 0.8 + 0.01 * FOLDS)
-    rise = verdicts.rise(same, 0.005, quantity="it")
+    rise = effects.rise(same, 0.005)
     assert rise.verdict == "not reproduced"
     assert "identical" in rise.sentence
-    assert verdicts.within(same, -0.01, 0.01, quantity="it").verdict == "reproduced"
-    assert verdicts.spread_falls(same, 0.6, quantity="it").verdict == "not reproduced"
-    assert verdicts.spread_stays(same, 0.7, quantity="it").verdict == "reproduced"
+    assert effects.within(same, (-0.01, 0.01)).verdict == "reproduced"
+    assert variability.spread_falls(same, 0.6).verdict == "not reproduced"
+    assert variability.spread_stays(same, 0.7).verdict == "reproduced"
 
 
 def test_what_has_no_spread_cannot_be_tested() -> None:
-    shifted = verdicts.rise(pairs(np.full(15, 0.1), 0.5), 0.005, quantity="it")
+    shifted = effects.rise(pairs(np.full(15, 0.1), 0.5), 0.005)
     assert shifted.verdict == "inconclusive"
-    assert "no test" in shifted.sentence
-    assert verdicts.rise(pairs(NOISE)[:1], 0.005, quantity="it").verdict == "inconclusive"
+    assert "no test is possible" in shifted.sentence
+    assert effects.rise(pairs(NOISE)[:1], 0.005).verdict == "inconclusive"
     flat = pairs(0.01 * FOLDS, 0.0)
-    assert verdicts.spread_falls(flat, 0.6, quantity="it").verdict == "inconclusive"
+    assert variability.spread_falls(flat, 0.6).verdict == "inconclusive"
 
 
 def test_holm_within_the_family_both_ways() -> None:
     noises = [np.random.default_rng(i).normal(size=15) for i in range(4)]
-    found = {str(i): verdicts.rise(pairs(0.3 + x), 0.1, quantity="") for i, x in enumerate(noises)}
-    settled = verdicts.settle(found)
+    found = {str(i): effects.rise(pairs(0.3 + x), 0.1) for i, x in enumerate(noises)}
+    settled = judgement.settle(found)
     for name in ("p_for", "p_against"):
         before = [getattr(e, name) for e in found.values()]
         after = [getattr(e, name) for e in settled.values()]
         assert after == pytest.approx(multipletests(before, method="holm")[1])
     assert {e.family for e in settled.values()} == {4}
-    assert verdicts.settle({}) == {}
+    assert judgement.settle({}) == {}
 
 
 def test_all_parts_must_hold_and_one_refutes() -> None:
-    def part(shift: float, sd: float) -> verdicts.Evidence:
-        return verdicts.within(pairs(shift + sd * NOISE), -0.01, 0.01, quantity=f"{shift}")
+    def part(shift: float, sd: float) -> Judgement:
+        return effects.within(pairs(shift + sd * NOISE), (-0.01, 0.01)).of(f"{shift}")
 
     good, open_, bad = part(0, 0.001), part(0, 0.05), part(0.1, 0.001)
-    assert verdicts.weakest([good, good]).verdict == "reproduced"
-    assert verdicts.weakest([good, open_]).verdict == "inconclusive"
-    refuted = verdicts.weakest([good, open_, bad])
+    assert judgement.weakest([good, good]).verdict == "reproduced"
+    assert judgement.weakest([good, open_]).verdict == "inconclusive"
+    refuted = judgement.weakest([good, open_, bad])
     assert refuted.verdict == "not reproduced"
     assert refuted.quantity.startswith("0.1")
     assert refuted.p_against == pytest.approx(3 * bad.p_against)
@@ -227,7 +236,7 @@ def test_quinn_is_judged_unless_it_is_synthetic(name: str) -> None:
     for entry in own:
         assert entry.verdict in ("reproduced", "not reproduced", "inconclusive")
         for outcome in entry.outcomes.values():
-            assert outcome.evidence is not None
+            assert outcome.judgement is not None
             assert len(outcome.cells) == 15 * len(entry.claim.models)
     missing = entries["q4_keeps_f1"]
     assert (missing.verdict, "esc50" in missing.sentence) == ("not testable here", True)
@@ -242,7 +251,7 @@ def test_corrected_decides_and_each_protocol_has_its_curiosity() -> None:
     entry = judged(cells)["quinn_f1_up"]
     assert entry.outcomes["as_published"].verdict == "not reproduced"  # ran kl_global
     assert (entry.outcomes["corrected"].verdict, entry.verdict) == ("reproduced", "reproduced")
-    assert entry.sentence.startswith("corrected: ")
+    assert entry.sentence.startswith("Under the protocol corrected: ")
     assert "kl_global 0.2" in entry.outcomes["as_published"].sentence
     alone = judged(cells[cells["protocol"] == "as_published"])["quinn_f1_up"]
     assert (alone.verdict, "protocol corrected" in alone.sentence) == ("not testable here", True)
@@ -255,7 +264,7 @@ def test_a_value_by_hand() -> None:
     entry = judged(cells)["table5/quinn/0.3"]  # 0.805 ± 0.007
     own = cells.query("protocol == 'corrected' and strategy == 'kl_divergence' and alpha == 0.3")
     scores = own["f1_weighted"]
-    found = entry.outcomes["corrected"].evidence
+    found = entry.outcomes["corrected"].judgement
     assert found is not None
     assert found.value == pytest.approx(scores.mean())
     se = scores.std(ddof=1) * math.sqrt(1 / 15 + 20 / 80)
@@ -278,26 +287,26 @@ def test_printed_numbers_that_disagree_stay_inconsistent() -> None:
         assert "own numbers disagree" in entries[name].sentence
     outcome = entries["var_50_94"].outcomes["corrected"]
     assert outcome.verdict != "not testable here"  # still shown beside it
-    assert outcome.evidence is not None
+    assert outcome.judgement is not None
 
 
 def test_names_of_datasets_and_other_tasks() -> None:
     assert JUDGED["table5/esc50/baseline"].verdict != "not testable here"
-    assert JUDGED["q4_q8_parity"].outcomes["corrected"].evidence.n == 15
+    assert JUDGED["q4_q8_parity"].outcomes["corrected"].judgement.n == 15
     one = THREE[THREE["dataset"] == "ESC-50"]
     fifty = judged(one.assign(n_classes=50))["table5/esc50/baseline"]
     assert (fifty.verdict, "50 classes here, 5" in fifty.sentence) == ("not testable here", True)
     small = judged(one.assign(dimension=1280))["table5/esc50/baseline"]
-    assert "1280 values, the paper's have 1536" in small.sentence
-    with pytest.raises(UserError, match="quinn and Quinn are both"):
+    assert "1280 values here, 1536 in the paper" in small.sentence
+    with pytest.raises(InputError, match="quinn and Quinn are both"):
         judged(pd.concat([one.assign(dataset="quinn"), one.assign(dataset="Quinn")]))
-    with pytest.raises(UserError, match="different cells"):
+    with pytest.raises(InputError, match="different cells"):
         judged(make_cells("quinn").iloc[:-1])
 
 
 def latencies(cells: pd.DataFrame, **factors: float) -> pd.DataFrame:
     rng = np.random.default_rng(3)
-    own = cells.loc[cells.index.repeat(20)].assign(runtime="packed", batch_size=1)
+    own = cells.loc[cells.index.repeat(20)].assign(runtime="packed", batch_size=1, repeat=0)
     factor = own["model"].map(factors).fillna(1.0)
     return own.assign(latency_ms=factor * np.exp(0.05 * rng.normal(size=len(own))))
 
@@ -311,9 +320,14 @@ def test_hardware_is_shown_never_passed_or_failed() -> None:
     latency = latencies(DEMO, **{"Q1-Base": 0.5, "BitNet-Q4/8-QMoE": 3.0})
     entries = judged(
         DEMO,
-        latency=latency,
-        energy=energies(DEMO),
-        machines={"latency": "a chip", "energy": "an engine"},
+        measured=Measured(
+            latency=latency,
+            energy=energies(DEMO),
+            machines={
+                "latency": {"processor": "a chip"},
+                "energy": {"processor": "an engine"},
+            },
+        ),
     )
     for entry in entries.values():
         if entry.claim.kind == "hardware":
@@ -323,18 +337,20 @@ def test_hardware_is_shown_never_passed_or_failed() -> None:
     medians = latency[latency["protocol"] == "corrected"]
     medians = medians.groupby(["model", "fold"])["latency_ms"].median().unstack(0)
     logs = np.log(medians["Q1-Base"] / medians["FP32-Base"])
-    assert fast.evidence.value == pytest.approx(stats.gmean(np.exp(logs)))
+    assert fast.judgement.value == pytest.approx(stats.gmean(np.exp(logs)))
     interval = stats.ttest_1samp(logs, 0).confidence_interval()
-    assert fast.evidence.ci_high == pytest.approx(math.exp(interval.high))
+    assert fast.judgement.ci_high == pytest.approx(math.exp(interval.high))
     assert "a chip" in fast.sentence
     burnt = entries["f1_per_mj"].outcomes["corrected"].sentence
     assert "an engine" in burnt and "a chip" not in burnt
-    assert entries["moe_overhead_11"].outcomes["corrected"].evidence.value == pytest.approx(
+    assert entries["moe_overhead_11"].outcomes["corrected"].judgement.value == pytest.approx(
         200, 0.1
     )
-    per_mj = entries["f1_per_mj"].outcomes["corrected"].evidence.value
+    per_mj = entries["f1_per_mj"].outcomes["corrected"].judgement.value
     assert per_mj == pytest.approx(0.8 / 10, rel=0.1)
-    dark = judged(DEMO, energy=energies(DEMO).assign(energy_j=np.nan))["f1_per_mj"]
+    dark = judged(DEMO, measured=Measured(energy=energies(DEMO).assign(energy_j=np.nan)))[
+        "f1_per_mj"
+    ]
     assert "below the resolution" in dark.sentence
 
 
@@ -349,7 +365,7 @@ def test_bytes_are_counted(q4: list[int], verdict: str) -> None:
         packed.loc[(packed["model"] == "Q4-Base") & (packed["fold"] == fold), "disk_bytes"] = size
     entry = judged(two, packed=packed)["compression_4x"]
     assert entry.verdict == verdict
-    assert "1536 values and 5 classes (paper: 1536 and 50)" in entry.sentence
+    assert "1536 values and 5 classes (in the paper: 1536 values and 50 classes)" in entry.sentence
 
 
 def test_other_networks_are_not_those_of_the_claim() -> None:
@@ -376,14 +392,14 @@ def predictions(rng: np.random.Generator, routed: bool) -> pd.DataFrame:
 def test_routing_by_precision(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     clips = predictions(rng, routed=True)
-    found = {row["expert"]: row for row in of_cell(clips, MOE)}
+    found = {row["expert"]: row for row in of_cell(clips, MOE.split("+"), BITS)}
     bits = clips["expert"].map({"q8": 8, "bitnet": 1.58})
     rho = stats.spearmanr(clips["uncertainty"], bits).statistic
     assert found["q8"]["rank_correlation"] == pytest.approx(rho)
     assert found["q8"]["share"] == (clips["expert"] == "q8").mean()
     assert found["q8"]["top_decile_share"] == 1.0
     assert (found["q4"]["clips"], found["q8"]["confidence_mean"]) == (0, 0.5)
-    assert of_cell(predictions(rng, routed=False), MOE)[0]["rank_correlation"] == 0
+    assert of_cell(predictions(rng, routed=False), MOE.split("+"), BITS)[0]["rank_correlation"] == 0
     cells = THREE[THREE["alpha"] == 0.3].copy()
     cells["cell"] = [f"{tmp_path}/{i}" for i in range(len(cells))]
     curious = cells[cells["strategy"] == "kl_divergence"]
@@ -391,20 +407,21 @@ def test_routing_by_precision(tmp_path: Path) -> None:
         Path(folder).mkdir()
         made = predictions(rng, routed=protocol == "corrected")
         made.to_parquet(Path(folder) / "predictions.parquet")
-    routing = precision_routing(cells)
+    routing = precision_routing(cells, PAPER)
     assert len(routing) == 3 * len(curious)
     entry = judged(cells, routing=routing)["q8_gets_uncertain"]
     assert entry.verdict == "reproduced"
     assert "100% of the most uncertain tenth" in entry.sentence
     assert entry.outcomes["as_published"].verdict == "not testable here"  # kl_global: no u
-    unknown = judged(cells, routing=precision_routing(cells.assign(cell="nowhere")))
+    unknown = judged(cells, routing=precision_routing(cells.assign(cell="nowhere"), PAPER))
     assert "no uncertainty" in unknown["q8_gets_uncertain"].sentence
 
 
 def test_csv_and_json_hold_the_same() -> None:
-    table = ledger.frame(list(JUDGED.values()))
-    records = json.loads(ledger.to_json(table))
-    again = pd.DataFrame(records)
+    entries = list(JUDGED.values())
+    table = output.frame(entries)
+    records = json.loads(output.to_json(entries))
+    again = pd.DataFrame(records).drop(columns=["note", "findings", "evidence"])
     assert again.columns.tolist() == table.columns.tolist()
     pd.testing.assert_frame_equal(again, table, check_dtype=False)
     assert table["id"].tolist() == list(PAPER.claims)
@@ -434,8 +451,8 @@ def test_the_command(tmp_path: Path) -> None:
         return CliRunner().invoke(app, ["claims", str(cells), str(out), *options])
 
     absent = run().exception
-    assert isinstance(absent, UserError)
-    assert str(absent).endswith("cells.csv is not here: `snakemake -j8 tables` makes it")
+    assert isinstance(absent, InputError)
+    assert str(absent).endswith(f"cells.csv is not here: `snakemake -j1 {cells}` makes it")
     DEMO.to_csv(cells, index=False)
     latencies(DEMO).to_csv(tmp_path / "latency.csv", index=False)
     (tmp_path / "latency.json").write_text('{"processor": "a chip"}')
@@ -457,6 +474,123 @@ def test_the_command(tmp_path: Path) -> None:
 def test_a_claim_of_no_test_is_not_in_the_family() -> None:
     found = judged(make_cells("quinn"))
     tested = [
-        found[name].outcomes["corrected"].evidence for name in ("quinn_f1_up", "quinn_var_85")
+        found[name].outcomes["corrected"].judgement for name in ("quinn_f1_up", "quinn_var_85")
     ]
     assert [own.family for own in tested] == [2, 2]
+
+
+def test_the_json_holds_the_whole_ledger() -> None:
+    records = {record["id"]: record for record in json.loads(output.to_json([*JUDGED.values()]))}
+    for entry in JUDGED.values():
+        record = records[entry.claim.id]
+        assert record["findings"] == list(entry.claim.findings)
+        assert record["note"] == entry.claim.note
+        for protocol, outcome in entry.outcomes.items():
+            evidence = record["evidence"][protocol]
+            assert evidence["verdict"] == outcome.verdict == record[f"verdict_{protocol}"]
+            assert evidence["sentence"] == outcome.sentence
+            if outcome.judgement is None:
+                assert evidence["measured"] == "" and evidence["p_for"] is None
+                assert evidence["numbers"] == evidence["cells"] == []
+                continue
+            assert evidence["measured"] in outcome.sentence
+            assert evidence["cells"] == outcome.cells["cell"].tolist()
+            assert len(evidence["numbers"]) == len(outcome.judgement.numbers)
+    parity = records["q4_q8_parity"]["evidence"]["corrected"]
+    assert parity["family"] > 1 and len(parity["numbers"]) == 2 * 3
+    assert parity["p_for"] == records["q4_q8_parity"]["p_for_corrected"]
+    assert "test_data_select" in records["table1/BitNet-Q8PTQ-QMoE-C/quinn"]["findings"]
+
+
+TOY = """
+title: A toy
+prose:
+  - {id: up, locus: text, kind: order, says: new beats old, judge: rises, models: [new, old],
+     datasets: [some-sounds], tolerance: {absolute: 0.01, reason: small}}
+  - {id: same, locus: text, kind: value, says: new is 0.5, judge: mean_within, models: [new],
+     datasets: [some-sounds], printed: {mean: "0.5"}, tolerance: {absolute: 0.01, reason: small}}
+"""
+
+
+def toy_paper(folder: Path, more: str = "") -> Paper:
+    folder.mkdir(exist_ok=True)
+    (folder / "paper.yaml").write_text(TOY + more)
+    return read(folder)
+
+
+def toy_scores(path: Path) -> Path:
+    """Ten cells of two arms with the least that the contract asks for: new is 0.1 better."""
+    cells = [("Some Sounds", arm, 0, fold) for arm in ("new", "old") for fold in range(5)]
+    frame = pd.DataFrame(cells, columns=["dataset", "arm", "seed", "fold"])
+    noise = np.tile([0.001, -0.002, 0.0, 0.003, 0.001], 2) * np.repeat([1, -1], 5)
+    frame.assign(score=noise + np.repeat([0.8, 0.7], 5)).to_csv(path, index=False)
+    return path
+
+
+def test_a_paper_without_protocols_strategies_and_measurements(tmp_path: Path) -> None:
+    more = """
+  - {id: fast, kind: hardware, says: new is fast, judge: time_ratio, models: [new, old]}
+  - {id: small, kind: value, says: new is half as large, judge: size_ratio, models: [new, old],
+     printed: {ratio: "2"}, tolerance: {absolute: 0.5, reason: it is rounded}}
+  - {id: sure, kind: order, says: unsure clips to b, judge: {uncertain_to_precise: {expert: b}},
+     models: [new], datasets: [some-sounds], tolerance: {absolute: 0.1, reason: small}}
+"""
+    paper = toy_paper(tmp_path / "toy", more)
+    inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
+    entries = {entry.claim.id: entry for entry in ledger.ledger(paper, inputs)}
+    assert (entries["up"].verdict, entries["same"].verdict) == ("reproduced", "not reproduced")
+    assert "latency was not measured" in entries["fast"].sentence
+    assert "no packed models" in entries["small"].sentence
+    assert "no uncertainty" in entries["sure"].sentence
+    for id in ("fast", "small", "sure"):
+        assert entries[id].verdict == "not testable here"
+    files = output.write([*entries.values()], paper, inputs, tmp_path / "out")
+    assert {path.name for path in files} == {
+        *(f"claims.{suffix}" for suffix in ("csv", "json", "md")),
+        "verdicts.json",
+    }
+    assert pd.read_csv(tmp_path / "out/claims.csv")["verdict_main"].iloc[0] == "reproduced"
+
+
+@pytest.mark.parametrize(
+    ("judge", "message"),
+    [
+        ("no_such_judge", "claim 'x' names the function 'no_such_judge'"),
+        ("{rises: {colour: red}}", "claim 'x': rises: .*colour"),
+        ("mean_within", "claim 'x' has no printed number 'mean'"),
+        ("time_ratio", "claim 'x' names 1 model, but its judge needs 2"),
+    ],
+)
+def test_a_mistake_in_the_naming_of_a_judge_is_told(
+    tmp_path: Path, judge: str, message: str
+) -> None:
+    more = f"  - {{id: x, kind: order, says: x, judge: {judge}, models: [new],\n"
+    paper = toy_paper(tmp_path / "toy", more + "     datasets: [some-sounds]}\n")
+    inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
+    with pytest.raises(InputError, match=message):
+        ledger.ledger(paper, inputs)
+
+
+def test_a_judge_of_the_papers_own(tmp_path: Path) -> None:
+    more = "  - {id: x, kind: order, says: x, judge: {always: {p: 0.01}}, models: [new]}\n"
+    paper = toy_paper(tmp_path / "toy", more)
+    (tmp_path / "toy/checks.py").write_text(
+        "from referee.claims.judgement import Judgement\n"
+        "def always(claim, view, p):\n"
+        "    return Judgement(quantity=claim.id, unit='', value=1, ci_low=0, ci_high=2, n=1,\n"
+        "                     p_for=p, p_against=1)\n"
+    )
+    inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
+    entries = {entry.claim.id: entry for entry in ledger.ledger(paper, inputs)}
+    assert entries["x"].verdict == "reproduced"
+
+
+def test_findings_of_the_audit_name_the_claims_that_they_touch() -> None:
+    assert PAPER.touched_by("test_data_select") == (
+        "table1",
+        "table5",
+        "q4_keeps_f1",
+        "q4_q8_parity",
+    )
+    assert PAPER.touched_by("unequal_checkpoints") == ("table1", "moe_overhead_11")
+    assert PAPER.touched_by("no_such_check") == ()

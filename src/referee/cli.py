@@ -180,15 +180,15 @@ def verdicts(
 ) -> None:
     """Judge every claim of the paper: claims.csv, .json and .md."""
     from referee import provenance
-    from referee.claims import ledger
-    from referee.claims import page as ledger_page
+    from referee.claims import ledger, output
     from referee.paper import read
 
-    inputs = ledger.read_inputs(cells, packed, measurements)
-    entries = ledger.ledger(read(paper), inputs)
-    files = ledger_page.write(entries, inputs, folder)
+    claims = read(paper)
+    inputs = ledger.read_inputs(claims, cells, packed, measurements)
+    entries = ledger.ledger(claims, inputs)
+    files = output.write(entries, claims, inputs, folder)
     provenance.write(folder / "claims.provenance.json", key, files)
-    print(", ".join(f"{n} {verdict}" for verdict, n in ledger_page.counts(entries).items()))
+    print(", ".join(f"{n} {verdict}" for verdict, n in output.counts(entries).items()))
 
 
 @app.command()

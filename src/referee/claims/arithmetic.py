@@ -1,70 +1,59 @@
-"""The paper's printed numbers against each other: needs no run.
+"""Checks of a paper's printed numbers against each other; they need no run.
 
 A printed number stands for every value that rounds to it. A statement is `inconsistent` only if no
-values behind the printed numbers could make it true.
+values behind the printed numbers could make it true. A check takes a claim, the paper and the
+arguments of the claim's YAML, and yields what it compared; it raises `InputError` where the claim
+or the paper does not print a number that it needs.
 """
 
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from math import sqrt
-from typing import Literal
+from typing import TypeVar
 
-import pandas as pd
-
-from qmoe.nominal import theoretical_bytes
+from referee.claims.functions import named
+from referee.errors import InputError
 from referee.paper import Paper
-from referee.paper.claims import Number, Sizes
+from referee.paper.claims import Claim, Number
+from referee.paper.printed import ScoresTable, VariationTable, VariedDataset, VariedRow
 
 Interval = tuple[float, float]
+Table = TypeVar("Table", ScoresTable, VariationTable)
 
 
 @dataclass(frozen=True)
 class Check:
-    """A printed number beside what other printed numbers make of it."""
+    """Whether a printed number lies in the interval that other printed numbers leave it."""
 
-    id: str
-    locus: str
-    printed: str
     recomputed: Interval
-    verdict: Literal["consistent", "inconsistent"]
+    consistent: bool
     sentence: str
 
 
-def checks(paper: Paper) -> list[Check]:
-    """Every check, in the order of the tables and then the text."""
-    return [
-        *_averages(paper),
-        *_reductions(paper),
-        *_sizes(paper.sizes),
-        _kept(paper),
-        _reductions_everywhere(paper),
-        _rise_on_quinn(paper),
-        _drop_on_quinn(paper),
-        _latency(paper),
-        _compression(paper),
-        _parameters(paper),
-        _energy(paper),
-    ]
+ArithmeticCheck = Callable[..., Iterable[Check]]
 
 
-def frame(found: Iterable[Check]) -> pd.DataFrame:
-    """One row a check; columns as the fields of `Check`, the interval as `low` and `high`."""
-    rows = []
-    for check in found:
-        row = asdict(check)
-        low, high = row.pop("recomputed")
-        rows.append({**row, "low": low, "high": high})
-    return pd.DataFrame(rows)
+def checks(paper: Paper) -> dict[str, list[Check]]:
+    """Return the checks of every claim that names one, by the claim's id.
+
+    Raises:
+        InputError: a claim names no function, or one that lacks a printed number.
+
+    """
+    return {
+        id: list(named(claim.arithmetic, CHECKS, claim, paper)(claim, paper))
+        for id, claim in paper.claims.items()
+        if claim.arithmetic
+    }
 
 
 def mean(parts: list[Number]) -> Interval:
-    """Mean of printed numbers."""
+    """Return the interval of the mean of printed numbers."""
     return sum(p.low for p in parts) / len(parts), sum(p.high for p in parts) / len(parts)
 
 
 def root_mean_square(parts: list[Number]) -> Interval:
-    """Root mean square of printed numbers that are not negative: it grows with each of them."""
+    """Return the interval of the root mean square of printed numbers that are not negative."""
 
     def rms(values: Iterable[float]) -> float:
         return sqrt(sum(value**2 for value in values) / len(parts))
@@ -73,265 +62,180 @@ def root_mean_square(parts: list[Number]) -> Interval:
 
 
 def reduction_percent(before: Number, after: Number, power: int = 2) -> Interval:
-    """100 (1 - (after / before)^power): of the variance for standard deviations and power 2.
+    """Return the interval of 100 (1 - (after / before)^power).
 
-    The same for ddof 0 and 1, whose factor cancels over equal numbers of folds.
+    With power 2 it is the reduction of the variance, from standard deviations; the same for ddof
+    0 and 1, whose factor cancels over equal numbers of folds.
     """
     worst = 100 * (1 - (after.high / before.low) ** power)
     return worst, 100 * (1 - (after.low / before.high) ** power)
 
 
-def _meet(a: Interval, b: Interval) -> bool:
-    # A hair's breadth for numbers that round up to the very edge.
+def meet(a: Interval, b: Interval) -> bool:
+    """Return whether two intervals overlap; a hair's breadth for numbers at the very edge."""
     return a[0] <= b[1] + 1e-9 and b[0] <= a[1] + 1e-9
 
 
-def _check(
-    id: str, locus: str, printed: Number, recomputed: Interval, how: str, unit: str = ""
-) -> Check:
-    fits = _meet((printed.low, printed.high), recomputed)
+def compared(printed: Number, recomputed: Interval, how: str, unit: str = "") -> Check:
+    """Compare a printed number with what others make of it.
+
+    Args:
+        printed: the number.
+        recomputed: the interval that the others leave it.
+        how: the way from the others to it, in words that come before "gives".
+        unit: of the number, after a space.
+
+    """
     digits = max(3, len(printed.text.partition(".")[2]) + 1)
     low, high = (f"{end:.{digits}f}".rstrip("0").rstrip(".") for end in recomputed)
     span = low if low == high else f"{low} to {high}"
-    return Check(
-        id=id,
-        locus=locus,
-        printed=printed.text + unit,
-        recomputed=recomputed,
-        verdict="consistent" if fits else "inconsistent",
-        sentence=f"{how} gives {span}{unit}; {printed.text}{unit} is printed.",
-    )
+    consistent = meet(printed.ends, recomputed)
+    link = "; " if consistent else ", but "
+    said = f"{how} gives {span}{unit}{link}{printed.text}{unit} is printed."
+    return Check(recomputed, consistent, said)
 
 
-def _averages(paper: Paper) -> Iterable[Check]:
-    for model, row in paper.table1.rows.items():
-        parts = [f1 for name, f1 in row.items() if name != "avg"]
-        for name, average, over, how in (
-            ("mean", row["avg"].mean, mean([f1.mean for f1 in parts]), "the mean of the means"),
-            (
-                "std",
-                row["avg"].std,
-                root_mean_square([f1.std for f1 in parts]),
-                "the root mean square of the standard deviations",
-            ),
-        ):
-            yield _check(f"table1/{model}/avg/{name}", "table 1", average, over, how)
+def _table(paper: Paper, name: str, kind: type[Table]) -> Table:
+    table = paper.printed.get(name)
+    if not isinstance(table, kind):
+        raise InputError(f"{paper.folder}: {name!r} is no printed table of the kind that is needed")
+    return table
 
 
-def _reductions(paper: Paper) -> Iterable[Check]:
-    for dataset, ablation in paper.table5.datasets.items():
-        before = ablation.baseline.std
-        baseline: Interval = (before.low, before.high)
-        for alpha, curious in ablation.curiosity.items():
-            after = curious.f1.std
-            yield _check(
-                f"table5/{dataset}/{alpha}/reduction",
-                "table 5",
-                curious.reduction,
-                reduction_percent(before, after),
-                f"a standard deviation of {before.text} before and {after.text} after",
-                " %",
-            )
-            # std before = std after / sqrt(1 - reduction): what this row leaves the baseline.
-            left = [
-                end / sqrt(1 - reduction / 100)
-                for end, reduction in (
-                    (after.low, curious.reduction.low),
-                    (after.high, curious.reduction.high),
-                )
-            ]
-            baseline = max(baseline[0], left[0]), min(baseline[1], left[1])
-        possible = baseline[0] <= baseline[1]
-        yield Check(
-            id=f"table5/{dataset}/baseline",
-            locus="table 5",
-            printed=before.text,
-            recomputed=baseline,
-            verdict="consistent" if possible else "inconsistent",
-            sentence=f"one baseline of {baseline[0]:.5f} to {baseline[1]:.5f} serves every alpha."
-            if possible
-            else f"no one baseline that rounds to {before.text} serves every alpha.",
-        )
+def _rows(claim: Claim, paper: Paper, table: str) -> tuple[VariedDataset, VariedRow]:
+    """The dataset of a claim in a printed table, and its row at the strength of the claim."""
+    dataset = _table(paper, table, VariationTable).datasets.get(next(iter(claim.datasets), ""))
+    row = dataset.at(claim.alpha) if dataset else None
+    if dataset is None or row is None:
+        raise InputError(f"claim {claim.id!r}: {table} does not print its dataset and strength")
+    return dataset, row
 
 
-def parameters(scheme: str, dimension: int, classes: int, hidden: list[int]) -> int:
-    """Parameters of a single network.
+def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+    """The average of a model is the mean of its means and the RMS of its standard deviations."""
+    scores = _table(paper, table, ScoresTable)
+    row = scores.rows[claim.models[0]]
+    parts = [score for name, score in row.items() if name != scores.average]
+    average, means, stds = row[scores.average], [p.mean for p in parts], [p.std for p in parts]
+    yield compared(average.mean, mean(means), "the mean of the means")
+    how = "the root mean square of the standard deviations"
+    yield compared(average.std, root_mean_square(stds), how)
 
-    `fp32`: Linear and LayerNorm for each hidden layer, then Linear. `popcount`: the same without
-    biases. Others: a LayerNorm of the input of each hidden layer as well.
+
+def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+    """The printed `reduction_percent` follows from the two standard deviations in a table."""
+    dataset, row = _rows(claim, paper, table)
+    before, after = dataset.baseline.std, row.score.std
+    how = f"a standard deviation of {before.text} before and {after.text} after"
+    yield compared(claim.number("reduction_percent"), reduction_percent(before, after), how, " %")
+
+
+def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+    """One baseline deviation, of those that round to the printed one, serves every reduction."""
+    dataset = _table(paper, table, VariationTable).datasets[claim.datasets[0]]
+    before = dataset.baseline.std
+    low, high = before.ends
+    for row in dataset.varied.values():
+        after = row.score.std
+        # std before = std after / sqrt(1 - reduction): what this row leaves the baseline.
+        low = max(low, after.low / sqrt(1 - row.reduction.low / 100))
+        high = min(high, after.high / sqrt(1 - row.reduction.high / 100))
+    told = f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
+    if low > high:
+        told = f"no single baseline that rounds to {before.text} agrees with every row."
+    yield Check((low, high), low <= high, told)
+
+
+def scores_in_table(
+    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
+) -> Iterator[Check]:
+    """Two scores in prose are those of a table, and the second is the greater one.
+
+    Args:
+        claim: with its dataset and strength.
+        paper: the paper.
+        table: name of the printed table.
+        printed: names of the claim's scores without the rule and with it.
+
     """
-    widths = [dimension, *hidden, classes]
-    count = sum(a * b for a, b in pairwise(widths)) + 2 * sum(hidden)
-    if scheme != "popcount":
-        count += sum(widths[1:])
-    if scheme not in ("popcount", "fp32"):
-        count += 2 * sum(widths[:-2])
-    return count
-
-
-_SCHEMES = {
-    "FP32-Base": "fp32",
-    **{f"Q{bits}-Base": f"q{bits}" for bits in (1, 2, 4, 8, 16)},
-    "BitNet-Base": "bitnet",
-    "Popcount-Base": "popcount",
-}
-
-
-def _sizes(sizes: Sizes) -> Iterable[Check]:
-    for name, stated in sizes.networks.items():
-        scheme = _SCHEMES[name]
-        count = parameters(scheme, sizes.dimension, sizes.classes, sizes.hidden)
-        printed = Number(str(stated.parameters))
-        yield _check(f"sizes/{name}/parameters", "code", printed, (count, count), "the layout")
-        kb = theoretical_bytes([scheme], sizes.dimension, sizes.hidden, sizes.classes) / 1000
-        how = "bits times count"
-        yield _check(f"sizes/{name}/kb", "code", stated.size_kb, (kb, kb), how, " kB")
-
-
-def _kept(paper: Paper) -> Check:
-    claim = paper.claims["q4_keeps_f1"]
-    part, whole = claim.printed["q4_f1"], claim.printed["fp32_f1"]
-    return _check(
-        claim.id,
-        claim.locus,
-        claim.printed["kept_percent"],
-        (100 * part.low / whole.high, 100 * part.high / whole.low),
-        f"{part.text} of {whole.text}",
-        " %",
+    dataset, row = _rows(claim, paper, table)
+    first, second = (claim.number(name) for name in printed)
+    before, after = dataset.baseline.mean, row.score.mean
+    agree = meet(first.ends, before.ends) and meet(second.ends, after.ends)
+    yield Check(
+        recomputed=(after.low - before.high, after.high - before.low),
+        consistent=agree and after.high > before.low,
+        sentence=f"{table} prints {dataset.baseline} and {row.score}; the text prints "
+        f"{first.text} and {second.text}.",
     )
 
 
-def _reductions_everywhere(paper: Paper) -> Check:
-    claim = paper.claims["var_50_94"]
-    least, most = claim.printed["least_percent"], claim.printed["most_percent"]
-    every = {
-        f"{dataset} at alpha {alpha}": (
-            curious.reduction,
-            reduction_percent(ablation.baseline.std, curious.f1.std),
-        )
-        for dataset, ablation in paper.table5.datasets.items()
-        for alpha, curious in ablation.curiosity.items()
-    }
-    outside = [
-        f"{printed.text} % ({low:.0f} to {high:.0f} % from its deviations) on {name}"
-        for name, (printed, (low, high)) in every.items()
-        if high < least.low or low > most.high
-    ]
-    span = (min(low for _, (low, _) in every.values()), max(h for _, (_, h) in every.values()))
-    return Check(
-        id=claim.id,
-        locus=claim.locus,
-        printed=f"{least.text} to {most.text} %",
-        recomputed=span,
-        verdict="inconsistent" if outside else "consistent",
-        sentence=f"table 5 has {'; '.join(outside)}."
-        if outside
-        else "every row of table 5 can lie in the range.",
-    )
+def reductions_in_range(
+    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
+) -> Iterator[Check]:
+    """Every reduction of a table can lie in the range that the prose states.
+
+    Args:
+        claim: with the range.
+        paper: the paper.
+        table: name of the printed table.
+        printed: names of the claim's least and largest reduction, in percent.
+
+    """
+    least, most = (claim.number(name) for name in printed)
+    spans, outside = [], []
+    for dataset, rows in _table(paper, table, VariationTable).datasets.items():
+        for strength, row in rows.varied.items():
+            low, high = reduction_percent(rows.baseline.std, row.score.std)
+            spans += [low, high]
+            if high < least.low or low > most.high:
+                outside.append(
+                    f"{row.reduction.text} % on {dataset} at alpha {strength} ({low:.0f} % to "
+                    f"{high:.0f} % from its standard deviations)"
+                )
+    told = f"{table} prints {' and '.join(outside)}."
+    if not outside:
+        told = f"every row of {table} can lie in the range."
+    yield Check((min(spans), max(spans)), not outside, told)
 
 
-def _rise_on_quinn(paper: Paper) -> Check:
-    claim = paper.claims["quinn_f1_up"]
-    plain, curious = claim.printed["plain_f1"], claim.printed["curious_f1"]
-    quinn = paper.table5.datasets["quinn"]
-    before, after = quinn.baseline, quinn.curiosity[f"{claim.alpha:g}"].f1
-    fits = all(
-        _meet((said.low, said.high), (there.low, there.high))
-        for said, there in ((plain, before.mean), (curious, after.mean))
-    )
-    return Check(
-        id=claim.id,
-        locus=claim.locus,
-        printed=f"{plain.text} to {curious.text}",
-        recomputed=(after.mean.low - before.mean.high, after.mean.high - before.mean.low),
-        verdict="consistent" if fits and after.mean.high > before.mean.low else "inconsistent",
-        sentence=f"table 5 has {before} and {after}; the interval is that of the rise.",
-    )
+def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Iterator[Check]:
+    """The first printed number is the percentage that the second one is of the third."""
+    kept, part, whole = (claim.number(name) for name in printed)
+    span = (100 * part.low / whole.high, 100 * part.high / whole.low)
+    yield compared(kept, span, f"{part.text} of {whole.text}", " %")
 
 
-def _drop_on_quinn(paper: Paper) -> Check:
-    claim = paper.claims["quinn_var_85"]
-    quinn = paper.table5.datasets["quinn"]
-    before, after = quinn.baseline, quinn.curiosity[f"{claim.alpha:g}"].f1
-    return _check(
-        claim.id,
-        claim.locus,
-        claim.printed["reduction_percent"],
-        reduction_percent(before.std, after.std),
-        f"a standard deviation of {before.std.text} before and {after.std.text} after",
-        " %",
-    )
-
-
-def _latency(paper: Paper) -> Check:
-    claim = paper.claims["latency_std_82"]
-    printed = claim.printed["reduction_percent"]
-    before, after = claim.printed["plain_std_ms"], claim.printed["curious_std_ms"]
+def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Iterator[Check]:
+    """The printed `reduction_percent` is that of two standard deviations, or of their variances."""
+    said, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
     variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
-    fits = any(_meet((printed.low, printed.high), span) for span in (variance, deviation))
-    return Check(
-        id=claim.id,
-        locus=claim.locus,
-        printed=f"{printed.text} %",
+    yield Check(
         recomputed=(deviation[0], variance[1]),
-        verdict="consistent" if fits else "inconsistent",
-        sentence=f"from {before.text} to {after.text} ms is {sum(deviation) / 2:.0f} % of the "
-        f"standard deviation and {sum(variance) / 2:.0f} % of the variance; "
-        f"{printed.text} % is printed.",
+        consistent=any(meet(said.ends, span) for span in (variance, deviation)),
+        sentence=f"a fall of the standard deviation from {before.text} to {after.text} is one of "
+        f"{sum(deviation) / 2:.0f} %, and of {sum(variance) / 2:.0f} % of the variance; "
+        f"{said.text} % is printed.",
     )
 
 
-def _compression(paper: Paper) -> Check:
-    """Against any larger network: the paper does not say of what to what."""
-    claim = paper.claims["compression_4x"]
-    printed, sizes = claim.printed["ratio"], paper.sizes.networks
-    ratios = {
-        f"{large} to {small}": sizes[large].size_kb.value / sizes[small].size_kb.value
-        for large in ("FP32-Base", "Q16-Base")
-        for small in sizes
-        if sizes[small].size_kb.value < sizes[large].size_kb.value
-    }
-    near = {name: r for name, r in ratios.items() if printed.low <= r <= printed.high}
-    named = ratios["FP32-Base to Q4-Base"]
-    text = ", ".join(f"{name} ({ratio:.2f})" for name, ratio in near.items()) or "no pair"
-    span = near.values() or ratios.values()
-    return Check(
-        id=claim.id,
-        locus=claim.locus,
-        printed=f"{printed.text}x",
-        recomputed=(min(span), max(span)),
-        verdict="consistent" if near else "inconsistent",
-        sentence=f"by the sizes of the research code {text} rounds to {printed.text}; "
-        f"FP32-Base to Q4-Base is {named:.2f}.",
+def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Iterator[Check]:
+    """All versions of the paper print the same percentage; its names by version, latest first."""
+    percents = {version: claim.number(name) for version, name in printed.items()}
+    latest, *others = percents.values()
+    said = " and ".join(f"{version} prints {n.text} %" for version, n in percents.items())
+    yield Check(
+        recomputed=(min(n.low for n in others), max(n.high for n in others)),
+        consistent=all(meet(latest.ends, number.ends) for number in others),
+        sentence=f"{said} for the same comparison.",
     )
 
 
-def _parameters(paper: Paper) -> Check:
-    claim, sizes = paper.claims["params_1_2m"], paper.sizes
-    shape = (sizes.dimension, sizes.classes, sizes.hidden)
-    counts = [parameters(scheme, *shape) / 1e6 for scheme in ("fp32", "q4")]
-    check = _check(
-        claim.id,
-        claim.locus,
-        claim.printed["parameters_m"],
-        (min(counts), max(counts)),
-        "a single network, in full precision or quantised,",
-        " M",
+CHECKS: dict[str, ArithmeticCheck] = {
+    check.__name__: check
+    for check in (
+        *(average_in_table, reduction_in_table, one_baseline_in_table),
+        *(scores_in_table, reductions_in_range),
+        *(percent_kept, reduction_of_std, versions_agree),
     )
-    mixture = f" A mixture of three holds {3 * counts[1]:.1f} M and its router."
-    return Check(**{**vars(check), "sentence": check.sentence + mixture})
-
-
-def _energy(paper: Paper) -> Check:
-    claim = paper.claims["q4_energy_31"]
-    new, old = claim.printed["v3_percent"], claim.printed["v1_percent"]
-    same = _meet((new.low, new.high), (old.low, old.high))
-    return Check(
-        id=claim.id,
-        locus=claim.locus,
-        printed=f"{new.text} %",
-        recomputed=(old.low, old.high),
-        verdict="consistent" if same else "inconsistent",
-        sentence=f"version 1 prints {old.text} % and version 3 {new.text} % for the same "
-        "comparison.",
-    )
+}

@@ -1,48 +1,37 @@
-"""The claim ledger: every claim of `claims.yaml` against the cells of this run.
+"""The ledger: every claim of a paper against the cells of a run.
 
-Verdicts are reached under each protocol; the overall one is that of `corrected`, unless the paper's
-own printed numbers disagree: then it is `inconsistent`, whatever the cells say.
+Verdicts are reached under each protocol; the overall one is that of the protocol that decides,
+unless the paper's own printed numbers disagree: then it is `inconsistent`, whatever the cells say.
 
-reproduced          shown at the 5 % level; kinds order and pvalue after Holm, in one family of
-                    each protocol
+reproduced          shown at the 5 % level; kinds order and pvalue after Holm's correction, in one
+                    family of each protocol
 not reproduced      what contradicts the claim is shown at the same level, by the same family
-inconclusive        neither: this n could not have told
+inconclusive        neither: a sample of this size could not tell
 not testable here   a dataset, arm or measurement is absent; or the claim is about the paper's
                     hardware: ours is shown as a ratio, and never passed or failed
 inconsistent        the paper's own numbers disagree
 
-Values are judged one by one, each claim by itself. How evidence is made of cells: `verdicts`.
+Values are judged one by one, each claim by itself. The judges are in `referee.claims.judges`.
 """
 
-import json
-import re
 from dataclasses import dataclass, field, replace
-from math import isnan, nan
 from pathlib import Path
-from typing import Any
 
+import jinja2
 import pandas as pd
 
-from referee.claims import arithmetic, verdicts
-from referee.claims.evidence import (
-    CURIOSITY,
-    DIMENSION,
-    Absent,
-    Inputs,
-    View,
-    evidence,
-    measured_in,
-    tolerance,
-)
-from referee.claims.verdicts import Evidence, Verdict
-from referee.errors import InputError
+from referee.claims import arithmetic
+from referee.claims.functions import named
+from referee.claims.judgement import Judgement, Verdict, settle
+from referee.claims.judges import JUDGES, Judge
+from referee.claims.precision_routing import precision_routing
+from referee.claims.view import NONE, Absent, Inputs, View
+from referee.contract import PACKED_MODELS, read_measurements, read_scores, read_table
 from referee.paper import Paper
 from referee.paper.claims import Claim
-from referee.tables.measured import processors
 from referee.words import number
 
-PROTOCOLS = ("as_published", "corrected")
-DECIDES = "corrected"
+FAMILY = ("order", "pvalue")  # kinds of claims that Holm corrects together
 
 
 @dataclass(frozen=True)
@@ -51,13 +40,13 @@ class Outcome:
 
     verdict: Verdict
     sentence: str
-    evidence: Evidence | None = None
+    judgement: Judgement | None = None
     cells: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One claim, judged."""
+    """One claim, judged: overall, and by protocol in `outcomes`."""
 
     claim: Claim
     verdict: Verdict
@@ -68,207 +57,154 @@ class Entry:
     command: str
 
 
-def stated_tolerance(claim: Claim) -> tuple[str, str]:
-    """How far ours may lie, and why; for tests what would contradict the claim."""
-    if claim.tolerance is None:
-        if claim.kind == "hardware":
-            return "none", "it depends on the machine: shown, never passed or failed"
-        return "rounding", "a printed number stands for every value that rounds to it"
-    width, reason = tolerance(claim)
-    return f"{'x/÷' if claim.tolerance.factor else '±'} {number(width)}", reason
+def read_inputs(
+    paper: Paper, cells: Path, packed: Path | None = None, measurements: Path | None = None
+) -> Inputs:
+    """Read the files of a run; of those that are optional, the missing ones are left out.
 
-
-def inconsistencies(paper: Paper) -> dict[str, str]:
-    """Sentence by the id of each claim whose printed numbers disagree."""
-    found: dict[str, str] = {}
-    for check in arithmetic.checks(paper):
-        claim = re.sub(r"/(mean|std)$", "", check.id)
-        if check.verdict == "inconsistent" and claim in paper.claims:
-            said = f"the paper's own numbers disagree: {check.sentence}"
-            found[claim] = f"{found[claim]} {said}" if claim in found else said
-    return found
-
-
-def _found(claim: Claim, view: View) -> Evidence | str:
-    """Evidence on a claim, or what is absent."""
-    try:
-        return _noted(evidence(claim, view), claim, view)
-    except Absent as absent:
-        return str(absent)
-
-
-def _noted(evidence: Evidence, claim: Claim, view: View) -> Evidence:
-    """The evidence, with what differs from the paper in its data and arms."""
-    notes = [evidence.note]
-    used = view.used(claim)
-    if claim.datasets:
-        dimensions = sorted(set(used["dimension"]) - {DIMENSION})
-        notes += [f"embeddings of {d} values, the paper's have {DIMENSION}" for d in dimensions]
-    strategies = set(used["strategy"]) - {"none"}
-    if strategies:
-        notes.append(f"curiosity: {', '.join(sorted(strategies))} {view.alpha(claim.alpha):g}")
-    return replace(evidence, note="; ".join(filter(None, notes)))
-
-
-def _settled(view: View) -> dict[str, Evidence | str]:
-    """What is found on every claim but the arithmetic, Holm's correction in it.
-
-    The family is known only when it is known which of its claims can be tested: they are judged
-    twice.
-    """
-    claims = view.paper.claims
-    found = {name: _found(c, view) for name, c in claims.items() if c.kind != "arith"}
-    family = {
-        name: own
-        for name, own in found.items()
-        if isinstance(own, Evidence) and claims[name].kind in ("order", "pvalue")
-    }
-    sized = replace(view, family=len(family))
-    again = {name: _found(claims[name], sized) for name in family}
-    return found | verdicts.settle({n: e for n, e in again.items() if isinstance(e, Evidence)})
-
-
-def _outcome(claim: Claim, view: View, found: Evidence | str | None) -> Outcome:
-    if found is None:
-        return Outcome("reproduced", "the printed numbers agree.")
-    if isinstance(found, str):
-        return Outcome("not testable here", f"{found}.")
-    if claim.kind == "hardware":
-        processor = view.inputs.machines.get(measured_in(claim))
-        machine = f" ({processor})" if processor else ""
-        note = f" ({claim.note})" if claim.note else ""
-        sentence = (
-            f"{found.quantity} is {found.measured} on this machine{machine}; the paper's hardware "
-            f"is not here{note}."
-        )
-        return Outcome("not testable here", sentence, found, view.used(claim))
-    return Outcome(found.verdict, found.sentence, found, view.used(claim))
-
-
-def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
-    """Every claim, judged.
+    Args:
+        paper: whose columns and protocols the files have.
+        cells: the tidy table of scores.
+        packed: the table of packed models.
+        measurements: the folder of the measurements.
 
     Raises:
-        InputError: arms that a claim compares cover different cells.
+        InputError: there is no table of scores, or a table is not as the contract says.
 
     """
-    views = {name: View(name, paper, inputs) for name in PROTOCOLS}
-    found = {name: _settled(view) for name, view in views.items()}
-    contradictions = inconsistencies(paper)
-    entries = []
-    for claim in paper.claims.values():
-        outcomes = {
-            name: _outcome(claim, view, found[name].get(claim.id)) for name, view in views.items()
-        }
-        decided = outcomes[DECIDES]
-        verdict, sentence = decided.verdict, f"{DECIDES}: {decided.sentence}"
-        if claim.id in contradictions:
-            verdict, sentence = "inconsistent", contradictions[claim.id]
-            if claim.kind == "arith":
-                outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
-        width, reason = stated_tolerance(claim)
-        entries.append(Entry(claim, verdict, sentence, width, reason, outcomes, command(claim)))
-    return entries
-
-
-def command(claim: Claim) -> str:
-    """What makes the evidence and this ledger."""
-    if not claim.datasets:
-        return "snakemake -j8 results/claims.csv"
-    sets = list(dict.fromkeys(model.removesuffix("-C") for model in claim.models))
-    grid = f"datasets: [{', '.join(claim.datasets)}], expert_sets: [{', '.join(sets)}]"
-    if sets != list(claim.models):
-        alpha = 0.3 if claim.alpha is None else claim.alpha
-        arms = [f"{{strategy: {s}, alpha: [{alpha:g}]}}" for s in CURIOSITY["as_published"]]
-        grid += f", curiosity: [{{strategy: none}}, {', '.join(arms)}]"
-    return (
-        "snakemake -j8 results/claims.csv --configfile configs/paper.yaml "
-        f"--config 'grid={{{grid}}}'"
+    scores, packed = read_scores(cells, paper), packed if packed and packed.exists() else None
+    return Inputs(
+        cells=scores,
+        packed=read_table(packed, PACKED_MODELS, paper.decides) if packed else None,
+        measured=read_measurements(measurements, paper),
+        routing=precision_routing(scores, paper),
     )
 
 
-def quoted(claim: Claim) -> str:
-    """The printed numbers, for people."""
-    if "f1_mean" in claim.printed:
-        return f"{claim.printed['f1_mean'].text} ± {claim.printed['f1_std'].text}"
-    return "; ".join(f"{name.replace('_', ' ')} {n.text}" for name, n in claim.printed.items())
-
-
-def frame(entries: list[Entry]) -> pd.DataFrame:
-    """One row a claim; columns `NAME_PROTOCOL` hold what was reached under the protocol.
-
-    value, ci_low and ci_high are in the unit of that column, p_for and p_against are after Holm
-    where the claim is of the family.
-    """
-    rows = []
-    for entry in entries:
-        claim = entry.claim
-        row: dict[str, Any] = {
-            "id": claim.id,
-            "locus": claim.locus,
-            "kind": claim.kind,
-            "says": claim.says,
-            "quoted": quoted(claim),
-            "verdict": entry.verdict,
-            "verdict_as_published": entry.outcomes["as_published"].verdict,
-            "verdict_corrected": entry.outcomes["corrected"].verdict,
-            "sentence": entry.sentence,
-            "tolerance": entry.tolerance,
-            "tolerance_reason": entry.tolerance_reason,
-        }
-        for protocol, outcome in entry.outcomes.items():
-            own = outcome.evidence
-            row |= {
-                f"quantity_{protocol}": own.quantity.rstrip(",") if own else "",
-                f"unit_{protocol}": own.unit.strip() if own else "",
-                f"value_{protocol}": own.value if own else nan,
-                f"ci_low_{protocol}": own.ci_low if own else nan,
-                f"ci_high_{protocol}": own.ci_high if own else nan,
-                f"n_{protocol}": own.n if own else 0,
-                f"p_for_{protocol}": own.p_for if own and not own.exact else nan,
-                f"p_against_{protocol}": own.p_against if own and not own.exact else nan,
-                f"family_size_{protocol}": own.family if own else 0,
-                f"smallest_detectable_{protocol}": own.detectable if own else nan,
-                f"power_{protocol}": own.power if own else "",
-                f"sentence_{protocol}": outcome.sentence,
-            }
-        rows.append(row | {"command": entry.command})
-    return pd.DataFrame(rows)
-
-
-def to_json(table: pd.DataFrame) -> str:
-    """The same as records; null where nothing can be told."""
-    records = [
-        {k: None if isinstance(v, float) and isnan(v) else v for k, v in row.items()}
-        for row in table.to_dict("records")
-    ]
-    return json.dumps(records, indent=1, ensure_ascii=False) + "\n"
-
-
-def read_inputs(cells: Path, packed: Path | None, measurements: Path | None) -> Inputs:
-    """The files of a run; those that are not there are left out.
+def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
+    """Judge every claim of a paper, in the order of its files.
 
     Raises:
-        InputError: there is no table of cells.
+        InputError: arms that a claim compares cover different cells, or a claim names a function
+            that does not exist or lacks a number that it needs.
 
     """
-    from referee.claims.precision_routing import precision_routing
+    judges = {
+        id: named(claim.judge, JUDGES, claim, paper)
+        for id, claim in paper.claims.items()
+        if claim.judge
+    }
+    contradictions = inconsistencies(paper)
+    views = {name: View(name, paper, inputs) for name in paper.protocols}
+    judged = {name: _judged(view, judges) for name, view in views.items()}
+    entries = []
+    for claim in paper.claims.values():
+        outcomes = {
+            name: _outcome(claim, view, judged[name].get(claim.id)) for name, view in views.items()
+        }
+        decided = outcomes[paper.decides]
+        several = len(paper.protocols) > 1
+        under = f"Under the protocol {paper.decides}: " if several else ""
+        verdict, sentence = decided.verdict, under + decided.sentence
+        if claim.id in contradictions:
+            verdict, sentence = "inconsistent", contradictions[claim.id]
+            if not claim.judge:
+                outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
+        width, reason = stated_tolerance(claim)
+        made = command(claim, paper)
+        entries.append(Entry(claim, verdict, sentence, width, reason, outcomes, made))
+    return entries
 
-    if not cells.exists():
-        raise InputError(f"{cells} is not here: `snakemake -j8 tables` makes it")
-    scored = pd.read_csv(cells)
 
-    def optional(path: Path | None) -> pd.DataFrame | None:
-        return pd.read_csv(path) if path is not None and path.exists() else None
+def inconsistencies(paper: Paper) -> dict[str, str]:
+    """Return a sentence by the id of each claim whose printed numbers disagree."""
+    wrong = {
+        id: [check.sentence for check in checks if not check.consistent]
+        for id, checks in arithmetic.checks(paper).items()
+    }
+    return {
+        id: f"The paper's own numbers disagree: {' '.join(sentences)}"
+        for id, sentences in wrong.items()
+        if sentences
+    }
 
-    def measured(name: str) -> Path | None:
-        return None if measurements is None else measurements / name
 
-    return Inputs(
-        cells=scored,
-        packed=optional(packed),
-        latency=optional(measured("latency.csv")),
-        energy=optional(measured("energy.csv")),
-        routing=precision_routing(scored),
-        machines=processors(measurements) if measurements else {},
+def _judged(view: View, judges: dict[str, Judge]) -> dict[str, Judgement | str]:
+    """A judgement of every claim that has a judge, or what is absent; Holm's correction in it.
+
+    The size of the family is known only when it is known which of its claims can be tested:
+    they are judged twice.
+    """
+    claims = view.paper.claims
+
+    def judge(id: str, view: View) -> Judgement | str:
+        try:
+            return _noted(judges[id](claims[id], view), claims[id], view)
+        except Absent as absent:
+            return str(absent)
+
+    first = {id: judge(id, view) for id in judges}
+    family = [
+        id
+        for id, judgement in first.items()
+        if isinstance(judgement, Judgement) and claims[id].kind in FAMILY
+    ]
+    sized = replace(view, family=len(family))
+    again = {id: judge(id, sized) for id in family}
+    return first | settle({id: j for id, j in again.items() if isinstance(j, Judgement)})
+
+
+def _noted(judgement: Judgement, claim: Claim, view: View) -> Judgement:
+    """The judgement, with what differs from the paper in its data and arms."""
+    notes, cells, dimension = [], view.used(claim), view.paper.dimension
+    if claim.datasets and dimension is not None and "dimension" in cells:
+        others = sorted(set(cells["dimension"]) - {dimension})
+        notes = [f"embeddings have {d} values here, {dimension} in the paper" for d in others]
+    strategies = sorted(set(cells["strategy"]) - {NONE})
+    if strategies:
+        strength = "" if claim.alpha is None else f" {claim.alpha:g}"
+        notes.append(f"the strategy of the varied model is {', '.join(strategies)}{strength}")
+    return judgement.noted(*notes)
+
+
+def _outcome(claim: Claim, view: View, judgement: Judgement | str | None) -> Outcome:
+    if judgement is None:
+        return Outcome("reproduced", "The printed numbers agree.")
+    if isinstance(judgement, str):
+        return Outcome("not testable here", f"{judgement}.")
+    if claim.kind != "hardware":
+        return Outcome(judgement.verdict, judgement.sentence, judgement, view.used(claim))
+    processor = view.inputs.measured.processors.get(judgement.measurement)
+    machine = f" ({processor})" if processor else ""
+    note = f" {claim.note}." if claim.note else ""
+    sentence = (
+        f"The {judgement.quantity} is {judgement.measured} on this machine{machine}; the paper's "
+        f"hardware is not here.{note}"
+    )
+    return Outcome("not testable here", sentence, judgement, view.used(claim))
+
+
+def stated_tolerance(claim: Claim) -> tuple[str, str]:
+    """Return how far ours may lie, and why; for tests, what would contradict the claim."""
+    given = claim.tolerance
+    if given is None:
+        if claim.kind == "hardware":
+            return "none", "the number depends on the machine: it is shown, never passed or failed"
+        return "rounding", "a printed number stands for every value that rounds to it"
+    reason, count = given.reason, len(claim.datasets)
+    if given.standard_deviations is not None and count > 1:
+        reason += f"; the mean of {count} datasets varies less, by a factor of 1/√{count}"
+    return f"{'x/÷' if given.factor else '±'} {number(claim.width)}", reason
+
+
+def command(claim: Claim, paper: Paper) -> str:
+    """Return the command that makes the cells of a claim and their verdict, by the template."""
+    suffix = paper.varied_suffix
+    varied = bool(suffix) and any(model.endswith(suffix) for model in claim.models)
+    strategies = [s for of_protocol in paper.strategies.values() for s in of_protocol]
+    return jinja2.Template(paper.command, undefined=jinja2.StrictUndefined).render(
+        datasets=claim.datasets,
+        models=list(dict.fromkeys(model.removesuffix(suffix) for model in claim.models)),
+        strategies=list(dict.fromkeys(strategies)),
+        alpha=f"{claim.alpha:g}" if varied and claim.alpha is not None else None,
     )

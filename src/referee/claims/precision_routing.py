@@ -1,5 +1,6 @@
-"""Does a mixture send its uncertain clips to precise experts? One answer a cell."""
+"""Whether a mixture sends its uncertain clips to experts of more bits; one answer a cell."""
 
+from collections.abc import Mapping
 from math import ceil
 from pathlib import Path
 from typing import Any
@@ -8,69 +9,85 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from referee.audit.routing import BITS
-from referee.tables.scores import ARM
+from referee.paper import Paper
 
-KEYS = ["dataset", "synthetic", *ARM, "arm", "seed", "fold", "experts", "cell"]
+ARM = ["dataset", "synthetic", "protocol", "model", "strategy", "alpha", "arm"]
+KEYS = [*ARM, "seed", "fold", "experts", "cell"]
 
 
-def precision_routing(cells: pd.DataFrame) -> pd.DataFrame:
-    """One row a cell of a mixture and expert, from the predictions of the cells.
+def precision_routing(cells: pd.DataFrame, paper: Paper) -> pd.DataFrame | None:
+    """Return a row a cell of a mixture and expert, from the predictions of the cells.
 
     Columns beside the keys: `rank_correlation` of the cell, see there; of each expert its bits and
-    clips, its share of all clips and of the tenth with the highest u, and the mean u and
-    confidence (largest class probability) of its clips. A cell without u, or
-    without predictions on disk, is left out.
+    clips, its share of all clips and of the tenth with the highest uncertainty, and the mean
+    uncertainty and confidence (largest class probability) of its clips. A cell whose predictions
+    hold no uncertainty, or are not on disk, is left out.
+
+    Args:
+        cells: the tidy table of scores; `cell` is the folder of the predictions.
+        paper: which tells the bits of the experts.
+
+    Returns:
+        The table; None where the paper has no experts, or the table names no folders.
+
     """
+    if not paper.experts or "cell" not in cells:
+        return None
+    bits = {name: expert.bits for name, expert in paper.experts.items()}
     rows: list[dict[str, Any]] = []
     for _, cell in cells[cells["experts"].str.contains("+", regex=False)].iterrows():
         path = Path(cell["cell"]) / "predictions.parquet"
         if not path.exists():
             continue
         predictions = pd.read_parquet(path)
-        u = predictions.get("uncertainty")
-        if u is None or u.isna().any():
+        uncertainty = predictions.get("uncertainty")
+        if uncertainty is None or uncertainty.isna().any():
             continue
-        rows += [cell[KEYS].to_dict() | own for own in of_cell(predictions, cell["experts"])]
+        of_experts = of_cell(predictions, cell["experts"].split("+"), bits)
+        rows += [cell[KEYS].to_dict() | row for row in of_experts]
     return pd.DataFrame(rows, columns=None if rows else [*KEYS, "rank_correlation"])
 
 
-def of_cell(predictions: pd.DataFrame, experts: str) -> list[dict[str, Any]]:
-    """One record an expert.
+def of_cell(
+    predictions: pd.DataFrame, experts: list[str], bits: Mapping[str, float]
+) -> list[dict[str, Any]]:
+    """Return a record an expert.
 
     Args:
         predictions: of the n clips of a cell: expert, uncertainty, p_0, p_1, ...
-        experts: names joined by `+`.
+        experts: names of the experts.
+        bits: of a weight, by the name of the expert.
 
     """
-    u = predictions["uncertainty"].to_numpy()
-    top = np.zeros(len(u), dtype=bool)
-    top[np.argsort(-u, kind="stable")[: ceil(len(u) / 10)]] = True
+    uncertainty = predictions["uncertainty"].to_numpy()
+    top = np.zeros(len(uncertainty), dtype=bool)
+    top[np.argsort(-uncertainty, kind="stable")[: ceil(len(uncertainty) / 10)]] = True
     confidence = predictions.filter(regex=r"^p_\d+$").max(axis=1)
-    rho = rank_correlation(u, predictions["expert"].map(BITS).to_numpy())
-    found = []
-    for expert in experts.split("+"):
+    rho = rank_correlation(uncertainty, predictions["expert"].map(bits).to_numpy())
+    records = []
+    for expert in experts:
         chosen = (predictions["expert"] == expert).to_numpy()
-        found.append(
+        records.append(
             {
                 "rank_correlation": rho,
                 "expert": expert,
-                "bits": BITS[expert],
+                "bits": bits[expert],
                 "clips": int(chosen.sum()),
                 "share": chosen.mean(),
                 "top_decile_share": chosen[top].mean(),
-                "uncertainty_mean": u[chosen].mean() if chosen.any() else np.nan,
+                "uncertainty_mean": uncertainty[chosen].mean() if chosen.any() else np.nan,
                 "confidence_mean": confidence[chosen].mean(),
             }
         )
-    return found
+    return records
 
 
-def rank_correlation(u: np.ndarray, bits: np.ndarray) -> float:
-    """Spearman's correlation of u with the bits of the chosen expert, over clips.
+def rank_correlation(uncertainty: np.ndarray, bits: np.ndarray) -> float:
+    """Return Spearman's correlation of the uncertainty with the bits of the chosen expert.
 
-    0 where one side is constant: a router that always takes the same expert heeds no u.
+    Both arrays have a value a clip. 0 where one of them is constant: a router that always takes
+    the same expert heeds no uncertainty.
     """
-    if np.ptp(u) == 0 or np.ptp(bits) == 0:
+    if np.ptp(uncertainty) == 0 or np.ptp(bits) == 0:
         return 0.0
-    return float(stats.spearmanr(u, bits).statistic)
+    return float(stats.spearmanr(uncertainty, bits).statistic)

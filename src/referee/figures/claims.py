@@ -5,7 +5,7 @@ from typing import get_args
 import pandas as pd
 from matplotlib.patches import Patch
 
-from referee.claims.verdicts import Verdict
+from referee.claims.judgement import Verdict
 from referee.figures import style
 from referee.figures.results import Results
 from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture

@@ -48,11 +48,8 @@ def observed(table5: pd.DataFrame | None) -> pd.DataFrame:
             name = label(row.model, row.strategy, row.alpha)
             dataset = str(row.dataset).replace("_synthetic", " (synthetic)")
             rows.append((row.protocol, dataset, name, row.n, row.variance_reduction_percent))
-    printed = read_paper().table5
-    for dataset, ablation in printed.datasets.items():
-        for alpha, curious in ablation.curiosity.items():
-            name = f"α {alpha}"
-            rows.append((PAPER_PROTOCOL, dataset, name, FOLDS, curious.reduction.value))
+    for dataset, strength, printed in read_paper().printed_reductions:
+        rows.append((PAPER_PROTOCOL, dataset, f"α {strength}", FOLDS, printed.value))
     found = pd.DataFrame(rows, columns=["source", "dataset", "label", "n", "reduction_percent"])
     found = found[found["reduction_percent"] < 100].reset_index(drop=True)
     chance = [
@@ -233,12 +230,7 @@ def power(results: Results) -> Picture:
         va="top",
         color=BLUE,
     )
-    printed = read_paper().table5
-    largest = max(
-        curious.reduction.value
-        for ablation in printed.datasets.values()
-        for curious in ablation.curiosity.values()
-    )
+    largest = max(printed.value for _, _, printed in read_paper().printed_reductions)
     there = sqrt(1 / (1 - largest / 100))
     reached = f_power(there, n, n)
     right.plot([there, there], [0, reached], color=BLACK, linewidth=0.6, linestyle=":")

@@ -14,7 +14,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from referee.errors import InputError
-from referee.paper.claims import Claims, Part
+from referee.paper.claims import Claim, Part
+from referee.paper.printed import Statements
 from referee.paper.story import Story
 from referee.paper.tables import TableLayout
 
@@ -27,6 +28,7 @@ class Score(Part):
     column: str = "score"
     name: str = "score"  # in headings of CSV files: f1 gives `f1_mean`
     words: str = "score"  # in prose: Weighted F1
+    short: str = "score"  # in sentences and as a unit: F1
 
 
 class Expert(Part):
@@ -38,10 +40,10 @@ class Expert(Part):
 class PaperDataset(Part):
     """A dataset as the paper used it, by its name without punctuation, in lower case."""
 
-    classes: int
+    classes: int | None = None  # None: any number of them
 
 
-class Paper(Claims):
+class Paper(Statements):
     """The folder of a paper.
 
     `protocols` are those under which claims are judged; `decides` names the one whose verdict
@@ -69,6 +71,11 @@ class Paper(Claims):
     def _last_decides(cls, data: Any) -> Any:
         protocols = data.get("protocols") or ["main"]
         return {"decides": protocols[-1]} | data
+
+    @cached_property
+    def claims(self) -> dict[str, Claim]:
+        """Every claim by its id: those in prose, then those of the printed tables."""
+        return {claim.id: claim for claim in self.claims_of(self.score.short)}
 
     @cached_property
     def checks(self) -> ModuleType | None:

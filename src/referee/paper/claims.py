@@ -1,43 +1,52 @@
-"""What a paper states, typed: its claims and printed tables. Verdicts are reached elsewhere."""
+"""What a paper claims, as data: a claim names its judge, its check and the findings that touch it.
+
+The printed tables from which more claims are made are in `referee.paper.printed`.
+"""
 
 import re
 from dataclasses import dataclass
+from math import sqrt
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from referee.errors import InputError
+from referee.words import counted
 
 Kind = Literal["value", "order", "pvalue", "arith", "hardware"]
 
 
 @dataclass(frozen=True)
 class Number:
-    """A printed number; all values that round to it are as likely meant."""
+    """A printed number; it stands for every value that rounds to it."""
 
     text: str
 
     @property
     def value(self) -> float:
-        """As printed."""
+        """The number as printed."""
         return float(self.text)
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The least and the greatest value that round to it."""
+        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        return self.value - half, self.value + half
 
     @property
     def low(self) -> float:
         """The least value that rounds to it."""
-        return self.value - self._half
+        return self.ends[0]
 
     @property
     def high(self) -> float:
         """The greatest value that rounds to it."""
-        return self.value + self._half
-
-    @property
-    def _half(self) -> float:
-        return 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        return self.ends[1]
 
 
 @dataclass(frozen=True)
-class Spread:
-    """`mean ± std` as printed."""
+class MeanStd:
+    """A mean and a standard deviation, printed as `mean ± std`."""
 
     mean: Number
     std: Number
@@ -54,29 +63,46 @@ def _number(value: Any) -> Number:
     return Number(value)
 
 
-def _spread(value: Any) -> Spread:
+def _mean_std(value: Any) -> MeanStd:
     parts = value.split(" ± ") if isinstance(value, str) else []
     if len(parts) != 2:
         raise ValueError("must be 'mean ± std'")
-    return Spread(*map(_number, parts))
+    return MeanStd(*map(_number, parts))
 
 
-Printed = Annotated[Number, BeforeValidator(_number)]
-PrintedSpread = Annotated[Spread, BeforeValidator(_spread)]
+PrintedNumber = Annotated[Number, BeforeValidator(_number)]
+PrintedMeanStd = Annotated[MeanStd, BeforeValidator(_mean_std)]
 
 
 class Part(BaseModel):
-    """A part of the file: unknown keys are refused, values do not change."""
+    """A part of a paper's YAML files: unknown keys are refused, values do not change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
+def _call(value: Any) -> Any:
+    if isinstance(value, str):
+        return {value: {}}
+    if value is None or (isinstance(value, dict) and len(value) < 2):
+        return {name: arguments or {} for name, arguments in (value or {}).items()}
+    raise ValueError("must be the name of a function, or this name with a mapping of arguments")
+
+
+# A function of referee or of the paper's checks.py: its arguments by its name; the name in YAML
+# may stand alone. Empty where there is none.
+FunctionCall = Annotated[dict[str, dict[str, Any]], BeforeValidator(_call), Field(default={})]
+
+
 class Tolerance(Part):
-    """How far ours may lie from theirs, in exactly one of three ways, and why so far."""
+    """How far our number may lie from the printed one, and the reason for this width.
+
+    The width is given in one of three ways: `absolute`, a `factor` by which it may be larger or
+    smaller, or in `standard_deviations` of the printed spread.
+    """
 
     absolute: float | None = None
-    factor: float | None = None  # times or divided by
-    standard_deviations: float | None = None  # of the printed spread
+    factor: float | None = None
+    standard_deviations: float | None = None
     reason: str
 
     @model_validator(mode="after")
@@ -90,175 +116,80 @@ class Tolerance(Part):
 class Claim(Part):
     """One statement that can be judged.
 
-    `printed` names each quoted number with its unit; `models` are names of `expert_sets`, with -C
-    for curiosity, the one that the claim favours first; `datasets` are those it needs, none where
-    it needs no data.
+    `printed` names each printed number with its unit. `models` are names of the column `model`,
+    the one that the claim favours first, and `alpha` is the strength at which the varied ones are
+    judged. `datasets` are those that the claim needs, none where it needs no data. `judge` names
+    the function that judges cells, `arithmetic` the one that compares the paper's printed numbers
+    with each other, `findings` the audit checks whose findings touch the claim.
     """
 
     id: str
-    locus: str
+    locus: str = ""
     kind: Kind
     says: str
-    printed: dict[str, Printed] = {}
+    judge: FunctionCall
+    arithmetic: FunctionCall
+    printed: dict[str, PrintedNumber] = Field(default={})
     models: tuple[str, ...] = ()
     alpha: float | None = None
     datasets: tuple[str, ...] = ()
     tolerance: Tolerance | None = None
+    findings: tuple[str, ...] = ()
     note: str = ""
-    findings: tuple[str, ...] = ()  # checks of the audit that touch it
 
     @model_validator(mode="after")
     def _complete(self) -> "Claim":
         if self.kind == "value" and (self.tolerance is None or not self.printed):
             raise ValueError(f"claim {self.id!r}: a value needs printed numbers and a tolerance")
+        if self.kind == "arith" and not self.arithmetic:
+            raise ValueError(f"claim {self.id!r}: kind arith needs an arithmetic check")
+        if self.kind != "arith" and not self.judge:
+            raise ValueError(f"claim {self.id!r}: kind {self.kind} needs a judge")
         return self
 
+    def number(self, name: str) -> Number:
+        """Return the printed number of this name.
 
-class Table1(Part):
-    """F1 by model and dataset, and their average under `avg`."""
+        Raises:
+            InputError: the claim has none.
 
-    alpha: float
-    findings: tuple[str, ...] = ()  # checks of the audit that touch its numbers
-    tolerance: Tolerance
-    rows: dict[str, dict[str, PrintedSpread]]
+        """
+        if name not in self.printed:
+            raise InputError(f"claim {self.id!r} has no printed number {name!r}")
+        return self.printed[name]
 
+    def take(self, count: int) -> tuple[str, ...]:
+        """Return the models, of which there must be so many.
 
-class Curious(Part):
-    """F1 with curiosity, and how much less it varies than without, in percent."""
+        Raises:
+            InputError: the claim names more or fewer.
 
-    f1: PrintedSpread
-    reduction: Printed
-
-
-class Ablation(Part):
-    """One dataset of table 5, by alpha as printed."""
-
-    baseline: PrintedSpread
-    curiosity: dict[str, Curious]
-
-
-class Table5(Part):
-    """Curiosity by alpha, of one expert set."""
-
-    model: str
-    findings: tuple[str, ...] = ()  # checks of the audit that touch its numbers
-    tolerance: Tolerance
-    reduction_tolerance: Tolerance
-    datasets: dict[str, Ablation]
-
-
-class Size(Part):
-    """Of one network."""
-
-    parameters: int
-    size_kb: Printed
-
-
-class Sizes(Part):
-    """Parameters and sizes that the research code states, kB of 1000 bytes."""
-
-    dimension: int
-    classes: int
-    hidden: list[int] = Field(min_length=1)
-    networks: dict[str, Size]
-
-
-class Source(Part):
-    """Which paper."""
-
-    arxiv: str
-    versions: list[str]
-
-
-class Claims(Part):
-    """All that is judged."""
-
-    source: Source
-    table1: Table1
-    table5: Table5
-    sizes: Sizes
-    prose: list[Claim]
+        """
+        if len(self.models) != count:
+            raise InputError(
+                f"claim {self.id!r} names {counted(len(self.models), 'model')}, but its judge "
+                f"needs {count}"
+            )
+        return self.models
 
     @property
-    def claims(self) -> dict[str, Claim]:
-        """Every claim by its id: those in prose, then one for each number of tables 1 and 5.
+    def width(self) -> float:
+        """Width of the tolerance: in units of the score, as a factor, or as given.
 
-        The latter are called `table1/MODEL/DATASET`, `table5/DATASET/baseline`,
-        `table5/DATASET/ALPHA` and `table5/DATASET/ALPHA/reduction`.
+        Standard deviations are multiplied with the printed `std`; the mean of k datasets varies
+        less than the score of one, by a factor of 1/√k.
+
+        Raises:
+            InputError: the claim has no tolerance.
+
         """
-        found = [*self.prose, *_of_table1(self.table1), *_of_table5(self.table5)]
-        return {claim.id: claim for claim in found}
+        if self.tolerance is None:
+            raise InputError(f"claim {self.id!r} has no tolerance")
+        if self.tolerance.standard_deviations is None:
+            return float(self.tolerance.absolute or self.tolerance.factor or 0)
+        width = self.tolerance.standard_deviations * self.number("std").value
+        return width / sqrt(len(self.datasets) or 1)
 
-    def touched_by(self, check: str) -> tuple[str, ...]:
-        """Return the names of printed tables, then ids of claims in prose, that a check touches."""
-        printed: dict[str, Table1 | Table5] = {"table1": self.table1, "table5": self.table5}
-        tables = tuple(name for name, table in printed.items() if check in table.findings)
-        return tables + tuple(claim.id for claim in self.prose if check in claim.findings)
-
-    @model_validator(mode="after")
-    def _distinct(self) -> "Claims":
-        ids = [claim.id for claim in self.prose]
-        double = [name for name in ids if ids.count(name) > 1]
-        if double:
-            raise ValueError(f"claim {double[0]!r} is there twice")
-        return self
-
-
-def _of_table1(table: Table1) -> list[Claim]:
-    datasets = [name for name in next(iter(table.rows.values())) if name != "avg"]
-    return [
-        _f1(
-            f"table1/{model}/{dataset}",
-            f1,
-            table.tolerance,
-            models=(model,),
-            alpha=table.alpha,
-            datasets=tuple(datasets) if dataset == "avg" else (dataset,),
-        )
-        for model, row in table.rows.items()
-        for dataset, f1 in row.items()
-    ]
-
-
-def _of_table5(table: Table5) -> list[Claim]:
-    found = []
-    for dataset, ablation in table.datasets.items():
-        stem, plain, here = f"table5/{dataset}", table.model, (dataset,)
-        found.append(
-            _f1(
-                f"{stem}/baseline",
-                ablation.baseline,
-                table.tolerance,
-                models=(plain,),
-                datasets=here,
-            )
-        )
-        for alpha, curious in ablation.curiosity.items():
-            about: dict[str, Any] = {"alpha": float(alpha), "datasets": here}
-            f1, change = curious.f1, curious.reduction
-            found += [
-                _f1(f"{stem}/{alpha}", f1, table.tolerance, models=(f"{plain}-C",), **about),
-                Claim(
-                    id=f"{stem}/{alpha}/reduction",
-                    locus="table 5",
-                    kind="value",
-                    says=f"variance of F1 changes by {-change.value:+g} % on {dataset}",
-                    printed={"reduction_percent": change},
-                    models=(f"{plain}-C", plain),
-                    tolerance=table.reduction_tolerance,
-                    **about,
-                ),
-            ]
-    return found
-
-
-def _f1(id: str, f1: Spread, tolerance: Tolerance, **about: Any) -> Claim:
-    return Claim(
-        id=id,
-        locus=id.partition("/")[0].replace("table", "table "),
-        kind="value",
-        says=f"F1 is {f1}",
-        printed={"f1_mean": f1.mean, "f1_std": f1.std},
-        tolerance=tolerance,
-        **about,
-    )
+    def around(self, value: float) -> tuple[float, float]:
+        """Return the ends of the tolerance around a value."""
+        return value - self.width, value + self.width

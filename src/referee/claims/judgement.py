@@ -1,0 +1,162 @@
+"""What a judge says of a claim: the measured value, two p-values, and a verdict with its reason.
+
+A claim is supported by effects of one region and contradicted by those of another. A judgement
+holds the p-value of each: `p_for` of the hypothesis that the effect lies outside of the region
+that supports the claim, `p_against` of the hypothesis that it lies outside of the region that
+contradicts it. `reproduced` needs the first below 0.05, `not reproduced` the second; if neither
+is, the sample could not tell.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import isnan, nan
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from referee.stats.multiplicity import holm
+from referee.words import number, p_value
+
+Verdict = Literal[
+    "reproduced", "not reproduced", "inconclusive", "not testable here", "inconsistent"
+]
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the cells of one protocol say of a claim; all numbers are those of one test.
+
+    `quantity` says in words that follow "the" what was measured, `supported` and `contradicted`
+    name the two regions in words that follow "is", `detectable_words` says what size `detectable`
+    is, with `{}` in the place of the number. Sentences leave out a unit that the quantity names.
+    """
+
+    value: float
+    ci_low: float = nan  # ends of the 95 % interval, or of the range of what is exact
+    ci_high: float = nan
+    n: int = 0  # pairs of cells, folds or models
+    p_for: float = nan
+    p_against: float = nan
+    quantity: str = ""
+    unit: str = ""
+    supported: str = ""
+    contradicted: str = ""
+    detectable: float = nan  # smallest size that a sample of this size finds
+    detectable_words: str = ""
+    family: int = 1  # tests that are corrected together
+    notes: tuple[str, ...] = ()  # further facts, each a clause that becomes a sentence
+    exact: bool = False  # counted, not sampled: there is no p-value
+    measurement: str = ""  # what it rests on, where it is `latency` or `energy`
+    numbers: pd.DataFrame = field(default_factory=pd.DataFrame)  # a row a dataset
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict from the two p-values; support counts first."""
+        if self.p_for < LEVEL:
+            return "reproduced"
+        return "not reproduced" if self.p_against < LEVEL else "inconclusive"
+
+    @property
+    def power(self) -> str:
+        """What a sample of this size finds with a power of 80 %."""
+        if isnan(self.detectable):
+            return "counted, so there is no sampling error" if self.exact else ""
+        size = self.detectable_words.format(number(self.detectable))
+        return f"n = {self.n} would show {size} with a power of 80 %"
+
+    @property
+    def measured(self) -> str:
+        """The value and its interval, for people."""
+        unit = "" if self.unit.strip() in self.quantity else self.unit
+        shown = f"{number(self.value)}{unit}"
+        if isnan(self.ci_low) or number(self.ci_low) == number(self.ci_high):
+            return f"{shown} (n = {self.n})"
+        ends = f"{number(self.ci_low)} to {number(self.ci_high)}"
+        what = "range" if self.exact else "95 % interval"
+        return f"{shown} ({what} {ends}, n = {self.n})"
+
+    @property
+    def sentence(self) -> str:
+        """Why the verdict is what it is, from the numbers."""
+        supported = self.supported + self._tested(self.p_for)
+        contradicted = self.contradicted + self._tested(self.p_against)
+        if self.verdict == "reproduced":
+            told = f", which is {supported}."
+        elif self.verdict == "not reproduced":
+            told = f", which is {contradicted}."
+        elif isnan(self.p_for):
+            told = "; no test is possible."
+        elif self.exact:
+            told = f". Not every cell is {supported}, and not every cell is {contradicted}."
+        else:
+            told = f". It is not shown to be {supported}, nor to be {contradicted}."
+            told += f" {self.power}." if self.power else ""
+        notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in self.notes)
+        return f"The {self.quantity} is {self.measured}{told}{notes}"
+
+    def _tested(self, p: float) -> str:
+        if self.exact:
+            return ""
+        corrected = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
+        return f" (p {p_value(p)}{corrected})"
+
+    def of(self, quantity: str, unit: str | None = None) -> "Judgement":
+        """Return the same judgement of a named quantity, in another unit if one is given."""
+        return replace(self, quantity=quantity, unit=self.unit if unit is None else unit)
+
+    def noted(self, *notes: str) -> "Judgement":
+        """Return the same judgement with further notes; empty ones are left out."""
+        return replace(self, notes=(*self.notes, *filter(None, notes)))
+
+
+def weakest(parts: Sequence[Judgement]) -> Judgement:
+    """Judge a claim of several parts, all of which must hold, by the weakest one.
+
+    Every part must be shown, so that support needs no correction; one part that fails is enough
+    against the claim, by Bonferroni.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    p_for = [part.p_for for part in parts]
+    chosen = parts[int(np.nanargmax(p_for)) if not np.isnan(p_for).all() else 0]
+    against = float(np.minimum(1.0, len(parts) * np.min([part.p_against for part in parts])))
+    if against < LEVEL:
+        chosen = min(parts, key=lambda part: part.p_against)
+    return replace(
+        chosen,
+        quantity=f"{chosen.quantity} (the weakest of {len(parts)} parts)",
+        p_for=float(np.max(p_for)),
+        p_against=against,
+        numbers=pd.concat([part.numbers for part in parts], ignore_index=True),
+    )
+
+
+def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
+    """Return the judgements with Holm's p within the family: of support, and of contradiction."""
+    p_for = holm([judgement.p_for for judgement in family.values()])
+    p_against = holm([judgement.p_against for judgement in family.values()])
+    return {
+        name: replace(judgement, p_for=float(a), p_against=float(b), family=len(family))
+        for (name, judgement), a, b in zip(family.items(), p_for, p_against, strict=True)
+    }
+
+
+def counted(values: "pd.Series[float]", ends: tuple[float, float], unit: str = "") -> Judgement:
+    """Judge numbers without sampling error, one a cell: all lie between the ends, or none does."""
+    low, high = ends
+    inside = values.between(low, high)
+    region = f"{number(low)} to {number(high)}{unit}"
+    return Judgement(
+        value=float(values.mean()),
+        ci_low=float(values.min()),
+        ci_high=float(values.max()),
+        n=len(values),
+        p_for=float(not inside.all()),
+        p_against=float(inside.any()),
+        unit=unit,
+        supported=f"within {region}",
+        contradicted=f"outside of {region}",
+        exact=True,
+    )

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from referee.errors import InputError
 from referee.paper.claims import Claims, Part
+from referee.paper.figures import Figures
 from referee.paper.tables import TableLayout
 
 ROOT = Path("papers")
@@ -60,6 +61,7 @@ class Paper(Claims):
     experts: dict[str, Expert] = Field(default={})
     datasets: dict[str, PaperDataset] = Field(default={})
     tables: dict[str, TableLayout] = Field(default={})
+    figures: Figures = Figures()
     dimension: int | None = None  # values of an embedding in the paper
 
     @model_validator(mode="before")

@@ -1,0 +1,151 @@
+"""Parts that several figures share: grids of panels, labelled rows, tables in colour, legends."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from numpy.typing import NDArray
+
+from referee.figures import style
+from referee.words import spaced
+
+Panel = tuple[str, str]  # dataset and protocol
+
+
+def panels_of(frame: pd.DataFrame) -> list[Panel]:
+    """Datasets with protocols that a table holds, as they come."""
+    return list(frame[["dataset", "protocol"]].drop_duplicates().itertuples(index=False, name=None))
+
+
+def within(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """The rows of a dataset and protocol."""
+    return frame[(frame["dataset"] == panel[0]) & (frame["protocol"] == panel[1])]
+
+
+def heading(panel: Panel) -> str:
+    """A dataset and protocol in words: `sounds, main`."""
+    return f"{panel[0]}, {spaced(panel[1])}"
+
+
+def stack(
+    title: str, counts: Sequence[float], columns: int, above: float, row: float, **shared: Any
+) -> tuple[Figure, NDArray[Any]]:
+    """Make a figure whose panels are as high as they have rows.
+
+    Args:
+        title: of the figure.
+        counts: rows of each panel, from the top, with room for its title.
+        columns: panels side by side.
+        above: height of what is no row, in inches.
+        row: height of a row, in inches.
+        shared: how the panels share their axes, for `Figure.subplots`.
+
+    Returns:
+        The figure and its axes, (panels, columns).
+
+    """
+    figure = style.new(title, above + row * sum(counts))
+    grid = figure.subplots(len(counts), columns, squeeze=False, height_ratios=counts, **shared)
+    return figure, grid
+
+
+def arm_panels(
+    title: str, arms: pd.DataFrame, row: float = 0.2
+) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
+    """Make a panel a dataset (down) and protocol (across), with a labelled row an arm.
+
+    Args:
+        title: of the figure.
+        arms: dataset, protocol, label; order and doubles as they come.
+        row: height of a row in inches.
+
+    Returns:
+        The figure, and of each panel its axes and the labels of its rows from the top down.
+
+    """
+    datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
+    labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
+    counts = [len(names) + 1.5 for names in labels.values()]
+    figure, grid = stack(title, counts, len(protocols), 0.9, row, sharex=True, sharey="row")
+    panels = {}
+    for dataset, line in zip(datasets, grid, strict=True):
+        for protocol, axes in zip(protocols, line, strict=True):
+            axes.set_title(heading((dataset, protocol)))
+            rows(axes, labels[dataset])
+            panels[dataset, protocol] = (axes, labels[dataset])
+    return figure, panels
+
+
+def rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Label the rows of a plot from the top down, with a faint line along each."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def under(figure: Figure, label: str) -> None:
+    """Label the x axes of the lowest panels."""
+    for axes in figure.axes:
+        spec = axes.get_subplotspec()
+        if spec is not None and spec.is_last_row():
+            axes.set_xlabel(label)
+
+
+def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
+    """Write a text on the right of a row."""
+    axes.text(x, y, text, va="center", fontsize=6.5, transform=axes.get_yaxis_transform())
+
+
+def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
+    """Draw a table whose cells are the darker the larger the value; NaN stays blank.
+
+    Args:
+        axes: it fills them.
+        values: from 0 to `top`.
+        texts: what is written into the cells, in the shape of `values`.
+        top: the value of the darkest cell.
+
+    """
+    # The darker part of the map is left out, so that black is read on every cell.
+    axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.6 * top, aspect="auto")
+    axes.set_yticks(range(len(values.index)), list(values.index))
+    axes.set_xticks(range(len(values.columns)), list(values.columns))
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    axes.set_yticks([i + 0.5 for i in range(len(values.index) - 1)], minor=True)
+    axes.set_xticks([i + 0.5 for i in range(len(values.columns) - 1)], minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5 if values.size < 300 else 0.3)
+    axes.tick_params(which="minor", length=0)
+    for (y, x), text in np.ndenumerate(texts.to_numpy(dtype=object)):
+        # It lies within its cell: the layout need not ask for its size.
+        axes.text(x, y, text, ha="center", va="center", fontsize=6, in_layout=False)
+
+
+def mark(color: str, marker: str, line: str = "", **looks: Any) -> Line2D:
+    """A marker, with or without a line, for a legend."""
+    return Line2D([], [], color=color, marker=marker, linestyle=line, **looks)
+
+
+def legend_below(
+    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int, **looks: Any
+) -> None:
+    """Put the legend of a figure below its panels.
+
+    Args:
+        figure: not laid out yet.
+        handles: what stands for each name.
+        names: as many.
+        columns: of the legend, at most.
+        looks: other arguments of `Figure.legend`.
+
+    """
+    figure.legend(
+        handles, names, loc="outside lower center", ncols=min(len(names), columns), **looks
+    )

@@ -6,19 +6,19 @@ says so in words, so that every grid yields the same files. Nothing in this file
 matplotlib: Snakemake reads the names at every start.
 """
 
-# name of the file: module and function that draw it, in the order in which people see them
+# name of the file: section, and module with function that draw it, in the order of showing
 FIGURES = {
-    "claim_verdicts": "verdict_tiles.verdicts",
-    "as_published_vs_corrected": "score_by_protocol.protocols",
-    "f1_by_alpha": "score_by_strength.by_strength",
-    "variance_reduction": "variance_ratios.reductions",
-    "power": "power_curves.power",
-    "pareto": "pareto.pareto",
-    "routing_share": "expert_shares.share",
-    "routing_confidence": "expert_shares.confidence",
-    "uncertainty_by_bits": "uncertainty_by_bits.uncertainty_by_bits",
-    "curiosity_histogram": "uncertainty.histogram",
-    "curiosity_by_class": "uncertainty.by_class",
+    "claim_verdicts": ("claims", "verdict_tiles.verdicts"),
+    "as_published_vs_corrected": ("scores", "score_by_protocol.protocols"),
+    "f1_by_alpha": ("scores", "score_by_strength.by_strength"),
+    "variance_reduction": ("statistics", "variance_ratios.reductions"),
+    "power": ("statistics", "power_curves.power"),
+    "pareto": ("cost", "pareto.pareto"),
+    "routing_share": ("routing", "expert_shares.share"),
+    "routing_confidence": ("routing", "expert_shares.confidence"),
+    "uncertainty_by_bits": ("routing", "uncertainty_by_bits.uncertainty_by_bits"),
+    "curiosity_histogram": ("curiosity", "uncertainty.histogram"),
+    "curiosity_by_class": ("curiosity", "uncertainty.by_class"),
 }
-EXPERIMENTS = "experiments"  # folder of the pictures of each experiment
+EXPERIMENTS = "experiments"  # folder, and section, of the pictures of each experiment
 FORMATS = ("png", "pdf")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.figures import FIGURES, FORMATS, experiments, fold_files, frames, style
+from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, frames, style
 from referee.figures.frames import Files, Frames
 from referee.files import write_whole
 
@@ -18,7 +18,7 @@ INDEX = "figures.json"
 
 def draw(name: str, run: Frames) -> style.Picture:
     """Draw one picture of `FIGURES`."""
-    module, function = FIGURES[name].split(".")
+    module, function = FIGURES[name][1].split(".")
     with style.context():
         picture = getattr(import_module(f"referee.figures.{module}"), function)(run)
     assert isinstance(picture, style.Picture)
@@ -28,13 +28,8 @@ def draw(name: str, run: Frames) -> style.Picture:
 def make(folder: Path, files: Files, workers: int = 1) -> list[Path]:
     """Write every picture as PNG and PDF, the files of each experiment, and the index.
 
-    Args:
-        folder: it all goes there.
-        files: the results, and the paper that says how they look.
-        workers: processes; the bytes do not depend on it.
-
-    Returns:
-        the pictures that every grid has, and the index.
+    The bytes do not depend on the number of worker processes. Returns the pictures that every
+    grid has, and the index.
 
     Raises:
         InputError: a file that is named is missing, or not as the contract says.
@@ -57,22 +52,23 @@ _read = cache(frames.read)  # once a process
 
 
 def _figure(folder: Path, name: str, files: Files) -> dict[str, Any]:
-    return _write(folder, name, draw(name, _read(files)))
+    return _write(folder, name, FIGURES[name][0], draw(name, _read(files)))
 
 
 def _experiment(folder: Path, name: str, files: Files, cells: pd.DataFrame) -> dict[str, Any]:
     clips = {cell["fold"]: frames.predictions(Path(cell["cell"])) for _, cell in cells.iterrows()}
     with style.context():
-        entry = _write(folder, name, experiments.picture(_read(files), cells, clips))
+        picture = experiments.picture(_read(files), cells, clips)
+        entry = _write(folder, name, EXPERIMENTS, picture)
         for _, cell in cells.iterrows():
-            for file, content in fold_files.fold_files(cell, clips[cell["fold"]]):
+            for file, content in experiments.fold_files(cell, clips[cell["fold"]]):
                 path = f"{name}/fold{cell['fold']}/{file}"
                 write_whole({folder / path: content})
                 entry["files"].append(path)
     return entry
 
 
-def _write(folder: Path, name: str, picture: style.Picture) -> dict[str, Any]:
+def _write(folder: Path, name: str, section: str, picture: style.Picture) -> dict[str, Any]:
     files = [f"{name}.{suffix}" for suffix in FORMATS]
     with style.context():
         style.settle(picture.figure)
@@ -83,7 +79,7 @@ def _write(folder: Path, name: str, picture: style.Picture) -> dict[str, Any]:
         "title": picture.title,
         "caption": picture.caption,
         "alt": picture.alt,
-        "section": picture.section,
+        "section": section,
         "inputs": picture.inputs,
         "files": files,
     }

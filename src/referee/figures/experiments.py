@@ -1,6 +1,10 @@
-"""One experiment in a picture: ROC, confusion matrix and training curves over its folds."""
+"""One experiment: ROC, confusion matrix and training curves; curiosity of each fold.
 
-from collections.abc import Mapping, Sequence
+The files of a fold are those of the original research code, with its keys and definitions.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +14,9 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from referee.figures import EXPERIMENTS, style
+from referee.figures import EXPERIMENTS, panels, style
 from referee.figures.frames import SYNTHETIC, Frames, span
-from referee.figures.panels import heading, heat
-from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture
+from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
 
 RATES = np.linspace(0, 1, 101)
 MANY = 12  # classes: beyond, no number and no name of each is drawn
@@ -45,10 +48,7 @@ def _name(cell: "pd.Series[object]") -> str:
 
 
 def one_against_rest(clips: pd.DataFrame) -> tuple[Floats, Floats]:
-    """ROC of each class of a fold.
-
-    Args:
-        clips: of `frames.predictions`.
+    """ROC of each class, from the `frames.predictions` of a fold.
 
     Returns:
         true positive rates at `RATES`, (classes, 101), and areas under the curves, (classes,);
@@ -75,16 +75,9 @@ def confusion(clips: pd.DataFrame, classes: int) -> NDArray[np.int64]:
 
 
 def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame]) -> Picture:
-    """Draw one experiment.
-
-    Args:
-        run: whose paper names the score.
-        cells: the rows of the experiment in the tidy table.
-        clips: of `frames.predictions`, by fold.
-
-    """
+    """Draw one experiment: its rows of the tidy table, and by fold its `frames.predictions`."""
     first = cells.iloc[0]
-    about = f"{first['label']}, {heading((first['dataset'], first['protocol']))}"
+    about = f"{first['label']}, {panels.heading((first['dataset'], first['protocol']))}"
     every = pd.concat(clips.values(), ignore_index=True)
     classes = len(every["p"].iloc[0])
     by_number = every.drop_duplicates("label_id").set_index("label_id")["class"]
@@ -103,8 +96,8 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
         f"{about}, seed {first['seed']}; {len(clips)} folds of {span(sizes)} test clips. Left: "
         "one-against-rest ROC; thin lines: mean over the folds for each class; thick line: mean "
         "over classes (macro) and folds; band: ± standard deviation of the macro curves over folds "
-        f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true and "
-        "predicted class; the numbers count clips, darker is a larger share of the true class. "
+        f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true "
+        "and predicted class; the numbers count clips, darker is a larger share of the true class. "
         f"Right: training loss, and {run.score_words} of the clips that decide when training "
         f"stops, a line a fold; dots: the epoch that was scored.{synthetic}"
     )
@@ -117,7 +110,7 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
         for _, cell in cells.iterrows()
         for file in ("predictions.parquet", *([HISTORY] * (cell["fold"] in trained)))
     ]
-    return Picture(figure, EXPERIMENTS, about, caption, alt, inputs)
+    return Picture(figure, about, caption, alt, inputs)
 
 
 def _history(cell: Path) -> pd.DataFrame | None:
@@ -154,7 +147,7 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names) > MANY
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
-    heat(axes, pd.DataFrame(share), texts, 1.0)
+    panels.heat(axes, pd.DataFrame(share), texts, 1.0)
     axes.set_aspect("equal")
     if many:
         axes.set_xticks([])
@@ -170,15 +163,7 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
 def _training(
     pair: Sequence[Axes], histories: Mapping[int, pd.DataFrame], cells: pd.DataFrame, run: Frames
 ) -> None:
-    """Draw training loss and stopping score by epoch, where the cells recorded them.
-
-    Args:
-        pair: the upper and the lower axes.
-        histories: by fold; columns epoch, loss and `stop_SCORE`.
-        cells: by fold.
-        run: whose paper names the score.
-
-    """
+    """Draw loss and stopping score by epoch; histories and cells by fold."""
     columns = ("loss", f"stop_{run.paper.score.column}")
     shades = style.spread_out(0.35, 1.0, len(histories))
     for (fold, history), shade in zip(histories.items(), shades, strict=True):
@@ -188,8 +173,8 @@ def _training(
                 axes.plot(
                     history["epoch"], history[column], color=color, alpha=shade, linewidth=0.8
                 )
-                edge = {"markersize": 3.5, "markeredgecolor": BLACK, "markeredgewidth": 0.5}
-                axes.plot(scored["epoch"], scored[column], "o", color=color, **edge)
+                dots = style.edge(0.5)
+                axes.plot(scored["epoch"], scored[column], "o", color=color, markersize=3.5, **dots)
     for axes in pair if not histories else ():
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GREY)
     loss, score = pair
@@ -198,3 +183,41 @@ def _training(
     score.set_title(f"{run.score} that stops training")
     score.set_xlabel("epoch")
     score.set_ylim(0, 1.02)
+
+
+def curiosity_values(clips: pd.DataFrame) -> dict[str, list[float] | list[int]]:
+    """`curiosity_values.json` with the original's keys: u, true and predicted classes."""
+    return {
+        "curiosity": [float(u) for u in clips["uncertainty"]],
+        "labels": [int(k) for k in clips["label_id"]],
+        "preds": [int(k) for k in clips["prediction"]],
+    }
+
+
+def mean_by_prediction(clips: pd.DataFrame, classes: int) -> Floats:
+    """Mean u by predicted class, (classes,); 0, as in the original, where no clip has the class."""
+    means = clips.groupby("prediction")["uncertainty"].mean()
+    return means.reindex(range(classes), fill_value=0.0).to_numpy(dtype=float)
+
+
+def fold_files(cell: "pd.Series[object]", clips: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
+    """(name, content) of the curiosity files of a cell; none where its router has no u."""
+    if clips["uncertainty"].isna().any():
+        return
+    values = json.dumps(curiosity_values(clips), indent=1) + "\n"
+    yield "curiosity_values.json", values.encode()
+    about = f"{cell['label']}, {cell['dataset']}, fold {cell['fold']}"
+    figure, axes = style.small(about)
+    axes.hist(clips["uncertainty"], bins=30, color=BLUE, edgecolor="white", linewidth=0.3)
+    axes.set_xlabel("u: variance over Monte Carlo passes, sum over experts")
+    axes.set_ylabel(f"clips, of {len(clips)}")
+    yield "curiosity_histogram.png", style.encode(figure, "png")
+    classes = len(clips["p"].iloc[0])
+    figure, axes = style.small(about)
+    means = mean_by_prediction(clips, classes)
+    axes.bar(range(classes), means, color=ORANGE, edgecolor=BLACK, linewidth=0.4)
+    axes.set_xlabel("predicted class")
+    axes.set_ylabel("mean u of the clips")
+    if classes <= MANY:
+        axes.set_xticks(range(classes))
+    yield "curiosity_per_class.png", style.encode(figure, "png")

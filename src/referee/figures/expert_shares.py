@@ -1,21 +1,22 @@
 """Where mixtures send their clips, and how sure their routers are."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import ARM, CLIPS, Frames, span
-from referee.figures.panels import arm_panels, legend_below, mark, under
 from referee.figures.style import BLACK, PALE, Picture
 from referee.paper import Paper
-from referee.paper.figures import Look, looks
+from referee.paper.figures import Look
 from referee.words import spaced
 
-SECTION = "routing"
 NONE = "no mixture in this grid: add one to grid.expert_sets in params.yaml"
 
 
@@ -42,54 +43,54 @@ def by_bits(names: Iterable[str], paper: Paper) -> dict[str, Look]:
     """Looks of experts, from the fewest bits to the most; those whose bits are unknown last."""
     bits = {name: x.bits for name, x in paper.experts.items()}
     ordered = sorted(set(names), key=lambda name: (bits.get(name, np.inf), name))
-    found = looks(paper.figures.experts, ordered)
-    return {name: found[name] for name in ordered}
+    looks = style.looks(paper.figures.experts, ordered)
+    return {name: looks[name] for name in ordered}
 
 
 def share(run: Frames) -> Picture:
     """Draw stacked bars, one an arm."""
     title = "Share of the clips that each expert is given"
     if run.clips.empty:
-        return style.missing(title, NONE, SECTION, [CLIPS])
+        return style.missing(title, NONE, [CLIPS])
     table = shares(run.clips)
-    figure, panels = arm_panels(title, table)
+    figure, drawn = panels.arm_panels(title, table)
     means = table.groupby([*ARM, "expert"], sort=False)["share"].mean()
     experts = by_bits(table["expert"], run.paper)
-    for panel, (axes, labels) in panels.items():
+    for panel, (axes, labels) in drawn.items():
         percents = {
             expert: 100 * means.reindex([(*panel, x, expert) for x in labels], fill_value=0.0)
             for expert in experts
         }
         _bars(axes, percents, experts)
-    under(figure, "share of the clips, %")
-    handles = [
-        Patch(facecolor=look.ink, hatch=look.hatch, edgecolor=BLACK, linewidth=0.4)
-        for look in experts.values()
-    ]
-    legend_below(figure, handles, _names(experts, run.paper), 6, handlelength=2.4, handleheight=1.2)
+    panels.under(figure, "share of the clips, %")
+    bars: dict[str, Any] = {"edgecolor": BLACK, "linewidth": 0.4}
+    handles = {e: Patch(facecolor=x.color, hatch=x.hatch, **bars) for e, x in experts.items()}
+    _legend(figure, handles, run.paper)
     cells = table.drop_duplicates([*ARM, "seed", "fold"]).groupby(ARM, sort=False).size()
     spread = table.groupby([*ARM, "expert"], sort=False)["share"].std().mean()
     caption = (
-        f"{title}, in percent of the test clips: mean over n = {span(cells)} cells (seeds x "
-        f"folds) of an arm; the standard deviation over them (ddof 1) is {100 * spread:.0f} points "
-        f"on average. Experts are ordered from the fewest bits to the most.{run.synthetic}"
+        f"{title}, in percent of the test clips: mean over n = {span(cells)} cells (seeds x folds) "
+        f"of an arm; the standard deviation over them (ddof 1) is {100 * spread:.0f} points on "
+        f"average. Experts are ordered from the fewest bits to the most.{run.synthetic}"
     )
     _, protocol, arm, expert = means.idxmax()
     alt = (
         f"Stacked bars for {len(cells)} arms; the largest share is that of {expert} in {arm} "
         f"({spaced(protocol)}), {100 * means.max():.0f} %."
     )
-    return Picture(figure, SECTION, title, caption, alt, [CLIPS])
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
 def _bars(axes: Axes, percents: Mapping[str, pd.Series], experts: Mapping[str, Look]) -> None:
     """Stack the shares of the experts; `percents` holds one for each row of the panel."""
     left: np.ndarray | float = 0.0
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     for expert, look in experts.items():
         width = percents[expert].to_numpy()
-        paint = {"color": look.ink, "hatch": look.hatch, "edgecolor": BLACK, "linewidth": 0.4}
-        bars = axes.barh(range(len(width)), width, left=left, height=0.7, **paint)
+        bars = axes.barh(
+            range(len(width)), width, left=left, height=0.7,
+            color=look.color, hatch=look.hatch, edgecolor=BLACK, linewidth=0.4,
+        )  # fmt: skip
         texts = [f"{percent:.0f}" if percent >= 9 else "" for percent in width]
         axes.bar_label(bars, texts, label_type="center", fontsize=6, bbox=box)
         left = left + width
@@ -101,52 +102,50 @@ def confidence(run: Frames) -> Picture:
     """Draw the gate of the chosen expert: a dot an expert, a line over its cells."""
     title = "Confidence of the router, by chosen expert"
     if run.clips.empty:
-        return style.missing(title, NONE, SECTION, [CLIPS])
+        return style.missing(title, NONE, [CLIPS])
     table = shares(run.clips).dropna(subset="gate")
     if table.empty:
-        return style.missing(title, "the predictions hold no gates", SECTION, [CLIPS])
-    figure, panels = arm_panels(title, table, row=0.26)
+        return style.missing(title, "the predictions hold no gates", [CLIPS])
+    figure, drawn = panels.arm_panels(title, table, row=0.26)
     experts = by_bits(table["expert"], run.paper)
-    gates = table.groupby([*ARM, "expert"], sort=False)["gate"].agg(["mean", "min", "max", "size"])
-    for panel, (axes, labels) in panels.items():
+    grouped = table.groupby([*ARM, "expert"], sort=False)["gate"]
+    gates = grouped.agg(["mean", "min", "max", "size"]).reset_index()
+    for panel, (axes, labels) in drawn.items():
         axes.grid(axis="y", visible=False)
+        here = panels.within(gates, panel)
         for y, name in enumerate(labels):
             axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
-            arm = {
-                x: gates.loc[(*panel, name, x)] for x in experts if (*panel, name, x) in gates.index
-            }
-            _dots(axes, y, arm, experts)
-    under(figure, "gate: probability of the chosen expert")
-    looks = {"markeredgecolor": BLACK, "markeredgewidth": 0.4}
-    handles = [mark(look.ink, look.marker, "-", **looks) for look in experts.values()]
-    legend_below(figure, handles, _names(experts, run.paper), 6, handlelength=2.4, handleheight=1.2)
+            _dots(axes, y, here[here["label"] == name].set_index("expert"), experts)
+    panels.under(figure, "gate: probability of the chosen expert")
+    dots = style.edge(0.4)
+    handles = {e: panels.mark(x.color, x.marker, "-", **dots) for e, x in experts.items()}
+    _legend(figure, handles, run.paper)
     caption = (
         f"{title}. The gate is the routing probability of the expert that a clip is sent to, after "
         "the curiosity rule, no unit. Dot: mean of the gate over the clips of a cell, averaged "
         f"over the n = {span(gates['size'])} cells that chose the expert; line: from the least "
         f"cell to the greatest.{run.synthetic}"
     )
-    low, high = gates["mean"].idxmin(), gates["mean"].idxmax()
+    low, high = (gates.loc[i] for i in (gates["mean"].idxmin(), gates["mean"].idxmax()))
     alt = (
-        f"Dots for {len(gates)} pairs of arm and expert; the mean gate runs from "
-        f"{gates['mean'].min():.2f} ({low[3]} in {low[2]}) to {gates['mean'].max():.2f} "
-        f"({high[3]} in {high[2]})."
+        f"Dots for {len(gates)} pairs of arm and expert; the mean gate runs from {low['mean']:.2f} "
+        f"({low['expert']} in {low['label']}) to {high['mean']:.2f} ({high['expert']} in "
+        f"{high['label']})."
     )
-    return Picture(figure, SECTION, title, caption, alt, [CLIPS])
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
-def _dots(axes: Axes, y: int, gates: Mapping[str, pd.Series], experts: Mapping[str, Look]) -> None:
+def _dots(axes: Axes, y: int, gates: pd.DataFrame, experts: Mapping[str, Look]) -> None:
     """Draw the mean, least and greatest gate of the experts of an arm, one below the other."""
-    edge = {"markeredgecolor": BLACK, "markeredgewidth": 0.4}
-    shifts = style.spread_out(-0.3, 0.3, len(gates))
-    for (expert, gate), shift in zip(gates.items(), shifts, strict=True):
-        look = experts[expert]
-        axes.plot([gate["min"], gate["max"]], [y + shift] * 2, color=look.ink, linewidth=1)
-        axes.plot(gate["mean"], y + shift, look.marker, color=look.ink, **edge)
+    taken = [expert for expert in experts if expert in gates.index]
+    shifts = style.spread_out(-0.3, 0.3, len(taken))
+    for expert, shift in zip(taken, shifts, strict=True):
+        look, gate = experts[expert], gates.loc[expert]
+        axes.plot([gate["min"], gate["max"]], [y + shift] * 2, color=look.color, linewidth=1)
+        axes.plot(gate["mean"], y + shift, look.marker, color=look.color, **style.edge(0.4))
 
 
-def _names(experts: Iterable[str], paper: Paper) -> list[str]:
-    return [
-        f"{name} ({paper.experts[name].bits:g} bit)" if name in paper.experts else name
-        for name in experts
-    ]
+def _legend(figure: Figure, handles: Mapping[str, Artist], paper: Paper) -> None:
+    bits = {name: f" ({expert.bits:g} bit)" for name, expert in paper.experts.items()}
+    named = {name + bits.get(name, ""): handle for name, handle in handles.items()}
+    panels.legend_below(figure, named, 6, handlelength=2.4, handleheight=1.2)

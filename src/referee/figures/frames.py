@@ -22,24 +22,14 @@ PLAIN = "none"  # the strategy of an arm that none varies
 
 @dataclass(frozen=True)
 class Files:
-    """Paths of a run; None where something was not made.
-
-    Attributes:
-        cells: the tidy table of scores.
-        packed: the tidy table of packed models.
-        measurements: the folder of the measurements.
-        significance: the folder of the significance files.
-        claims: `claims.csv`.
-        paper: the folder of the paper; None takes the only one in `papers/`.
-
-    """
+    """Paths of a run; None where something was not made."""
 
     cells: Path
     packed: Path | None = None
-    measurements: Path | None = None
-    significance: Path | None = None
+    measurements: Path | None = None  # a folder
+    significance: Path | None = None  # a folder
     claims: Path | None = None
-    paper: Path | None = None
+    paper: Path | None = None  # a folder; None takes the only one in papers/
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,7 @@ class Frames:
     paper: Paper
     cells: pd.DataFrame
     packed: pd.DataFrame | None = None
-    measured: Measured = Measured()
+    measured: Measured = field(default_factory=Measured)
     measured_files: tuple[str, ...] = ()  # files behind `packed` and `measured`
     significance: dict[str, pd.DataFrame] = field(default_factory=dict)
     claims: pd.DataFrame | None = None
@@ -120,9 +110,8 @@ def span(values: "pd.Series[Any]") -> str:
 def predictions(cell: Path) -> pd.DataFrame:
     """Read the clips of a cell, with class names where clips lie in folders of their class.
 
-    Returns:
-        class (a name), label_id and prediction (numbers), expert, gate and uncertainty (NaN where
-        the model has none), and p, the row of class probabilities.
+    Columns: class (a name), label_id and prediction (numbers), expert, gate and uncertainty (NaN
+    where the model has none), and p, the row of class probabilities.
 
     Raises:
         InputError: the file is not there.
@@ -158,9 +147,8 @@ def read(files: Files) -> Frames:
     paper = read_paper(files.paper)
     cells = _marked(contract.read_scores(files.cells, paper))
     arms = cells[["model", "strategy", "alpha"]].itertuples(index=False)
-    packed = files.packed and contract.read_table(
-        files.packed, contract.PACKED_MODELS, paper.decides
-    )
+    columns = contract.PACKED_MODELS
+    packed = files.packed and contract.read_table(files.packed, columns, paper.decides)
     measured = contract.read_measurements(files.measurements, paper)
     tables = {what: getattr(measured, what) for what in contract.WHAT}
     there = {what: _marked(table) for what, table in tables.items() if table is not None}

@@ -1,6 +1,6 @@
 """Parts that several figures share: grids of panels, labelled rows, tables in colour, legends."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ def heading(panel: Panel) -> str:
 def stack(
     title: str, counts: Sequence[float], columns: int, above: float, row: float, **shared: Any
 ) -> tuple[Figure, NDArray[Any]]:
-    """Make a figure whose panels are as high as they have rows.
+    """Make a figure whose panels are as high as they have rows; and its axes, (panels, columns).
 
     Args:
         title: of the figure.
@@ -44,9 +44,6 @@ def stack(
         above: height of what is no row, in inches.
         row: height of a row, in inches.
         shared: how the panels share their axes, for `Figure.subplots`.
-
-    Returns:
-        The figure and its axes, (panels, columns).
 
     """
     figure = style.new(title, above + row * sum(counts))
@@ -57,16 +54,10 @@ def stack(
 def arm_panels(
     title: str, arms: pd.DataFrame, row: float = 0.2
 ) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
-    """Make a panel a dataset (down) and protocol (across), with a labelled row an arm.
+    """Make a panel a dataset (down) and protocol (across), with a row an arm, `row` inches high.
 
-    Args:
-        title: of the figure.
-        arms: dataset, protocol, label; order and doubles as they come.
-        row: height of a row in inches.
-
-    Returns:
-        The figure, and of each panel its axes and the labels of its rows from the top down.
-
+    `arms` has the columns dataset, protocol and label; doubles are allowed. Returns the figure,
+    and of each panel its axes and the labels of its rows from the top down.
     """
     datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
     labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
@@ -128,24 +119,14 @@ def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> N
         axes.text(x, y, text, ha="center", va="center", fontsize=6, in_layout=False)
 
 
-def mark(color: str, marker: str, line: str = "", **looks: Any) -> Line2D:
+def mark(color: str, marker: str, line: Any = "", **looks: Any) -> Line2D:
     """A marker, with or without a line, for a legend."""
     return Line2D([], [], color=color, marker=marker, linestyle=line, **looks)
 
 
-def legend_below(
-    figure: Figure, handles: Sequence[Artist], names: Sequence[str], columns: int, **looks: Any
-) -> None:
-    """Put the legend of a figure below its panels.
-
-    Args:
-        figure: not laid out yet.
-        handles: what stands for each name.
-        names: as many.
-        columns: of the legend, at most.
-        looks: other arguments of `Figure.legend`.
-
-    """
+def legend_below(figure: Figure, handles: Mapping[str, Artist], columns: int, **looks: Any) -> None:
+    """Put the legend of a figure, handles by name, below its panels, in so many columns at most."""
     figure.legend(
-        handles, names, loc="outside lower center", ncols=min(len(names), columns), **looks
-    )
+        list(handles.values()), list(handles), loc="outside lower center",
+        ncols=min(len(handles), columns), **looks,
+    )  # fmt: skip

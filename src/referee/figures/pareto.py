@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -10,15 +11,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import CELLS, PLAIN, Frames
-from referee.figures.panels import legend_below, mark, panels_of, within
 from referee.figures.point_names import name_points
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from referee.tables.measured import ROW, per_arm
 from referee.words import listed, spaced
 
-SECTION = "cost"
 COSTS = {  # column of `per_arm`: factor, heading
     "energy_batch1_j": (1e6, "energy of a clip, µJ"),
     "latency_batch1_ms": (1e3, "latency of one clip, µs"),
@@ -52,7 +51,7 @@ def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
     is better. NaN is never on the front.
 
     Returns:
-        A flag for each point, in the shape of `cost` and `score`, (n,).
+        a flag a point, (n,) like `cost` and `score`.
 
     """
     c, s = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
@@ -92,32 +91,30 @@ def pareto(run: Frames) -> Picture:
     table = costs(run)
     if table is None or table.empty:
         why = "nothing was measured: `snakemake -j8 measurements` measures the packed models"
-        return style.missing(title, why, SECTION, [CELLS])
-    shown, rows = [column for column in COSTS if column in table], panels_of(table)
+        return style.missing(title, why, [CELLS])
+    shown, rows = [column for column in COSTS if column in table], panels.panels_of(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
-    panels = []
+    drawn = []
     for line, (dataset, protocol) in zip(grid, rows, strict=True):
-        arms = within(table, (dataset, protocol))
-        panels += [
+        arms = panels.within(table, (dataset, protocol))
+        drawn += [
             CostPanel(axes, column, _points(arms, column))
             for axes, column in zip(line, shown, strict=True)
         ]
         line[0].set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
-    for panel in panels:
+    for panel in drawn:
         _panel(panel)
     for axes, column in zip(grid[-1], shown, strict=True):
         axes.set_xlabel(COSTS[column][1])
-    numbers = _numbers(panels, table["label"].unique())
+    numbers = _numbers(drawn, table["label"].unique())
     _legends(figure, numbers)
     style.settle(figure)
-    for panel in panels:
-        best = panel.front
-        name_points(
-            panel.axes, panel.points[["x", "y"]], best.assign(name=best["label"].map(numbers))
-        )
+    for panel in drawn:
+        names = panel.front["label"].map(numbers)
+        name_points(panel.axes, panel.points, panel.front.assign(name=names))
     inputs = [CELLS, *run.measured_files]
-    return Picture(figure, SECTION, title, *_words(title, table, panels, run), inputs)
+    return Picture(figure, title, *_words(title, table, drawn, run), inputs)
 
 
 def _points(arms: pd.DataFrame, column: str) -> pd.DataFrame:
@@ -136,48 +133,45 @@ def _panel(panel: CostPanel) -> None:
     axes.grid(True)
     axes.step(best["x"], best["y"], where="post", color=VERMILION, linewidth=0.9)
     beaten = {"alpha": 0.75, "markeredgewidth": 0}
-    on_front = {"markersize": 5.5, "markeredgecolor": BLACK, "markeredgewidth": 0.8}
+    on_front = {"markersize": 5.5} | style.edge(0.8)
     for kind, (color, marker) in KINDS.items():
         for is_on, looks in ((False, beaten), (True, on_front)):
             part = points[(points["kind"] == kind) & (points["on_front"] == is_on)]
             axes.plot(part["x"], part["y"], marker, color=color, **looks)
 
 
-def _numbers(panels: Iterable[CostPanel], labels: Iterable[str]) -> dict[str, str]:
+def _numbers(drawn: Iterable[CostPanel], labels: Iterable[str]) -> dict[str, str]:
     """A number for each arm on a front, in the order of `labels`."""
-    on_front = {label for panel in panels for label in panel.front["label"]}
+    on_front = {label for panel in drawn for label in panel.front["label"]}
     return {name: str(i) for i, name in enumerate((x for x in labels if x in on_front), 1)}
 
 
 def _legends(figure: Figure, numbers: dict[str, str]) -> None:
-    handles = [mark(color, marker) for color, marker in KINDS.values()]
-    handles.append(mark(VERMILION, "", "-", linewidth=0.9))
+    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
+    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
     figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
-    key = [f"{number}  {name}" for name, number in numbers.items()]
-    looks = {"handlelength": 0, "handletextpad": 0, "title": "on a front", "title_fontsize": 7}
-    legend_below(figure, [mark(BLACK, "")] * len(key), key, 3, **looks)
+    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
+    looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
+    panels.legend_below(figure, key, 3, title="on a front", **looks)
 
 
-def _words(
-    title: str, table: pd.DataFrame, panels: list[CostPanel], run: Frames
-) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
-    energy = run.measured.energy
-    has_source = energy is not None and "source" in energy
-    source = f" ({listed(sorted(energy['source'].unique()))}, codecarbon)" if has_source else ""
+def _words(title: str, table: pd.DataFrame, drawn: list[CostPanel], run: Frames) -> tuple[str, str]:
+    energy, source = run.measured.energy, ""
+    if energy is not None and "source" in energy:
+        source = f" ({listed(sorted(energy['source'].unique()))}, codecarbon)"
     machine = run.measured.processors.get("latency", "an unnamed processor")
     caption = (
         f"{title} of the packed models. Each mark is an arm: the mean of its {run.score_words} "
         f"over {run.count}. The standard deviation over the cells (ddof 1) is "
-        f"{table['score_std'].mean():.2f} on average; judge the steps of a front by it. Energy: per "
-        f"clip, mean over the measured folds, idle power subtracted{source}. Latency: median over "
-        f"all calls with one clip, one thread, on {machine}. Bytes: all files of the model, the "
-        "largest fold. Costs are on log scales. Arms whose energy lies below the resolution of the "
-        f"meter are left out of its panels.{run.synthetic}"
+        f"{table['score_std'].mean():.2f} on average; judge the steps of a front by it. Energy: "
+        f"per clip, mean over the measured folds, idle power subtracted{source}. Latency: median "
+        f"over all calls with one clip, one thread, on {machine}. Bytes: all files of the model, "
+        "the largest fold. Costs are on log scales. Arms whose energy lies below the resolution of "
+        f"the meter are left out of its panels.{run.synthetic}"
     )
     sizes = "; ".join(
         f"{heading.partition(',')[0]}: "
-        + listed(str(len(panel.front)) for panel in panels if panel.column == column)
+        + listed(str(len(panel.front)) for panel in drawn if panel.column == column)
         for column, (_, heading) in COSTS.items()
         if column in table
     )

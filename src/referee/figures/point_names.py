@@ -18,19 +18,14 @@ _PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
 def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
     """Write names beside some of the points; a line joins a name that lies far from its point.
 
-    Each name takes that place, of a fixed list, which covers least.
-
-    Args:
-        axes: laid out already.
-        points: x and y of all marks.
-        named: x, y and name.
-
+    Each name takes that place, of a fixed list, which covers least. The axes must be laid out;
+    `points` holds x and y of all marks, `named` x, y and name.
     """
     figure = axes.get_figure(root=True)
     assert figure is not None
     renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
     pixels = figure.dpi / 72  # in a point
-    centres = axes.transData.transform(points.dropna()[["x", "y"]].to_numpy())
+    centres = axes.transData.transform(points[["x", "y"]].dropna().to_numpy())
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
     frame = axes.get_window_extent(renderer)
     for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
@@ -38,8 +33,8 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
             name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=6, zorder=5
         )
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])
-        at = axes.transData.transform((x, y))
-        box = _freest(at, note.get_window_extent(renderer).size, pixels, taken, frame)
+        at = np.asarray(axes.transData.transform((x, y)))
+        box = _freest(at, np.asarray(note.get_window_extent(renderer).size), pixels, taken, frame)
         taken.append(box)
         note.xyann = tuple((box.p0 - at) * 72 / figure.dpi)
         if np.hypot(*(np.clip(at, box.p0, box.p1) - at)) > 12 / 72 * figure.dpi:

@@ -14,7 +14,6 @@ from referee.figures.style import BLACK, BLUE, GREY, VERMILION, Picture
 from referee.figures.variance_ratios import printed_reductions
 from referee.stats.power import POWER, detectable_sd_ratio, detectable_t, f_power, t_power
 
-SECTION = "statistics"
 LEVELS = (0, 0.05, 0.2, 0.4, 0.6, 0.8, 1)  # of the power, on its axis
 
 
@@ -67,7 +66,7 @@ def power(run: Frames) -> Picture:
         f"results/significance/{run.paper.figures.differences}.csv",
         (run.paper.folder / "claims.yaml").as_posix(),
     ]
-    return Picture(figure, SECTION, title, *_words(title, n, len(seen)), inputs)
+    return Picture(figure, title, *_words(title, n, len(seen)), inputs)
 
 
 def _means(axes: Axes, n: int, seen: NDArray[np.float64], score: str) -> None:
@@ -125,21 +124,20 @@ def _note(axes: Axes, at: float, color: str, text: str, **place: Any) -> None:
 
 
 def _words(title: str, n: int, seen: int) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     ratio = 1 / (n - 1)
     caption = (
-        f"{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t test of "
-        f"n = {n} folds. The naive test holds only for independent folds; the corrected test "
-        f"(Nadeau and Bengio 2003, n_test / n_train = {ratio:g}) allows for the clips that "
-        f"training sets share. Dots: the effect that is found with a power of {POWER:g}. Ticks: "
-        f"|difference| / standard deviation of the {seen} comparisons of curiosity with the plain "
-        f"router in this run. Right: F test of {n} against {n} normal values. The curves are "
-        "computed, not simulated, and have no sampling error."
+        f"{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t test of n = "
+        f"{n} folds. The naive test holds only for independent folds; the corrected test (Nadeau "
+        f"and Bengio 2003, n_test / n_train = {ratio:g}) allows for the clips that training sets "
+        f"share. Dots: the effect that is found with a power of {POWER:g}. Ticks: |difference| / "
+        f"standard deviation of the {seen} comparisons of curiosity with the plain router in this "
+        f"run. Right: F test of {n} against {n} normal values. The curves are computed, not "
+        "simulated, and have no sampling error."
     )
     alt = (
         f"With {n} folds, a difference must be {detectable_t(n, test_train_ratio=ratio):.2f} "
-        f"standard deviations of the fold differences to be found with a power of {POWER:g} "
-        f"(naive test: {detectable_t(n):.2f}), and a standard deviation must shrink by a factor of "
+        f"standard deviations of the fold differences to be found with a power of {POWER:g} (naive "
+        f"test: {detectable_t(n):.2f}), and a standard deviation must shrink by a factor of "
         f"{detectable_sd_ratio(n, n):.1f}."
     )
     return caption, alt

@@ -1,18 +1,16 @@
 """Scores of the same arms under two protocols."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import CELLS, Frames
-from referee.figures.panels import beside, legend_below, mark, rows
 from referee.figures.style import GREY, Picture
-from referee.paper.figures import Look, looks
+from referee.paper.figures import Look
 from referee.words import listed, spaced
-
-SECTION = "scores"
 
 
 def protocol_means(cells: pd.DataFrame) -> pd.DataFrame:
@@ -32,15 +30,16 @@ def protocols(run: Frames) -> Picture:
     means = protocol_means(run.cells)
     shown = [protocol for protocol in run.paper.protocols if protocol in means]
     if len(shown) < 2:
-        return style.missing(title, _why(run), SECTION, [CELLS])
+        return style.missing(title, _why(run), [CELLS])
     datasets, labels = (list(dict.fromkeys(run.cells[c])) for c in ("dataset", "label"))
     figure = style.new(title, 1.1 + 0.19 * len(labels), max(style.WIDTH, 2.6 + 2.3 * len(datasets)))
     grid = figure.subplots(1, len(datasets), squeeze=False, sharey=True)
-    marks = {name: looks(run.paper.figures.protocols, shown)[name] for name in shown}
+    looks = style.looks(run.paper.figures.protocols, shown)
+    marks = {name: looks[name] for name in shown}
     change = means[shown[-1]] - means[shown[0]]
     difference = f"{spaced(shown[-1])} −\n{spaced(shown[0])}"
     for axes, dataset in zip(grid[0], datasets, strict=True):
-        rows(axes, labels)
+        panels.rows(axes, labels)
         axes.set_title(dataset)
         axes.set_xlabel(run.score_words)
         cells = run.cells[run.cells["dataset"] == dataset]
@@ -49,11 +48,14 @@ def protocols(run: Frames) -> Picture:
                 arm = cells[cells["label"] == label]
                 _arm(axes, y, arm, means.loc[(dataset, label)], marks)
                 if pd.notna(change[dataset, label]):
-                    beside(axes, y, f"{change[dataset, label]:+.3f}".replace("-", "−"))
+                    panels.beside(axes, y, f"{change[dataset, label]:+.3f}".replace("-", "−"))
         axes.text(1.02, 1.0, difference, va="bottom", fontsize=6.5, transform=axes.transAxes)
-    handles = [mark(x.ink, x.marker, markerfacecolor=x.face) for x in marks.values()]
-    legend_below(figure, handles, list(map(spaced, shown)), len(shown))
-    return Picture(figure, SECTION, title, *_words(title, change.dropna(), shown, run), [CELLS])
+    handles = {
+        spaced(name): panels.mark(look.color, look.marker, markerfacecolor=look.face)
+        for name, look in marks.items()
+    }
+    panels.legend_below(figure, handles, len(shown))
+    return Picture(figure, title, *_words(title, change.dropna(), shown, run), [CELLS])
 
 
 def _why(run: Frames) -> str:
@@ -71,14 +73,13 @@ def _arm(
     shifts = style.spread_out(-0.22, 0.22, len(marks))
     for (protocol, look), shift in zip(marks.items(), shifts, strict=True):
         scores = cells.loc[cells["protocol"] == protocol, "score"]
-        paint = {"color": look.ink, "markerfacecolor": look.face}
-        small = {"alpha": 0.5, "markersize": 2.5, "markeredgewidth": 0.5}
+        paint: dict[str, Any] = {"color": look.color, "markerfacecolor": look.face}
+        small: dict[str, Any] = {"alpha": 0.5, "markersize": 2.5, "markeredgewidth": 0.5}
         axes.plot(scores, [y + shift] * len(scores), look.marker, **paint, **small)
         axes.plot(means[protocol], y, look.marker, **paint, markersize=5, markeredgewidth=1.1)
 
 
 def _words(title: str, change: pd.Series, shown: list[str], run: Frames) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     caption = (
         f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
         f"small marks the single cells, {run.count}; the difference of the means stands on the "

@@ -1,21 +1,19 @@
 """Scores of mixtures by the strength of their curiosity."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import CELLS, PLAIN, Frames
-from referee.figures.panels import legend_below, mark, panels_of, within
 from referee.figures.style import BLACK, Picture
-from referee.paper.figures import Look, looks
+from referee.paper.figures import Look
 from referee.words import spaced
 
-SECTION = "scores"
 DASHES = (0, (4, 3))
-EDGE = {"markeredgecolor": BLACK, "markeredgewidth": 0.5}
 ONE_EACH = "one strength a strategy in this grid: add alphas to grid.curiosity in params.yaml"
 
 
@@ -43,15 +41,15 @@ def by_strength(run: Frames) -> Picture:
         why = (
             "no curiosity in this grid: add strategies with alphas to grid.curiosity in params.yaml"
         )
-        return style.missing(title, why, SECTION, [CELLS])
-    mixtures, panels = list(dict.fromkeys(cells["mixture"])), panels_of(cells)
+        return style.missing(title, why, [CELLS])
+    mixtures, pairs = list(dict.fromkeys(cells["mixture"])), panels.panels_of(cells)
     width = max(style.WIDTH, 0.6 + 1.65 * len(mixtures))
-    figure = style.new(title, 0.9 + 1.55 * len(panels), width)
-    grid = figure.subplots(len(panels), len(mixtures), squeeze=False, sharex=True, sharey="row")
-    strategies = looks(run.paper.figures.strategies, curious["strategy"])
+    figure = style.new(title, 0.9 + 1.55 * len(pairs), width)
+    grid = figure.subplots(len(pairs), len(mixtures), squeeze=False, sharex=True, sharey="row")
+    strategies = style.looks(run.paper.figures.strategies, curious["strategy"])
     top = float(curious["alpha"].max())
-    for line, panel in zip(grid, panels, strict=True):
-        here = within(cells, panel)
+    for line, panel in zip(grid, pairs, strict=True):
+        here = panels.within(cells, panel)
         for axes, mixture in zip(line, mixtures, strict=True):
             _panel(axes, here[here["mixture"] == mixture], strategies, 0.015 * top)
         line[0].set_ylabel(f"{panel[0]},\n{spaced(panel[1])}\n{run.score_words}")
@@ -62,11 +60,13 @@ def by_strength(run: Frames) -> Picture:
     grid[0, 0].set_xlim(-0.08 * top, 1.08 * top)
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4))
     note = ONE_EACH if curious.groupby("strategy")["alpha"].nunique().max() == 1 else ""
-    handles = [mark(look.ink, look.marker, look.line, **EDGE) for look in strategies.values()]
-    handles.append(mark(BLACK, "", DASHES, linewidth=0.6))
-    names = [*strategies, "plain router (α = 0), its mean"]
-    legend_below(figure, handles, names, 5, title=note or None, title_fontsize=7)
-    return Picture(figure, SECTION, title, *_words(title, cells, note, run), [CELLS])
+    handles = {
+        name: panels.mark(look.color, look.marker, look.line, **style.edge(0.5))
+        for name, look in strategies.items()
+    }
+    handles["plain router (α = 0), its mean"] = panels.mark(BLACK, "", DASHES, linewidth=0.6)
+    panels.legend_below(figure, handles, 5, title=note or None, title_fontsize=7)
+    return Picture(figure, title, *_words(title, cells, note, run), [CELLS])
 
 
 def _panel(
@@ -86,14 +86,20 @@ def _panel(
             continue
         means = varied.groupby("alpha")["score"].mean()
         path = pd.concat([start, means])
-        small = {"alpha": 0.45, "markersize": 3, "markeredgewidth": 0}
-        axes.plot(varied["alpha"] + shift, varied["score"], look.marker, color=look.ink, **small)
-        axes.plot(path.index, path, look.line, color=look.ink, linewidth=1)
-        axes.plot(means.index + shift, means, look.marker, color=look.ink, markersize=5, **EDGE)
+        small: dict[str, Any] = {"alpha": 0.45, "markersize": 3, "markeredgewidth": 0}
+        axes.plot(varied["alpha"] + shift, varied["score"], look.marker, color=look.color, **small)
+        axes.plot(path.index, path, look.line, color=look.color, linewidth=1)
+        axes.plot(
+            means.index + shift,
+            means,
+            look.marker,
+            color=look.color,
+            markersize=5,
+            **style.edge(0.5),
+        )
 
 
 def _words(title: str, cells: pd.DataFrame, note: str, run: Frames) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     mixture = ["dataset", "protocol", "mixture"]
     curious = cells[cells["strategy"] != PLAIN]
     means = curious.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean()

@@ -1,7 +1,7 @@
 """How every picture looks, and how it is encoded: the same results give the same bytes."""
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,9 +14,16 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
 from PIL import Image
 
-from referee.paper.figures import PALETTE
+from referee.paper.figures import Look
 
-BLACK, ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, GREY, PALE = PALETTE.values()
+# Okabe and Ito (2008): told apart with any colour vision. Hatches and markers do it in grey print.
+BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
+YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
+GREY, PALE = "#7F7F7F", "#D9D9D9"
+# Of names to which the paper gives no look: the numbers of entries differ, to repeat late.
+COLORS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
+HATCHES, MARKERS = ("", "////", "....", "xxxx", "++", "oo", "||", "--"), "os^DvPX<>"
+LINES = ("-", "--", "-.", ":")
 
 WIDTH = 7.2  # inches: the two columns of a paper; 720 px at README size
 DPI = 150
@@ -56,7 +63,6 @@ class Picture:
     """A drawn figure with its words; `inputs` are the files behind it."""
 
     figure: Figure
-    section: str
     title: str
     caption: str
     alt: str
@@ -70,6 +76,26 @@ def context() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams.update(RC)  # type: ignore[arg-type]
         yield
+
+
+def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:
+    """The look of each name: those that are listed first, in that order, then the others."""
+    shown = dict.fromkeys(names)
+    others = [name for name in shown if name not in listed]
+    return {name: look for name, look in listed.items() if name in shown} | {
+        name: Look(
+            color=COLORS[i % len(COLORS)],
+            hatch=HATCHES[i % len(HATCHES)],
+            marker=MARKERS[i % len(MARKERS)],
+            line=LINES[i % len(LINES)],
+        )
+        for i, name in enumerate(others, len(listed))
+    }
+
+
+def edge(width: float) -> dict[str, Any]:
+    """A black edge around a marker, `width` points wide, for `Axes.plot` and `Line2D`."""
+    return {"markeredgecolor": BLACK, "markeredgewidth": width}
 
 
 def new(title: str, height: float, width: float = WIDTH) -> Figure:
@@ -106,20 +132,12 @@ def encode(figure: Figure, suffix: str) -> bytes:
     return buffer.getvalue()
 
 
-def missing(title: str, why: str, section: str, inputs: Sequence[str]) -> Picture:
-    """Make a picture that says in words what the run lacks.
-
-    Args:
-        title: of the picture that is not drawn.
-        why: what is absent and, where that is known, what would bring it.
-        section: of the index.
-        inputs: files that were asked for it.
-
-    """
+def missing(title: str, why: str, inputs: Sequence[str]) -> Picture:
+    """Make a picture that says in words what the run lacks."""
     figure = new(title, 1.2)
     figure.text(0.5, 0.4, why, ha="center", va="center", wrap=True, color=GREY, fontsize=9)
     caption = f"{title}{'' if title.endswith('?') else '.'} Not drawn: {why}."
-    return Picture(figure, section, title, caption, f"An empty figure: {why}.", list(inputs))
+    return Picture(figure, title, caption, f"An empty figure: {why}.", list(inputs))
 
 
 def spread_out(low: float, high: float, count: int) -> list[float]:

@@ -4,22 +4,11 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import ARM, CLIPS, Frames, span
-from referee.figures.panels import (
-    Panel,
-    arm_panels,
-    heading,
-    heat,
-    panels_of,
-    stack,
-    under,
-    within,
-)
 from referee.figures.style import BLUE, GREY, Picture
 from referee.words import spaced
 
-SECTION = "curiosity"
 MEANING = (
     "u is the sum over the experts of the variance of the routing probability in the Monte Carlo "
     "passes, no unit"
@@ -51,18 +40,18 @@ def histogram(run: Frames) -> Picture:
     title = "Uncertainty of the router, by arm"
     clips = run.uncertain
     if clips.empty:
-        return style.missing(title, NONE, SECTION, [CLIPS])
+        return style.missing(title, NONE, [CLIPS])
     binned = shares(clips)
     arms = run.mixtures  # those without uncertainty keep their row, and say so
-    figure, panels = arm_panels(title, arms, row=0.26)
+    figure, drawn = panels.arm_panels(title, arms, row=0.26)
     tallest = binned.to_numpy().max()
-    for panel, (axes, labels) in panels.items():
+    for panel, (axes, labels) in drawn.items():
         axes.set_xscale("log")
         axes.minorticks_off()
         axes.grid(visible=False)
         axes.set_xlim(EDGES[0], EDGES[-1])
         axes.set_xticks(list(TICKS), list(TICKS.values()))
-        there = set(within(arms, panel)["label"])
+        there = set(panels.within(arms, panel)["label"])
         for y, name in enumerate(labels):
             if (*panel, name) in binned.index:
                 top = y + 0.45 - 0.9 * binned.loc[(*panel, name)] / tallest
@@ -70,13 +59,13 @@ def histogram(run: Frames) -> Picture:
                 axes.stairs(top, EDGES, baseline=y + 0.45, color=BLUE, linewidth=0.7)
             elif name in there:
                 axes.text(2e-8, y, "plain router: no u", va="center", color=GREY, fontsize=6)
-    under(figure, "u of a clip (log scale)")
+    panels.under(figure, "u of a clip (log scale)")
     arm = clips.groupby(ARM, sort=False)["uncertainty"]
     caption = (
         f"{title}. {MEANING}. Rows show the share of the test clips by u, with two bins a decade; "
         f"the tallest bar is {tallest:.0f} % of an arm's clips. Values below 1e-8 are counted in "
-        f"the first bin. n = {span(arm.size())} clips an arm, from all folds and seeds."
-        f"{run.synthetic}"
+        f"the first bin. n = {span(arm.size())} clips an arm, from all folds and "
+        f"seeds.{run.synthetic}"
     )
     medians = arm.median()
     extremes = [
@@ -87,7 +76,7 @@ def histogram(run: Frames) -> Picture:
         f"Histograms of u for {len(binned)} arms; the median is lowest for {extremes[0]} and "
         f"highest for {extremes[1]}."
     )
-    return Picture(figure, SECTION, title, caption, alt, [CLIPS])
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
 def class_means(clips: pd.DataFrame) -> pd.DataFrame:
@@ -110,35 +99,35 @@ def by_class(run: Frames) -> Picture:
     title = "Uncertainty of the router, by class"
     clips = run.uncertain
     if clips.empty:
-        return style.missing(title, NONE, SECTION, [CLIPS])
+        return style.missing(title, NONE, [CLIPS])
     means = class_means(clips)
-    panels = panels_of(means)
-    counts = [within(means, panel)["label"].nunique() + 1.6 for panel in panels]
-    figure, grid = stack(title, counts, 1, 0.6, 0.2)
-    for axes, panel in zip(grid[:, 0], panels, strict=True):
-        _classes(axes, panel, within(means, panel), means["mean"].max())
+    pairs = panels.panels_of(means)
+    counts = [panels.within(means, pair)["label"].nunique() + 1.6 for pair in pairs]
+    figure, grid = panels.stack(title, counts, 1, 0.6, 0.2)
+    for axes, pair in zip(grid[:, 0], pairs, strict=True):
+        _classes(axes, panels.within(means, pair), means["mean"].max())
+        axes.set_title(panels.heading(pair))
     caption = (
-        f"{title} of the clip (true class). {MEANING}; darker is larger. Mean ± standard "
-        f"deviation (ddof 1) over {run.count} of the mean over the clips of a class; there are "
+        f"{title} of the clip (true class). {MEANING}; darker is larger. Mean ± standard deviation "
+        f"(ddof 1) over {run.count} of the mean over the clips of a class; there are "
         f"{span(means['n'])} clips an arm and class.{run.synthetic}"
     )
     most = means.loc[means["mean"].idxmax()]
     alt = (
-        f"Table of the mean u of {means['class'].nunique()} classes for "
-        f"{means['label'].nunique()} arms; the largest, {most['mean']:.3f}, is that of "
-        f"{most['class']} with {most['label']} ({spaced(most['protocol'])})."
+        f"Table of the mean u of {means['class'].nunique()} classes for {means['label'].nunique()} "
+        f"arms; the largest, {most['mean']:.3f}, is that of {most['class']} with {most['label']} "
+        f"({spaced(most['protocol'])})."
     )
-    return Picture(figure, SECTION, title, caption, alt, [CLIPS])
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
-def _classes(axes: Axes, panel: Panel, means: pd.DataFrame, top: float) -> None:
+def _classes(axes: Axes, means: pd.DataFrame, top: float) -> None:
     order = sorted(means["class"].unique(), key=lambda name: (len(name.split()), name))
     shape = {"index": list(dict.fromkeys(means["label"])), "columns": order}
     wide = means.pivot(index="label", columns="class", values=["mean", "std"])
     mean, std = wide["mean"].reindex(**shape), wide["std"].reindex(**shape)
     texts = mean.map("{:.3f}".format) + " ± " + std.map("{:.3f}".format)
     many = len(order) > 6
-    heat(axes, mean, texts.map(lambda _: "") if many else texts, top)
+    panels.heat(axes, mean, texts.map(lambda _: "") if many else texts, top)
     if many:
         axes.tick_params(axis="x", rotation=90)
-    axes.set_title(heading(panel))

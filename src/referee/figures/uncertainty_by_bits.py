@@ -1,16 +1,15 @@
-"""Whether precision follows uncertainty: u of the clips by the bits of the expert they are sent to."""
+"""Whether precision follows uncertainty: u of clips by the bits of the expert that takes them."""
 
 from collections.abc import Mapping
+from typing import Any
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 
 from referee.claims.precision_routing import rank_correlation
-from referee.figures import style
-from referee.figures.expert_shares import SECTION, by_bits
+from referee.figures import panels, style
+from referee.figures.expert_shares import by_bits
 from referee.figures.frames import ARM, CLIPS, Frames, span
-from referee.figures.panels import heading, heat, panels_of, rows, stack, within
 from referee.figures.style import BLACK, BLUE, GREY, Picture
 from referee.figures.uncertainty import NONE
 from referee.words import listed, spaced
@@ -18,10 +17,6 @@ from referee.words import listed, spaced
 
 def correlations(clips: pd.DataFrame, bits: Mapping[str, float]) -> pd.DataFrame:
     """Rank correlation of u with the bits of the chosen expert, a row a cell.
-
-    Args:
-        clips: of `Frames.uncertain`.
-        bits: of each expert.
 
     Returns:
         dataset, protocol, label, seed, fold, rho (0 where one side is constant).
@@ -43,25 +38,25 @@ def uncertainty_by_bits(run: Frames) -> Picture:
     title = "Do uncertain clips go to precise experts?"
     clips = run.uncertain
     if clips.empty:
-        return style.missing(title, NONE, SECTION, [CLIPS])
+        return style.missing(title, NONE, [CLIPS])
     experts = list(by_bits(clips["expert"], run.paper))
     unknown = [name for name in experts if name not in run.paper.experts]
     if unknown:
         why = f"the paper does not state the bits of {listed(unknown)}"
-        return style.missing(title, why, SECTION, [CLIPS])
+        return style.missing(title, why, [CLIPS])
     bits = {name: run.paper.experts[name].bits for name in experts}
     means = clips.groupby([*ARM, "expert"], sort=False)["uncertainty"].agg(["mean", "size"])
     table, rho = means.reset_index(), correlations(clips, bits)
-    panels = panels_of(table)
-    counts = [within(table, panel)["label"].nunique() + 1.6 for panel in panels]
-    figure, grid = stack(title, counts, 2, 0.8, 0.22)
-    for (left, right), panel in zip(grid, panels, strict=True):
-        _means(left, within(table, panel), bits, table["mean"].max())
-        left.set_title(f"{heading(panel)}: mean u (clips)")
-        _correlations(right, within(rho, panel))
+    pairs = panels.panels_of(table)
+    counts = [panels.within(table, pair)["label"].nunique() + 1.6 for pair in pairs]
+    figure, grid = panels.stack(title, counts, 2, 0.8, 0.22)
+    for (left, right), pair in zip(grid, pairs, strict=True):
+        _means(left, panels.within(table, pair), bits, table["mean"].max())
+        left.set_title(f"{panels.heading(pair)}: mean u (clips)")
+        _correlations(right, panels.within(rho, pair))
     grid[-1, 0].set_xlabel("chosen expert and its bits")
     grid[-1, 1].set_xlabel("← uncertain to few bits      ρ      to many bits →")
-    return Picture(figure, SECTION, title, *_words(title, rho, run), [CLIPS])
+    return Picture(figure, title, *_words(title, rho, run), [CLIPS])
 
 
 def _means(axes: Axes, table: pd.DataFrame, bits: Mapping[str, float], top: float) -> None:
@@ -70,14 +65,14 @@ def _means(axes: Axes, table: pd.DataFrame, bits: Mapping[str, float], top: floa
     u, clips = wide["mean"].reindex(**shape), wide["size"].reindex(**shape)
     texts = u.map("{:.3f}".format) + clips.map(" ({:.0f})".format)
     columns = [f"{name}\n{count:g}" for name, count in bits.items()]
-    heat(axes, u.set_axis(columns, axis=1), texts.where(u.notna(), ""), top)
+    panels.heat(axes, u.set_axis(columns, axis=1), texts.where(u.notna(), ""), top)
 
 
 def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
     groups = [values for _, values in rho.groupby("label", sort=False)["rho"]]
-    rows(axes, [""] * len(groups))
+    panels.rows(axes, [""] * len(groups))
     axes.axvline(0, color=BLACK, linewidth=0.6)
-    dots = {"color": GREY, "alpha": 0.6, "markersize": 3, "markeredgewidth": 0}
+    dots: dict[str, Any] = {"color": GREY, "alpha": 0.6, "markersize": 3, "markeredgewidth": 0}
     for y, values in enumerate(groups):
         axes.plot(values, [y] * len(values), "o", **dots)
         axes.plot(values.mean(), y, "D", color=BLUE, markersize=5)
@@ -87,7 +82,6 @@ def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
 
 
 def _words(title: str, rho: pd.DataFrame, run: Frames) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
     mean = arms["mean"]
     caption = (

@@ -8,16 +8,14 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import SYNTHETIC, Frames, label
-from referee.figures.panels import beside, rows
 from referee.figures.style import BLACK, BLUE, GREY, PALE, Picture
 from referee.paper import Paper
-from referee.paper.figures import Look, looks
+from referee.paper.figures import Look
 from referee.stats.spread import null_probability
 from referee.words import spaced
 
-SECTION = "statistics"
 PRINTED = "the paper prints"  # in the place of a protocol
 TICKS = (1 / 64, 1 / 16, 0.2, 0.5, 1, 2, 5, 16, 64)  # ratios
 Group = tuple[str, str]  # source and dataset
@@ -26,11 +24,8 @@ Group = tuple[str, str]  # source and dataset
 def null_density(log_ratio: ArrayLike, n: int) -> NDArray[np.float64]:
     """Density of ln(variance / variance) of n against n normal values of one true variance.
 
-    The ratio is F(n - 1, n - 1); its density times the ratio is that of its logarithm.
-
-    Returns:
-        The densities, in the shape of `log_ratio`.
-
+    The ratio is F(n - 1, n - 1); its density times the ratio is that of its logarithm. Returns the
+    densities in the shape of `log_ratio`.
     """
     ratio = np.exp(np.asarray(log_ratio, dtype=float))
     return np.asarray(ratio * stats.f.pdf(ratio, n - 1, n - 1))
@@ -46,11 +41,9 @@ def printed_reductions(paper: Paper) -> list[tuple[str, str, float]]:
 
 
 def observed(table: pd.DataFrame | None, paper: Paper) -> pd.DataFrame:
-    """Variance ratios of this run and of the paper; arms without spread are left out.
+    """Variance ratios of this run, from a significance file, and of the paper.
 
-    Args:
-        table: the significance file of the variances, None where there is none.
-        paper: whose printed ratios are added.
+    Arms without spread are left out.
 
     Returns:
         source (protocol, or `PRINTED`), dataset, label, n, reduction_percent, ratio (variance with
@@ -89,7 +82,7 @@ def reductions(run: Frames) -> Picture:
     ratios = observed(run.significance.get(name), run.paper)
     if ratios.empty:
         why = "neither this run nor the paper compares variances"
-        return style.missing(title, why, SECTION, inputs)
+        return style.missing(title, why, inputs)
     ours = ratios[ratios["source"] != PRINTED]
     n = int(ours["n"].mode().max()) if len(ours) else run.paper.figures.folds
     groups = list(
@@ -110,7 +103,7 @@ def reductions(run: Frames) -> Picture:
     if ours.empty:
         none = "no curiosity beside its plain router in this grid"
         bottom.text(0.99, 0.04, none, ha="right", transform=bottom.transAxes, color=GREY)
-    return Picture(figure, SECTION, title, *_words(title, ratios, n, low, run), inputs)
+    return Picture(figure, title, *_words(title, ratios, n, low, run), inputs)
 
 
 def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
@@ -138,19 +131,20 @@ def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
 
 def _observed(axes: Axes, ratios: pd.DataFrame, groups: Sequence[Group], paper: Paper) -> None:
     """Draw a row a source and dataset, and name the lowest ratio of each."""
-    rows(axes, [f"{spaced(source)}: {dataset}" for source, dataset in groups])
+    panels.rows(axes, [f"{spaced(source)}: {dataset}" for source, dataset in groups])
     axes.axvline(0, color=BLACK, linewidth=0.6)
-    marks = looks(
-        paper.figures.protocols | {PRINTED: Look(color="black", marker="D")}, ratios["source"]
-    )
+    listed = paper.figures.protocols | {PRINTED: Look(color=BLACK, marker="D")}
+    marks = style.looks(listed, ratios["source"])
     for y, (source, dataset) in enumerate(groups):
         here = ratios[(ratios["source"] == source) & (ratios["dataset"] == dataset)]
         look = marks[source]
-        paint = {"color": look.ink, "alpha": 0.8, "markerfacecolor": look.face, "markersize": 5}
-        axes.plot(np.log(here["ratio"]), [y] * len(here), look.marker, **paint)
+        axes.plot(
+            np.log(here["ratio"]), [y] * len(here), look.marker, color=look.color, alpha=0.8,
+            markerfacecolor=look.face, markersize=5,
+        )  # fmt: skip
         least = here.loc[here["ratio"].idxmin()]
         text = f"lowest: {_change(least['reduction_percent'])}, P = {least['chance']:.2g}"
-        beside(axes, y, text, x=1.01)
+        panels.beside(axes, y, text, x=1.01)
 
 
 def _change(percent: float) -> str:
@@ -159,16 +153,15 @@ def _change(percent: float) -> str:
 
 
 def _words(title: str, ratios: pd.DataFrame, n: int, low: float, run: Frames) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     is_printed = ratios["source"] == PRINTED
     below = ratios["ratio"] < np.exp(low)
     ours, printed = int((~is_printed).sum()), int(is_printed.sum())
     caption = (
         f"{title}. Top: density of the ratio of two variances of {run.score} over n = {n} folds "
         f"each, if curiosity does nothing (normal values, F({n - 1}, {n - 1})); grey: its central "
-        "95 %. Bottom: each mark compares an arm with the same experts without curiosity: "
-        f"{ours} of this run (ddof 1, mean over seeds) and {printed} that the paper "
-        f"prints; P is the chance of at least this reduction without any effect.{run.synthetic}"
+        f"95 %. Bottom: each mark compares an arm with the same experts without curiosity: {ours} "
+        f"of this run (ddof 1, mean over seeds) and {printed} that the paper prints; P is the "
+        f"chance of at least this reduction without any effect.{run.synthetic}"
     )
     alt = (
         "Without any effect, a reduction of at least 50 % has a chance of "

@@ -3,16 +3,15 @@
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from referee.figures import style
+from referee.figures import panels, style
 from referee.figures.frames import Frames
-from referee.figures.panels import legend_below
 from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, YELLOW, Picture
 from referee.words import spaced
 
-SECTION = "claims"
 FILE = "results/claims.csv"
 MARKS = {  # by verdict: colour of the tile, of the sign, the sign
     "reproduced": (BLUE, "white", "✓"),
@@ -37,7 +36,7 @@ def verdicts(run: Frames) -> Picture:
     title = "Verdicts on the paper's claims"
     claims = run.claims
     if claims is None or claims.empty:
-        return style.missing(title, "no claims were judged", SECTION, [FILE])
+        return style.missing(title, "no claims were judged", [FILE])
     under = {f"verdict_{name}": spaced(name) for name in run.paper.protocols}
     headings = {c: words for c, words in under.items() if c in claims} | {OVERALL: "verdict"}
     half = -(-len(claims) // 2)
@@ -46,10 +45,12 @@ def verdicts(run: Frames) -> Picture:
         axes.set_ylim(half - 0.5, -0.5)
         _tiles(axes, part, headings)
     table = counts(claims, headings)
-    handles = [Patch(color=face) for face, _, _ in MARKS.values()]
-    names = [f"{sign} {name}: {table.loc[name, OVERALL]}" for name, (*_, sign) in MARKS.items()]
-    legend_below(figure, handles, names, 5, handlelength=1, columnspacing=1.2)
-    return Picture(figure, SECTION, title, *_words(title, table, headings, run), [FILE])
+    handles: dict[str, Artist] = {
+        f"{sign} {name}: {table.loc[name, OVERALL]}": Patch(color=face)
+        for name, (face, _, sign) in MARKS.items()
+    }
+    panels.legend_below(figure, handles, 5, handlelength=1, columnspacing=1.2)
+    return Picture(figure, title, *_words(title, table, headings, run), [FILE])
 
 
 def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> None:
@@ -63,8 +64,7 @@ def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> Non
         for x, column in enumerate(headings):
             face, ink, sign = MARKS[claim[column]]
             axes.barh(y, 0.94, left=x - 0.47, height=0.86, color=face)
-            looks = {"color": ink, "fontsize": 7, "fontweight": "bold"}
-            axes.text(x, y, sign, ha="center", va="center", **looks)
+            axes.text(x, y, sign, ha="center", va="center", color=ink, fontsize=7, weight="bold")
     for tick, column in zip(axes.get_xticklabels(), headings, strict=True):
         tick.set_fontweight("bold" if column == OVERALL else "normal")
 
@@ -72,7 +72,6 @@ def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> Non
 def _words(
     title: str, table: pd.DataFrame, headings: Mapping[str, str], run: Frames
 ) -> tuple[str, str]:
-    """The caption, and the text for those who do not see the picture."""
     said = {
         column: ", ".join(f"{n} {name}" for name, n in table[column].items() if n)
         for column in headings
@@ -84,10 +83,11 @@ def _words(
     )
     total = table[OVERALL].sum()
     caption = (
-        f"{title}: n = {total} claims. {protocols}The verdict under the {spaced(run.paper.decides)} "
-        "protocol counts, unless the paper's own printed numbers contradict each other "
-        "(inconsistent). Inconclusive: with this n the tests could not have told. Not testable "
-        "here: the run lacks a dataset, an arm, a measurement or the paper's hardware."
+        f"{title}: n = {total} claims. {protocols}The verdict under the "
+        f"{spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers "
+        "contradict each other (inconsistent). Inconclusive: with this n the tests could not have "
+        "told. Not testable here: the run lacks a dataset, an arm, a measurement or the paper's "
+        "hardware."
     )
     alt = f"A tile for each of {total} claims and each protocol; verdicts: {said[OVERALL]}."
     return caption, alt

@@ -1,112 +1,36 @@
-"""How the names of a paper look in figures, as its `figures.yaml` says. Imports no matplotlib."""
+"""How the names of a paper look in figures, as its `figures.yaml` says."""
 
-from collections.abc import Iterable, Mapping
-from typing import Annotated
-
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
 from referee.paper.claims import Part
 
-# Okabe and Ito (2008), and two greys: told apart with any colour vision.
-PALETTE = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "sky": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermilion": "#D55E00",
-    "purple": "#CC79A7",
-    "grey": "#7F7F7F",
-    "pale": "#D9D9D9",
-}
-# Of names that a paper does not list: four lists of different lengths, so that they repeat late.
-_COLORS = ("blue", "orange", "green", "vermilion", "sky", "purple", "yellow")
-_HATCHES = ("", "////", "....", "xxxx", "\\\\\\\\", "++", "oo", "||")
-_MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-_LINES = ("-", "--", "-.", ":")
-
-
-def _known(color: str) -> str:
-    if color not in PALETTE:
-        raise ValueError(f"{color!r} is not one of the colours {', '.join(PALETTE)}")
-    return color
-
 
 class Look(Part):
-    """How an expert, a protocol or a strategy is drawn.
+    """How an expert, a protocol or a strategy is drawn, in matplotlib's terms."""
 
-    Attributes:
-        color: a name in `PALETTE`.
-        hatch: of bars, as in matplotlib; it tells them apart in grey print.
-        marker: of points, as in matplotlib.
-        line: of lines, as in matplotlib.
-        hollow: whether markers are white inside.
-
-    """
-
-    color: Annotated[str, AfterValidator(_known)]
-    hatch: str = ""
+    color: str
+    hatch: str = ""  # of bars: tells them apart in grey print
     marker: str = "o"
     line: str = "-"
-    hollow: bool = False
-
-    @property
-    def ink(self) -> str:
-        """The colour as #RRGGBB."""
-        return PALETTE[self.color]
+    hollow: bool = False  # whether markers are white inside
 
     @property
     def face(self) -> str:
         """The colour inside markers."""
-        return "white" if self.hollow else self.ink
+        return "white" if self.hollow else self.color
 
 
 class Figures(Part):
-    """What the figures of a paper need to know beside its claims and names.
+    """What figures need to know of a paper beside its claims; names without a look are given one.
 
-    Attributes:
-        score: the score in titles; without it `Score.words`.
-        folds: over how many folds the paper compares arms.
-        variances: the significance file that holds `variance_reduction_percent`, without suffix.
-        differences: the significance file that holds the effects `d_z`, without suffix.
-        family: how the families in `differences` begin whose effects are shown.
-        experts: looks of experts, by name.
-        protocols: looks of protocols, by name.
-        strategies: looks of strategies by name, in the order in which they are drawn.
-
+    Significance files are named without their suffix.
     """
 
-    score: str = ""
-    folds: int = Field(default=5, ge=2)
-    variances: str = ""
-    differences: str = ""
-    family: str = ""
+    score: str = ""  # in titles; without it `Score.words`
+    folds: int = Field(default=5, ge=2)  # over which the paper compares arms
+    variances: str = ""  # the significance file with `variance_reduction_percent`
+    differences: str = ""  # the significance file with the effects `d_z`
+    family: str = ""  # how the families of these effects begin that are shown
     experts: dict[str, Look] = Field(default={})
     protocols: dict[str, Look] = Field(default={})
-    strategies: dict[str, Look] = Field(default={})
-
-
-def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:
-    """Find the look of each name; names that a paper does not list take the next of a palette.
-
-    Args:
-        listed: the looks that the paper gives.
-        names: what is drawn; doubles are allowed.
-
-    Returns:
-        first the names that are listed, in the order of the list, then the others as they come.
-
-    """
-    shown = dict.fromkeys(names)
-    others = [name for name in shown if name not in listed]
-    return {name: look for name, look in listed.items() if name in shown} | {
-        name: _default(i) for i, name in enumerate(others, len(listed))
-    }
-
-
-def _default(i: int) -> Look:
-    color, hatch, marker, line = (
-        values[i % len(values)] for values in (_COLORS, _HATCHES, _MARKERS, _LINES)
-    )
-    return Look(color=color, hatch=hatch, marker=marker, line=line)
+    strategies: dict[str, Look] = Field(default={})  # in the order in which they are drawn

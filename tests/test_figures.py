@@ -30,15 +30,12 @@ from referee.figures import (
     book,
     experiments,
     expert_shares,
+    few_folds,
     frames,
     pareto,
-    power_curves,
-    score_by_protocol,
-    score_by_strength,
+    score_marks,
     style,
     uncertainty,
-    uncertainty_by_bits,
-    variance_ratios,
     verdict_tiles,
 )
 from referee.figures.frames import Files, Frames, label, predictions, read
@@ -135,19 +132,19 @@ def test_share_of_an_expert_that_is_never_taken_is_zero() -> None:
 )
 def test_correlation_of_u_and_bits(experts: list[str], rho: float) -> None:
     bits = {"bitnet": 1.58, "q4": 4, "q8": 8}
-    found = uncertainty_by_bits.correlations(_routed(experts, [0.1, 0.2, 0.9]), bits)
+    found = uncertainty.correlations(_routed(experts, [0.1, 0.2, 0.9]), bits)
     assert found["rho"].tolist() == pytest.approx([rho])
 
 
 def test_alpha_of_the_plain_router_is_zero_and_singles_are_left_out(results: Frames) -> None:
-    found = score_by_strength.strengths(results)
+    found = score_marks.strengths(results)
     assert set(found.loc[found["strategy"] == "none", "alpha"]) == {0.0}
     assert set(found["mixture"]) == {"BITNET+Q4+Q8-QMoE"}
     assert len(found) == 2 * 2 * 2 * 5  # datasets, protocols, arms, folds
 
 
 def test_protocol_means_pair_the_same_arm(results: Frames, run: dict[str, Path]) -> None:
-    found = score_by_protocol.protocol_means(results.cells)
+    found = score_marks.protocol_means(results.cells)
     own = pd.read_csv(run["cells"])
     of = own[(own["dataset"] == "real") & (own["model"] == "FP32-Base")]
     for protocol, part in of.groupby("protocol"):
@@ -191,14 +188,14 @@ def test_null_distribution_of_variance_ratios(log_ratio: float) -> None:
     """F(4, 4) at r is Beta(2, 2) at t = r / (1 + r): 3 t² - 2 t³."""
     x = np.linspace(-15, log_ratio, 20001)
     t = np.exp(log_ratio) / (1 + np.exp(log_ratio))
-    assert np.trapezoid(variance_ratios.null_density(x, 5), x) == pytest.approx(
+    assert np.trapezoid(few_folds.null_density(x, 5), x) == pytest.approx(
         3 * t**2 - 2 * t**3, abs=1e-5
     )
 
 
 def test_observed_ratios_of_the_paper_and_of_this_run(results: Frames) -> None:
-    found = variance_ratios.observed(results.significance["table5"], results.paper)
-    printed = found[found["source"] == variance_ratios.PRINTED]
+    found = few_folds.observed(results.significance["table5"], results.paper)
+    printed = found[found["source"] == few_folds.PRINTED]
     assert sorted(printed["ratio"].round(2)) == [0.06, 0.15, 0.2, 0.5, 2.32, 2.44]
     own = found[(found["source"] == "corrected") & (found["dataset"] == "real")]
     cells = results.cells
@@ -211,12 +208,12 @@ def test_observed_ratios_of_the_paper_and_of_this_run(results: Frames) -> None:
 def test_power_of_the_naive_test_by_simulation() -> None:
     effect = 1.68
     draws = np.random.default_rng(1).normal(effect, 1, size=(20000, 5))
-    found = power_curves.power_of_means([0.0, effect], 5, 0.25)
+    found = few_folds.power_of_means([0.0, effect], 5, 0.25)
     rejected = stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05
     assert found["naive"].iloc[1] == pytest.approx(rejected.mean(), abs=0.01)
     assert found["corrected"].iloc[0] == pytest.approx(0.05)
     needed = detectable_t(5, test_train_ratio=0.25)
-    assert power_curves.power_of_means([needed], 5, 0.25)["corrected"].item() == pytest.approx(0.8)
+    assert few_folds.power_of_means([needed], 5, 0.25)["corrected"].item() == pytest.approx(0.8)
 
 
 def _a_cell(results: Frames, experts: str = "bitnet+q4+q8") -> "pd.Series[Any]":
@@ -389,7 +386,7 @@ def test_figures_of_other_names_are_drawn_without_looks(
         picture = book.draw(name, run)
         assert "Not drawn" not in picture.caption, name
         assert not re.search("corrected protocol|as published", picture.caption + picture.alt)
-    names = list(expert_shares.by_bits(["fast", "slow"], run.paper))
+    names = list(expert_shares.experts_by_bits(["fast", "slow"], run.paper))
     assert names == ["slow", "fast"]
     legend = book.draw("routing_share", run).figure.legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["slow (2 bit)", "fast (7 bit)"]

@@ -9,14 +9,14 @@ matplotlib: Snakemake reads the names at every start.
 # name of the file: section, and module with function that draw it, in the order of showing
 FIGURES = {
     "claim_verdicts": ("claims", "verdict_tiles.verdicts"),
-    "as_published_vs_corrected": ("scores", "score_by_protocol.protocols"),
-    "f1_by_alpha": ("scores", "score_by_strength.by_strength"),
-    "variance_reduction": ("statistics", "variance_ratios.reductions"),
-    "power": ("statistics", "power_curves.power"),
+    "as_published_vs_corrected": ("scores", "score_marks.protocols"),
+    "f1_by_alpha": ("scores", "score_marks.by_strength"),
+    "variance_reduction": ("statistics", "few_folds.reductions"),
+    "power": ("statistics", "few_folds.power"),
     "pareto": ("cost", "pareto.pareto"),
     "routing_share": ("routing", "expert_shares.share"),
     "routing_confidence": ("routing", "expert_shares.confidence"),
-    "uncertainty_by_bits": ("routing", "uncertainty_by_bits.uncertainty_by_bits"),
+    "uncertainty_by_bits": ("routing", "uncertainty.by_bits"),
     "curiosity_histogram": ("curiosity", "uncertainty.histogram"),
     "curiosity_by_class": ("curiosity", "uncertainty.by_class"),
 }

@@ -20,13 +20,9 @@ from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Pi
 
 RATES = np.linspace(0, 1, 101)
 MANY = 12  # classes: beyond, no number and no name of each is drawn
-CURVES = {  # of single classes, where they are few
-    style.ORANGE: "-",
-    style.SKY: "--",
-    style.GREEN: "-.",
-    style.VERMILION: ":",
-    style.PURPLE: (0, (5, 1, 1, 1)),
-}
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
+COLORS = (ORANGE, style.SKY, style.GREEN, VERMILION, style.PURPLE)
+CURVES = tuple(zip(COLORS, DASHES, strict=True))  # of single classes, where they are few
 HISTORY = "history.csv"  # of the training of a cell, where it has one
 Floats = NDArray[np.float64]
 
@@ -125,7 +121,7 @@ def _roc(axes: Axes, curves: list[tuple[Floats, Floats]], names: list[str]) -> t
     several = len(curves) > 1
     mean, std = macro.mean(axis=0), macro.std(axis=0, ddof=1) if several else 0 * RATES
     few = len(names) <= len(CURVES)
-    looks = list(CURVES.items()) if few else [(PALE, "-")] * len(names)
+    looks = CURVES if few else ((PALE, "-"),) * len(names)
     by_class = zip(rates.mean(axis=0), areas.mean(axis=0), names, looks, strict=False)
     for curve, area, name, (color, line) in by_class:
         label = f"{name} {area:.2f}" if few else None
@@ -149,12 +145,9 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
     panels.heat(axes, pd.DataFrame(share), texts, 1.0)
     axes.set_aspect("equal")
-    if many:
-        axes.set_xticks([])
-        axes.set_yticks([])
-    else:
-        axes.set_yticks(range(len(names)), names, fontsize=6)
-        axes.set_xticks(range(len(names)), names, fontsize=6, rotation=90)
+    shown = [] if many else names
+    axes.set_yticks(range(len(shown)), shown, fontsize=6)
+    axes.set_xticks(range(len(shown)), shown, fontsize=6, rotation=90)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("clips of all folds")
@@ -170,11 +163,9 @@ def _training(
         scored = history[history["epoch"] == cells.loc[fold].get("scored_epoch")]
         for axes, column, color in zip(pair, columns, (VERMILION, BLUE), strict=True):
             if column in history:
-                axes.plot(
-                    history["epoch"], history[column], color=color, alpha=shade, linewidth=0.8
-                )
-                dots = style.edge(0.5)
-                axes.plot(scored["epoch"], scored[column], "o", color=color, markersize=3.5, **dots)
+                paint: dict[str, Any] = {"color": color, "markersize": 3.5} | style.edge(0.5)
+                axes.plot("epoch", column, data=history, color=color, alpha=shade, linewidth=0.8)
+                axes.plot("epoch", column, "o", data=scored, **paint)
     for axes in pair if not histories else ():
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GREY)
     loss, score = pair

@@ -23,10 +23,8 @@ NONE = "no mixture in this grid: add one to grid.expert_sets in params.yaml"
 def shares(clips: pd.DataFrame) -> pd.DataFrame:
     """Share of the clips, and mean gate, of every expert in every cell of a mixture.
 
-    Returns:
-        dataset, protocol, label, seed, fold, expert; share from 0 to 1 (0 where the cell has the
-        expert and never took it); gate, its routing probability where it was taken, else NaN.
-
+    Columns: dataset, protocol, label, seed, fold, expert; share from 0 to 1 (0 where the cell has
+    the expert and never took it); gate, its routing probability where it was taken, else NaN.
     """
     cell = [*ARM, "seed", "fold"]
     frames = []
@@ -39,7 +37,7 @@ def shares(clips: pd.DataFrame) -> pd.DataFrame:
     return pd.concat(frames, ignore_index=True)
 
 
-def by_bits(names: Iterable[str], paper: Paper) -> dict[str, Look]:
+def experts_by_bits(names: Iterable[str], paper: Paper) -> dict[str, Look]:
     """Looks of experts, from the fewest bits to the most; those whose bits are unknown last."""
     bits = {name: x.bits for name, x in paper.experts.items()}
     ordered = sorted(set(names), key=lambda name: (bits.get(name, np.inf), name))
@@ -53,16 +51,13 @@ def share(run: Frames) -> Picture:
     if run.clips.empty:
         return style.missing(title, NONE, [CLIPS])
     table = shares(run.clips)
-    figure, drawn = panels.arm_panels(title, table)
+    figure, drawn = panels.arm_panels(title, table, 0.2, "share of the clips, %")
     means = table.groupby([*ARM, "expert"], sort=False)["share"].mean()
-    experts = by_bits(table["expert"], run.paper)
+    experts = experts_by_bits(table["expert"], run.paper)
+    percents = 100 * means.unstack("expert", fill_value=0.0)
     for panel, (axes, labels) in drawn.items():
-        percents = {
-            expert: 100 * means.reindex([(*panel, x, expert) for x in labels], fill_value=0.0)
-            for expert in experts
-        }
-        _bars(axes, percents, experts)
-    panels.under(figure, "share of the clips, %")
+        arms = [(*panel, name) for name in labels]
+        _bars(axes, percents.reindex(arms, fill_value=0.0), experts)
     bars: dict[str, Any] = {"edgecolor": BLACK, "linewidth": 0.4}
     handles = {e: Patch(facecolor=x.color, hatch=x.hatch, **bars) for e, x in experts.items()}
     _legend(figure, handles, run.paper)
@@ -81,8 +76,8 @@ def share(run: Frames) -> Picture:
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
-def _bars(axes: Axes, percents: Mapping[str, pd.Series], experts: Mapping[str, Look]) -> None:
-    """Stack the shares of the experts; `percents` holds one for each row of the panel."""
+def _bars(axes: Axes, percents: pd.DataFrame, experts: Mapping[str, Look]) -> None:
+    """Stack the shares of the experts (columns) in each row of the panel."""
     left: np.ndarray | float = 0.0
     box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     for expert, look in experts.items():
@@ -106,8 +101,9 @@ def confidence(run: Frames) -> Picture:
     table = shares(run.clips).dropna(subset="gate")
     if table.empty:
         return style.missing(title, "the predictions hold no gates", [CLIPS])
-    figure, drawn = panels.arm_panels(title, table, row=0.26)
-    experts = by_bits(table["expert"], run.paper)
+    x_label = "gate: probability of the chosen expert"
+    figure, drawn = panels.arm_panels(title, table, 0.26, x_label)
+    experts = experts_by_bits(table["expert"], run.paper)
     grouped = table.groupby([*ARM, "expert"], sort=False)["gate"]
     gates = grouped.agg(["mean", "min", "max", "size"]).reset_index()
     for panel, (axes, labels) in drawn.items():
@@ -116,7 +112,6 @@ def confidence(run: Frames) -> Picture:
         for y, name in enumerate(labels):
             axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
             _dots(axes, y, here[here["label"] == name].set_index("expert"), experts)
-    panels.under(figure, "gate: probability of the chosen expert")
     dots = style.edge(0.4)
     handles = {e: panels.mark(x.color, x.marker, "-", **dots) for e, x in experts.items()}
     _legend(figure, handles, run.paper)

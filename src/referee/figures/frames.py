@@ -9,7 +9,6 @@ import pandas as pd
 
 from referee import contract
 from referee.contract import Measured
-from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper import read as read_paper
 
@@ -160,8 +159,8 @@ def read(files: Files) -> Frames:
         packed=None if packed is None else _marked(packed),
         measured=replace(measured, **there),
         measured_files=tuple(path.as_posix() for path in paths if path),
-        significance={path.stem: pd.read_csv(path) for path in significance},
-        claims=_verdicts(files.claims) if files.claims else None,
+        significance={path.stem: contract.read_table(path, ()) for path in significance},
+        claims=contract.read_table(files.claims, ()) if files.claims else None,
     )
 
 
@@ -170,9 +169,3 @@ def _marked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(
         dataset=frame["dataset"] + frame["synthetic"].map({True: SYNTHETIC, False: ""})
     )
-
-
-def _verdicts(path: Path) -> pd.DataFrame:
-    if not path.exists():
-        raise InputError(f"{path} is not here: `snakemake -j8` makes it")
-    return pd.read_csv(path)

@@ -17,9 +17,9 @@ from referee.words import spaced
 Panel = tuple[str, str]  # dataset and protocol
 
 
-def panels_of(frame: pd.DataFrame) -> list[Panel]:
-    """Datasets with protocols that a table holds, as they come."""
-    return list(frame[["dataset", "protocol"]].drop_duplicates().itertuples(index=False, name=None))
+def split(frame: pd.DataFrame) -> dict[Panel, pd.DataFrame]:
+    """The rows of each dataset and protocol, as they come."""
+    return dict(iter(frame.groupby(["dataset", "protocol"], sort=False)))
 
 
 def within(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
@@ -52,12 +52,19 @@ def stack(
 
 
 def arm_panels(
-    title: str, arms: pd.DataFrame, row: float = 0.2
+    title: str, arms: pd.DataFrame, row: float, x_label: str
 ) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
-    """Make a panel a dataset (down) and protocol (across), with a row an arm, `row` inches high.
+    """Make a panel a dataset (down) and protocol (across), with a row an arm.
 
-    `arms` has the columns dataset, protocol and label; doubles are allowed. Returns the figure,
-    and of each panel its axes and the labels of its rows from the top down.
+    Args:
+        title: of the figure.
+        arms: dataset, protocol, label; order and doubles as they come.
+        row: height of a row in inches.
+        x_label: of the lowest panels.
+
+    Returns:
+        the figure, and of each panel its axes and the labels of its rows from the top down.
+
     """
     datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
     labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
@@ -69,6 +76,8 @@ def arm_panels(
             axes.set_title(heading((dataset, protocol)))
             rows(axes, labels[dataset])
             panels[dataset, protocol] = (axes, labels[dataset])
+    for axes in grid[-1]:
+        axes.set_xlabel(x_label)
     return figure, panels
 
 
@@ -79,14 +88,6 @@ def rows(axes: Axes, labels: Sequence[str]) -> None:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="y")
     axes.spines["left"].set_visible(False)
-
-
-def under(figure: Figure, label: str) -> None:
-    """Label the x axes of the lowest panels."""
-    for axes in figure.axes:
-        spec = axes.get_subplotspec()
-        if spec is not None and spec.is_last_row():
-            axes.set_xlabel(label)
 
 
 def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
@@ -126,7 +127,5 @@ def mark(color: str, marker: str, line: Any = "", **looks: Any) -> Line2D:
 
 def legend_below(figure: Figure, handles: Mapping[str, Artist], columns: int, **looks: Any) -> None:
     """Put the legend of a figure, handles by name, below its panels, in so many columns at most."""
-    figure.legend(
-        list(handles.values()), list(handles), loc="outside lower center",
-        ncols=min(len(handles), columns), **looks,
-    )  # fmt: skip
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(len(handles), columns)}
+    figure.legend(list(handles.values()), list(handles), **place, **looks)

@@ -1,7 +1,6 @@
 """What the score costs: energy, latency and bytes of the packed models."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -23,36 +22,14 @@ COSTS = {  # column of `per_arm`: factor, heading
     "latency_batch1_ms": (1e3, "latency of one clip, µs"),
     "disk_bytes": (1e-6, "bytes on disk, MB"),
 }
-KINDS = {
-    "single network": (GREY, "o"),
-    "plain router": (ORANGE, "^"),
-    "curiosity": (BLUE, "s"),
-}
-
-
-@dataclass(frozen=True)
-class CostPanel:
-    """A panel: its axes, the column of the cost, and points x, y, kind, label, on_front."""
-
-    axes: Axes
-    column: str
-    points: pd.DataFrame
-
-    @property
-    def front(self) -> pd.DataFrame:
-        """The points on the front, from the cheapest."""
-        return self.points[self.points["on_front"]].sort_values("x")
+KINDS = {"single network": (GREY, "o"), "plain router": (ORANGE, "^"), "curiosity": (BLUE, "s")}
 
 
 def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
     """Which points no other beats.
 
     A point beats another if it costs at most as much, scores at least as much, and one of the two
-    is better. NaN is never on the front.
-
-    Returns:
-        a flag a point, (n,) like `cost` and `score`.
-
+    is better. NaN is never on the front. Returns a flag a point, (n,) like `cost` and `score`.
     """
     c, s = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
     known = ~np.isnan(c) & ~np.isnan(s)
@@ -66,10 +43,8 @@ def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
 def costs(run: Frames) -> pd.DataFrame | None:
     """Scores and costs of every measured arm; None where something was not measured.
 
-    Returns:
-        dataset, protocol, label, kind, score_mean, score_std (ddof 1), n and the columns of
-        `per_arm`.
-
+    Columns: dataset, protocol, label, kind, score_mean, score_std (ddof 1), n and those of
+    `per_arm`.
     """
     measured = run.measured
     tables = (measured.latency, measured.energy, measured.memory, run.packed)
@@ -85,6 +60,13 @@ def costs(run: Frames) -> pd.DataFrame | None:
     return joined.assign(kind=kind)
 
 
+def points(table: pd.DataFrame, column: str) -> pd.DataFrame:
+    """What is drawn of a cost: the arms with x (the cost), y (the score) and on_front (a flag)."""
+    x = table[column] * COSTS[column][0]
+    on_front = front(x, table["score_mean"])
+    return table.assign(x=x, y=table["score_mean"], on_front=on_front)
+
+
 def pareto(run: Frames) -> Picture:
     """Draw a panel a cost for each dataset and protocol; the front joined and named."""
     title = f"{run.score} against energy, latency and bytes"
@@ -92,58 +74,48 @@ def pareto(run: Frames) -> Picture:
     if table is None or table.empty:
         why = "nothing was measured: `snakemake -j8 measurements` measures the packed models"
         return style.missing(title, why, [CELLS])
-    shown, rows = [column for column in COSTS if column in table], panels.panels_of(table)
+    shown, rows = [column for column in COSTS if column in table], panels.split(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
-    drawn = []
+    drawn = [[points(arms, column) for column in shown] for arms in rows.values()]
     for line, (dataset, protocol) in zip(grid, rows, strict=True):
-        arms = panels.within(table, (dataset, protocol))
-        drawn += [
-            CostPanel(axes, column, _points(arms, column))
-            for axes, column in zip(line, shown, strict=True)
-        ]
         line[0].set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
-    for panel in drawn:
-        _panel(panel)
     for axes, column in zip(grid[-1], shown, strict=True):
         axes.set_xlabel(COSTS[column][1])
-    numbers = _numbers(drawn, table["label"].unique())
+    flat = list(zip(grid.flat, chain(*drawn), strict=True))
+    for axes, arms in flat:
+        _panel(axes, arms)
+    on_front = {name for _, arms in flat for name in arms.loc[arms["on_front"], "label"]}
+    names = [name for name in table["label"].unique() if name in on_front]
+    numbers = {name: str(i) for i, name in enumerate(names, 1)}
     _legends(figure, numbers)
     style.settle(figure)
-    for panel in drawn:
-        names = panel.front["label"].map(numbers)
-        name_points(panel.axes, panel.points, panel.front.assign(name=names))
-    inputs = [CELLS, *run.measured_files]
-    return Picture(figure, title, *_words(title, table, drawn, run), inputs)
+    for axes, arms in flat:
+        best = arms[arms["on_front"]].sort_values("x")
+        name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
+    sizes = "; ".join(
+        f"{COSTS[c][1].partition(',')[0]}: {listed(str(arms['on_front'].sum()) for arms in of)}"
+        for c, of in zip(shown, zip(*drawn, strict=True), strict=True)
+    )
+    alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(table)} arms."
+    caption, inputs = _caption(title, table, run), [CELLS, *run.measured_files]
+    return Picture(figure, title, caption, alt, inputs)
 
 
-def _points(arms: pd.DataFrame, column: str) -> pd.DataFrame:
-    cost = arms[column] * COSTS[column][0]
-    on_front = front(cost, arms["score_mean"])
-    points = {"x": cost, "y": arms["score_mean"], "kind": arms["kind"], "label": arms["label"]}
-    return pd.DataFrame(points).assign(on_front=on_front)
-
-
-def _panel(panel: CostPanel) -> None:
-    axes, points, best = panel.axes, panel.points, panel.front
+def _panel(axes: Axes, arms: pd.DataFrame) -> None:
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.xaxis.set_major_formatter("{x:g}")
     axes.xaxis.set_minor_locator(NullLocator())
     axes.grid(True)
+    best = arms[arms["on_front"]].sort_values("x")
     axes.step(best["x"], best["y"], where="post", color=VERMILION, linewidth=0.9)
     beaten = {"alpha": 0.75, "markeredgewidth": 0}
     on_front = {"markersize": 5.5} | style.edge(0.8)
     for kind, (color, marker) in KINDS.items():
         for is_on, looks in ((False, beaten), (True, on_front)):
-            part = points[(points["kind"] == kind) & (points["on_front"] == is_on)]
+            part = arms[(arms["kind"] == kind) & (arms["on_front"] == is_on)]
             axes.plot(part["x"], part["y"], marker, color=color, **looks)
-
-
-def _numbers(drawn: Iterable[CostPanel], labels: Iterable[str]) -> dict[str, str]:
-    """A number for each arm on a front, in the order of `labels`."""
-    on_front = {label for panel in drawn for label in panel.front["label"]}
-    return {name: str(i) for i, name in enumerate((x for x in labels if x in on_front), 1)}
 
 
 def _legends(figure: Figure, numbers: dict[str, str]) -> None:
@@ -155,12 +127,12 @@ def _legends(figure: Figure, numbers: dict[str, str]) -> None:
     panels.legend_below(figure, key, 3, title="on a front", **looks)
 
 
-def _words(title: str, table: pd.DataFrame, drawn: list[CostPanel], run: Frames) -> tuple[str, str]:
+def _caption(title: str, table: pd.DataFrame, run: Frames) -> str:
     energy, source = run.measured.energy, ""
     if energy is not None and "source" in energy:
         source = f" ({listed(sorted(energy['source'].unique()))}, codecarbon)"
     machine = run.measured.processors.get("latency", "an unnamed processor")
-    caption = (
+    return (
         f"{title} of the packed models. Each mark is an arm: the mean of its {run.score_words} "
         f"over {run.count}. The standard deviation over the cells (ddof 1) is "
         f"{table['score_std'].mean():.2f} on average; judge the steps of a front by it. Energy: "
@@ -169,11 +141,3 @@ def _words(title: str, table: pd.DataFrame, drawn: list[CostPanel], run: Frames)
         "the largest fold. Costs are on log scales. Arms whose energy lies below the resolution of "
         f"the meter are left out of its panels.{run.synthetic}"
     )
-    sizes = "; ".join(
-        f"{heading.partition(',')[0]}: "
-        + listed(str(len(panel.front)) for panel in drawn if panel.column == column)
-        for column, (_, heading) in COSTS.items()
-        if column in table
-    )
-    alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(table)} arms."
-    return caption, alt

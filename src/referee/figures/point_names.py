@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from referee.figures.style import BLACK
 
+Pixels = NDArray[np.float64]  # x and y
 _RADII = (4, 12, 22, 34)  # points, between a mark and its name
 _PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
 
@@ -42,13 +43,7 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
             axes.plot(*zip((x, y), middle, strict=True), color=BLACK, linewidth=0.4, zorder=4)
 
 
-def _freest(
-    at: NDArray[np.float64],
-    size: NDArray[np.float64],
-    pixels: float,
-    taken: list[Bbox],
-    frame: Bbox,
-) -> Bbox:
+def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: Bbox) -> Bbox:
     """The box of a size, near a position, that covers least of others; all in pixels."""
     tried: list[tuple[float, int, Bbox]] = []
     for radius, place in product(_RADII, _PLACES):

@@ -25,10 +25,8 @@ OVERALL = "verdict"  # the column of the verdict that counts
 
 def counts(claims: pd.DataFrame, columns: Iterable[str]) -> pd.DataFrame:
     """How many claims have each verdict: index verdicts, a column for each of `columns`."""
-    return pd.DataFrame(
-        {column: claims[column].value_counts().reindex(list(MARKS), fill_value=0)
-         for column in columns}
-    )  # fmt: skip
+    table = {column: claims[column].value_counts() for column in columns}
+    return pd.DataFrame(table, index=list(MARKS)).fillna(0).astype(int)
 
 
 def verdicts(run: Frames) -> Picture:

@@ -90,12 +90,11 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
     synthetic = " Synthetic audio, not the paper's data." if first["synthetic"] else ""
     caption = (
         f"{about}, seed {first['seed']}; {len(clips)} folds of {span(sizes)} test clips. Left: "
-        "one-against-rest ROC; thin lines: mean over the folds for each class; thick line: mean "
-        "over classes (macro) and folds; band: ± standard deviation of the macro curves over folds "
+        "one-against-rest ROC; thin lines: mean over folds for each class; thick line and band: "
+        "mean over classes (macro) and folds ± standard deviation of the macro curves over folds "
         f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true "
-        "and predicted class; the numbers count clips, darker is a larger share of the true class. "
-        f"Right: training loss, and {run.score_words} of the clips that decide when training "
-        f"stops, a line a fold; dots: the epoch that was scored.{synthetic}"
+        "and predicted class, darker: larger share of the true class. Right: training loss and "
+        f"{run.score_words} of the clips that stop the training; dots: scored epochs.{synthetic}"
     )
     rightly = 100 * np.trace(counts) / counts.sum()
     alt = f"Macro AUC {area[0]:.3f}; {rightly:.0f} % of {counts.sum()} clips are classified rightly"

@@ -117,9 +117,8 @@ def confidence(run: Frames) -> Picture:
     _legend(figure, handles, run.paper)
     caption = (
         f"{title}. The gate is the routing probability of the expert that a clip is sent to, after "
-        "the curiosity rule, no unit. Dot: mean of the gate over the clips of a cell, averaged "
-        f"over the n = {span(gates['size'])} cells that chose the expert; line: from the least "
-        f"cell to the greatest.{run.synthetic}"
+        f"the curiosity rule, no unit. Dots: mean over n = {span(gates['size'])} cells that chose "
+        f"the expert; lines: from the least cell to the greatest.{run.synthetic}"
     )
     low, high = (gates.loc[i] for i in (gates["mean"].idxmin(), gates["mean"].idxmax()))
     alt = (

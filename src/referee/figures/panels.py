@@ -96,12 +96,12 @@ def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
 
 
 def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
-    """Draw a table whose cells are the darker the larger the value; NaN stays blank.
+    """Draw texts on cells that are the darker the larger the value; NaN stays blank.
 
     Args:
-        axes: it fills them.
+        axes: the cells fill them.
         values: from 0 to `top`.
-        texts: what is written into the cells, in the shape of `values`.
+        texts: as many.
         top: the value of the darkest cell.
 
     """

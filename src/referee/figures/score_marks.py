@@ -95,7 +95,7 @@ def _words_on_strength(title: str, cells: pd.DataFrame, note: str, run: Frames) 
     caption = (
         f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
         f"small marks the single cells, {run.count}; dashes at 0 are the cells of the plain "
-        "router. The marks of different strategies are shifted sideways so that none hides "
+        "router. Strategies are shifted sideways so that no mark hides "
         f"another.{f' There is {note}.' if note else ''}{run.synthetic}"
     )
     alt = (

@@ -58,9 +58,9 @@ def histogram(run: Frames) -> Picture:
                 axes.text(2e-8, y, "plain router: no u", va="center", color=GREY, fontsize=6)
     arm = clips.groupby(ARM, sort=False)["uncertainty"]
     caption = (
-        f"{title}. {MEANING}. Rows show the share of the test clips by u, with two bins a decade; "
-        f"the tallest bar is {tallest:.0f} % of an arm's clips. Values below 1e-8 are counted in "
-        f"the first bin. n = {span(arm.size())} clips an arm, from all folds and "
+        f"{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with two bins a "
+        f"decade; the tallest bar is {tallest:.0f} % of an arm's clips. Values below 1e-8 are "
+        f"counted in the first bin. n = {span(arm.size())} clips an arm, from all folds and "
         f"seeds.{run.synthetic}"
     )
     medians = arm.median()
@@ -103,8 +103,8 @@ def by_class(run: Frames) -> Picture:
         _classes(axes, part, means["mean"].max())
         axes.set_title(panels.heading(pair))
     caption = (
-        f"{title} of the clip (true class). {MEANING}; darker is larger. Mean ± standard deviation "
-        f"(ddof 1) over {run.count} of the mean over the clips of a class; there are "
+        f"{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ± standard "
+        f"deviation (ddof 1) over {run.count} of the mean over the clips of a class; there are "
         f"{span(means['n'])} clips an arm and class.{run.synthetic}"
     )
     most = means.loc[means["mean"].idxmax()]
@@ -196,11 +196,10 @@ def _words_on_bits(title: str, rho: pd.DataFrame, run: Frames) -> tuple[str, str
     arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
     mean = arms["mean"]
     caption = (
-        f"{title} Left: mean of u (sum over the experts of the variance of the routing "
-        "probability, no unit) over all clips that an expert took, their number in brackets; "
-        "darker is larger. Right: Spearman's rank correlation ρ of u with the bits of the chosen "
-        f"expert; a dot is a cell (n = {span(arms['size'])}, seeds x folds), the diamond their "
-        f"mean; ρ is 0 where a cell uses one expert only.{run.synthetic}"
+        f"{title} {MEANING}, no unit. Left: its mean over all clips that an expert took, whose "
+        "number stands in brackets; darker is larger. Right: Spearman's rank correlation ρ of u "
+        f"with the bits of the chosen expert; a dot is a cell (n = {span(arms['size'])}, seeds x "
+        f"folds), the diamond their mean; ρ is 0 where a cell uses one expert only.{run.synthetic}"
     )
     _, protocol, best = mean.idxmax()
     alt = (

@@ -83,9 +83,8 @@ def _words(
     caption = (
         f"{title}: n = {total} claims. {protocols}The verdict under the "
         f"{spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers "
-        "contradict each other (inconsistent). Inconclusive: with this n the tests could not have "
-        "told. Not testable here: the run lacks a dataset, an arm, a measurement or the paper's "
-        "hardware."
+        "contradict each other (inconsistent). Inconclusive: this n is too small to tell. Not "
+        "testable here: a dataset, an arm, a measurement or the paper's hardware is absent."
     )
     alt = f"A tile for each of {total} claims and each protocol; verdicts: {said[OVERALL]}."
     return caption, alt

@@ -175,15 +175,6 @@ def _training(
     score.set_ylim(0, 1.02)
 
 
-def curiosity_values(clips: pd.DataFrame) -> dict[str, list[float] | list[int]]:
-    """`curiosity_values.json` with the original's keys: u, true and predicted classes."""
-    return {
-        "curiosity": [float(u) for u in clips["uncertainty"]],
-        "labels": [int(k) for k in clips["label_id"]],
-        "preds": [int(k) for k in clips["prediction"]],
-    }
-
-
 def mean_by_prediction(clips: pd.DataFrame, classes: int) -> Floats:
     """Mean u by predicted class, (classes,); 0, as in the original, where no clip has the class."""
     means = clips.groupby("prediction")["uncertainty"].mean()
@@ -194,8 +185,9 @@ def fold_files(cell: "pd.Series[object]", clips: pd.DataFrame) -> Iterator[tuple
     """(name, content) of the curiosity files of a cell; none where its router has no u."""
     if clips["uncertainty"].isna().any():
         return
-    values = json.dumps(curiosity_values(clips), indent=1) + "\n"
-    yield "curiosity_values.json", values.encode()
+    columns = {"curiosity": "uncertainty", "labels": "label_id", "preds": "prediction"}
+    values = {name: clips[column].tolist() for name, column in columns.items()}
+    yield "curiosity_values.json", (json.dumps(values, indent=1) + "\n").encode()
     about = f"{cell['label']}, {cell['dataset']}, fold {cell['fold']}"
     figure, axes = style.small(about)
     axes.hist(clips["uncertainty"], bins=30, color=BLUE, edgecolor="white", linewidth=0.3)

@@ -117,8 +117,8 @@ def confidence(run: Frames) -> Picture:
     _legend(figure, handles, run.paper)
     caption = (
         f"{title}. The gate is the routing probability of the expert that a clip is sent to, after "
-        f"the curiosity rule, no unit. Dots: mean over n = {span(gates['size'])} cells that chose "
-        f"the expert; lines: from the least cell to the greatest.{run.synthetic}"
+        f"the curiosity rule, no unit. Dots: its mean over the n = {span(gates['size'])} cells "
+        f"that chose the expert; lines: from the least cell to the greatest.{run.synthetic}"
     )
     low, high = (gates.loc[i] for i in (gates["mean"].idxmin(), gates["mean"].idxmax()))
     alt = (

@@ -42,6 +42,12 @@ def printed_reductions(paper: Paper) -> list[tuple[str, str, float]]:
     ]
 
 
+def _inputs(paper: Paper, name: str) -> list[str]:
+    """A significance file, where the paper names one, and what the paper prints."""
+    significance = [f"results/significance/{name}.csv"] if name else []
+    return [*significance, (paper.folder / "claims.yaml").as_posix()]
+
+
 def observed(table: pd.DataFrame | None, paper: Paper) -> pd.DataFrame:
     """Variance ratios of this run, from a significance file, and of the paper.
 
@@ -74,7 +80,7 @@ def reductions(run: Frames) -> Picture:
     """Draw the null distribution, and below it every ratio of this run and of the paper."""
     title = "Variance with curiosity over variance without, against no effect at all"
     name = run.paper.figures.variances
-    inputs = [f"results/significance/{name}.csv", (run.paper.folder / "claims.yaml").as_posix()]
+    inputs = _inputs(run.paper, name)
     ratios = observed(run.significance.get(name), run.paper)
     if ratios.empty:
         return style.missing(title, "neither this run nor the paper compares variances", inputs)
@@ -206,10 +212,7 @@ def power(run: Frames) -> Picture:
         axes.axhline(0.05, color=GREY, linewidth=0.6, linestyle=":")
         axes.set_ylim(0, 1.02)
         axes.set_yticks(LEVELS, [f"{level:g}" for level in LEVELS])
-    inputs = [
-        f"results/significance/{run.paper.figures.differences}.csv",
-        (run.paper.folder / "claims.yaml").as_posix(),
-    ]
+    inputs = _inputs(run.paper, run.paper.figures.differences)
     return Picture(figure, title, *_words_of_power(title, n, len(seen)), inputs)
 
 

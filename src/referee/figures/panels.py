@@ -9,7 +9,6 @@ from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from numpy.typing import NDArray
 
 from referee.figures import style
 from referee.words import spaced
@@ -32,25 +31,6 @@ def heading(panel: Panel) -> str:
     return f"{panel[0]}, {spaced(panel[1])}"
 
 
-def stack(
-    title: str, counts: Sequence[float], columns: int, above: float, row: float, **shared: Any
-) -> tuple[Figure, NDArray[Any]]:
-    """Make a figure whose panels are as high as they have rows; and its axes, (panels, columns).
-
-    Args:
-        title: of the figure.
-        counts: rows of each panel, from the top, with room for its title.
-        columns: panels side by side.
-        above: height of what is no row, in inches.
-        row: height of a row, in inches.
-        shared: how the panels share their axes, for `Figure.subplots`.
-
-    """
-    figure = style.new(title, above + row * sum(counts))
-    grid = figure.subplots(len(counts), columns, squeeze=False, height_ratios=counts, **shared)
-    return figure, grid
-
-
 def arm_panels(
     title: str, arms: pd.DataFrame, row: float, x_label: str
 ) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
@@ -69,7 +49,9 @@ def arm_panels(
     datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
     labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
     counts = [len(names) + 1.5 for names in labels.values()]
-    figure, grid = stack(title, counts, len(protocols), 0.9, row, sharex=True, sharey="row")
+    figure = style.new(title, 0.9 + row * sum(counts))
+    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": counts}
+    grid = figure.subplots(len(datasets), len(protocols), squeeze=False, **shared)
     panels = {}
     for dataset, line in zip(datasets, grid, strict=True):
         for protocol, axes in zip(protocols, line, strict=True):

@@ -98,7 +98,8 @@ def by_class(run: Frames) -> Picture:
     means = class_means(clips)
     pairs = panels.split(means)
     counts = [part["label"].nunique() + 1.6 for part in pairs.values()]
-    figure, grid = panels.stack(title, counts, 1, 0.6, 0.2)
+    figure = style.new(title, 0.6 + 0.2 * sum(counts))
+    grid = figure.subplots(len(pairs), 1, squeeze=False, height_ratios=counts)
     for axes, (pair, part) in zip(grid[:, 0], pairs.items(), strict=True):
         _classes(axes, part, means["mean"].max())
         axes.set_title(panels.heading(pair))
@@ -160,7 +161,8 @@ def by_bits(run: Frames) -> Picture:
     table, rho = means.reset_index(), correlations(clips, bits)
     pairs = panels.split(table)
     counts = [part["label"].nunique() + 1.6 for part in pairs.values()]
-    figure, grid = panels.stack(title, counts, 2, 0.8, 0.22)
+    figure = style.new(title, 0.8 + 0.22 * sum(counts))
+    grid = figure.subplots(len(pairs), 2, squeeze=False, height_ratios=counts)
     for (left, right), (pair, part) in zip(grid, pairs.items(), strict=True):
         _means(left, part, bits, table["mean"].max())
         left.set_title(f"{panels.heading(pair)}: mean u (clips)")

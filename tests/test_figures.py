@@ -23,24 +23,39 @@ from results_folder import Made
 from scipy import stats
 from sklearn.metrics import confusion_matrix
 
-from qmoe.errors import UserError
+from referee.errors import InputError
 from referee.figures import (
     FIGURES,
     FORMATS,
     book,
-    claims,
-    cost,
-    curiosity,
     experiments,
-    routing,
-    scores,
-    spread,
+    expert_shares,
+    few_folds,
+    frames,
+    pareto,
+    score_marks,
     style,
+    uncertainty,
+    verdict_tiles,
 )
-from referee.figures.results import Results, label, predictions, read
+from referee.figures.frames import Files, Frames, label, predictions, read
+from referee.paper import Expert, Paper, Score
+from referee.paper import read as read_paper
+from referee.paper.figures import Figures, Look
 from referee.stats.power import detectable_t
 from referee.tables import latex
 from referee.tables import scores as tables
+
+PAPER = Path(__file__).parents[1] / "papers/curious_qmoe"
+
+
+def of_paper(paths: dict[str, Path], paper: Path = PAPER) -> Files:
+    return Files(**paths, paper=paper)
+
+
+@pytest.fixture(scope="module")
+def paper() -> Paper:
+    return read_paper(PAPER)
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +65,15 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 @pytest.fixture(scope="module")
-def results(run: dict[str, Path]) -> Results:
-    return read(**run)
+def results(run: dict[str, Path]) -> Frames:
+    return read(of_paper(run))
 
 
 # What is drawn
 
 
-def test_histogram_counts_every_clip_once(results: Results) -> None:
-    binned = curiosity.shares(results.uncertain)
+def test_histogram_counts_every_clip_once(results: Frames) -> None:
+    binned = uncertainty.shares(results.uncertain)
     np.testing.assert_allclose(binned.sum(axis=1), 100)
     key = ("demo (synthetic)", "corrected", "BITNET+Q4+Q8 kl_divergence 0.3")
     own = results.clips
@@ -71,7 +86,7 @@ def test_histogram_counts_every_clip_once(results: Results) -> None:
 def test_u_outside_of_the_bins_goes_to_the_outermost() -> None:
     clips = pd.DataFrame({"dataset": "d", "protocol": "p", "label": "a",
                           "uncertainty": [0.0, 1e-20, 2.0]})  # fmt: skip
-    binned = curiosity.shares(clips).iloc[0].to_numpy()
+    binned = uncertainty.shares(clips).iloc[0].to_numpy()
     assert binned[0] == pytest.approx(200 / 3)
     assert binned[-1] == pytest.approx(100 / 3)
 
@@ -88,7 +103,7 @@ def test_means_by_class_weigh_cells_alike() -> None:
             "uncertainty": [0.1, 0.2, 0.3, 0.6],
         }
     )
-    found = curiosity.class_means(clips).iloc[0]
+    found = uncertainty.class_means(clips).iloc[0]
     assert found["n"] == 4
     assert found["mean"] == pytest.approx((0.2 + 0.6) / 2)
     assert found["std"] == pytest.approx(0.4 / 2**0.5)
@@ -101,7 +116,7 @@ def _routed(experts: list[str], u: list[float]) -> pd.DataFrame:
 
 
 def test_share_of_an_expert_that_is_never_taken_is_zero() -> None:
-    found = routing.shares(_routed(["q4", "q8", "q8", "q8"], [0.1] * 4)).set_index("expert")
+    found = expert_shares.shares(_routed(["q4", "q8", "q8", "q8"], [0.1] * 4)).set_index("expert")
     assert found["share"].to_dict() == {"bitnet": 0.0, "q4": 0.25, "q8": 0.75}
     assert np.isnan(found.loc["bitnet", "gate"])
     assert found.loc["q8", "gate"] == 0.5
@@ -116,19 +131,20 @@ def test_share_of_an_expert_that_is_never_taken_is_zero() -> None:
     ],
 )
 def test_correlation_of_u_and_bits(experts: list[str], rho: float) -> None:
-    found = routing.correlations(_routed(experts, [0.1, 0.2, 0.9]))
+    bits = {"bitnet": 1.58, "q4": 4, "q8": 8}
+    found = uncertainty.correlations(_routed(experts, [0.1, 0.2, 0.9]), bits)
     assert found["rho"].tolist() == pytest.approx([rho])
 
 
-def test_alpha_of_the_plain_router_is_zero_and_singles_are_left_out(results: Results) -> None:
-    found = scores.alphas(results.cells)
+def test_alpha_of_the_plain_router_is_zero_and_singles_are_left_out(results: Frames) -> None:
+    found = score_marks.strengths(results)
     assert set(found.loc[found["strategy"] == "none", "alpha"]) == {0.0}
     assert set(found["mixture"]) == {"BITNET+Q4+Q8-QMoE"}
     assert len(found) == 2 * 2 * 2 * 5  # datasets, protocols, arms, folds
 
 
-def test_protocol_means_pair_the_same_arm(results: Results, run: dict[str, Path]) -> None:
-    found = scores.protocol_means(results.cells)
+def test_protocol_means_pair_the_same_arm(results: Frames, run: dict[str, Path]) -> None:
+    found = score_marks.protocol_means(results.cells)
     own = pd.read_csv(run["cells"])
     of = own[(own["dataset"] == "real") & (own["model"] == "FP32-Base")]
     for protocol, part in of.groupby("protocol"):
@@ -141,7 +157,7 @@ POINTS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), min_size=1, m
 
 @given(POINTS)
 def test_pareto_front(points: list[tuple[int, int]]) -> None:
-    on = cost.front([c for c, _ in points], [s for _, s in points])
+    on = pareto.front([c for c, _ in points], [s for _, s in points])
     front = {point for point, member in zip(points, on, strict=True) if member}
     assert front
     for c, s in points:
@@ -152,11 +168,11 @@ def test_pareto_front(points: list[tuple[int, int]]) -> None:
 
 
 def test_what_was_not_measured_is_not_on_the_front() -> None:
-    assert cost.front([1, np.nan, 3], [0.5, 0.9, 0.4]).tolist() == [True, False, False]
+    assert pareto.front([1, np.nan, 3], [0.5, 0.9, 0.4]).tolist() == [True, False, False]
 
 
-def test_costs_join_every_arm_with_its_measurement(results: Results, run: dict[str, Path]) -> None:
-    found = cost.costs(results)
+def test_costs_join_every_arm_with_its_measurement(results: Frames, run: dict[str, Path]) -> None:
+    found = pareto.costs(results)
     assert found is not None
     assert len(found) == 2 * 2 * 4
     raw = pd.read_csv(run["measurements"] / "latency.csv")
@@ -172,15 +188,15 @@ def test_null_distribution_of_variance_ratios(log_ratio: float) -> None:
     """F(4, 4) at r is Beta(2, 2) at t = r / (1 + r): 3 t² - 2 t³."""
     x = np.linspace(-15, log_ratio, 20001)
     t = np.exp(log_ratio) / (1 + np.exp(log_ratio))
-    assert np.trapezoid(spread.null_density(x, 5), x) == pytest.approx(
+    assert np.trapezoid(few_folds.null_density(x, 5), x) == pytest.approx(
         3 * t**2 - 2 * t**3, abs=1e-5
     )
 
 
-def test_observed_ratios_of_the_paper_and_of_this_run(results: Results) -> None:
-    found = spread.observed(results.significance["table5"])
-    paper = found[found["source"] == spread.PAPER_PROTOCOL]
-    assert sorted(paper["ratio"].round(2)) == [0.06, 0.15, 0.2, 0.5, 2.32, 2.44]
+def test_observed_ratios_of_the_paper_and_of_this_run(results: Frames) -> None:
+    found = few_folds.observed(results.significance["table5"], results.paper)
+    printed = found[found["source"] == few_folds.PRINTED]
+    assert sorted(printed["ratio"].round(2)) == [0.06, 0.15, 0.2, 0.5, 2.32, 2.44]
     own = found[(found["source"] == "corrected") & (found["dataset"] == "real")]
     cells = results.cells
     cells = cells[(cells["dataset"] == "real") & (cells["protocol"] == "corrected")]
@@ -192,20 +208,20 @@ def test_observed_ratios_of_the_paper_and_of_this_run(results: Results) -> None:
 def test_power_of_the_naive_test_by_simulation() -> None:
     effect = 1.68
     draws = np.random.default_rng(1).normal(effect, 1, size=(20000, 5))
-    found = spread.power_of_means([0.0, effect], 5, 0.25)
+    found = few_folds.power_of_means([0.0, effect], 5, 0.25)
     rejected = stats.ttest_1samp(draws, 0, axis=1).pvalue < 0.05
-    assert found["naive"].iloc[1] == pytest.approx(rejected.mean(), abs=0.01)
-    assert found["corrected"].iloc[0] == pytest.approx(0.05)
+    assert found["naive_t"].iloc[1] == pytest.approx(rejected.mean(), abs=0.01)
+    assert found["corrected_t"].iloc[0] == pytest.approx(0.05)
     needed = detectable_t(5, test_train_ratio=0.25)
-    assert spread.power_of_means([needed], 5, 0.25)["corrected"].item() == pytest.approx(0.8)
+    assert few_folds.power_of_means([needed], 5, 0.25)["corrected_t"].item() == pytest.approx(0.8)
 
 
-def _a_cell(results: Results, experts: str = "bitnet+q4+q8") -> "pd.Series[Any]":
+def _a_cell(results: Frames, experts: str = "bitnet+q4+q8") -> "pd.Series[Any]":
     cells = results.cells
     return cells[(cells["experts"] == experts) & (cells["strategy"] != "none")].iloc[0]
 
 
-def test_area_under_the_curve_is_the_share_of_pairs_in_order(results: Results) -> None:
+def test_area_under_the_curve_is_the_share_of_pairs_in_order(results: Frames) -> None:
     clips = predictions(Path(_a_cell(results)["cell"]))
     rates, areas = experiments.one_against_rest(clips)
     p = np.stack(clips["p"].to_list())
@@ -223,15 +239,16 @@ def test_a_class_without_clips_has_no_curve() -> None:
     assert np.isnan(areas).tolist() == [False, False, True]
 
 
-def test_confusion_matrix(results: Results) -> None:
+def test_confusion_matrix(results: Frames) -> None:
     clips = predictions(Path(_a_cell(results)["cell"]))
     expected = confusion_matrix(clips["label_id"], clips["prediction"], labels=range(4))
     np.testing.assert_array_equal(experiments.confusion(clips, 4), expected)
 
 
-def test_curiosity_files_of_a_fold_are_those_of_the_original(results: Results) -> None:
+def test_curiosity_files_of_a_fold_are_those_of_the_original(results: Frames) -> None:
     with style.context():
-        files = dict(experiments.fold_files(_a_cell(results)))
+        cell = _a_cell(results)
+        files = dict(experiments.fold_files(cell, predictions(Path(cell["cell"]))))
     assert set(files) == {
         "curiosity_values.json", "curiosity_histogram.png", "curiosity_per_class.png"
     }  # fmt: skip
@@ -245,25 +262,33 @@ def test_curiosity_files_of_a_fold_are_those_of_the_original(results: Results) -
     assert experiments.mean_by_prediction(clips, 4).tolist() == pytest.approx([0.2, 0, 0.5, 0])
 
 
-def test_a_router_without_uncertainty_has_no_curiosity_files(results: Results) -> None:
+def test_a_router_without_uncertainty_has_no_curiosity_files(results: Frames) -> None:
     single = results.cells[results.cells["experts"] == "fp32"].iloc[0]
-    assert not list(experiments.fold_files(single))
+    assert not list(experiments.fold_files(single, predictions(Path(single["cell"]))))
 
 
 def test_counts_of_verdicts() -> None:
     frame = pd.DataFrame({"verdict": ["reproduced", "inconsistent", "reproduced"],
                           "verdict_corrected": ["reproduced"] * 3,
                           "verdict_as_published": ["inconclusive"] * 3})  # fmt: skip
-    found = claims.counts(frame)
+    found = verdict_tiles.counts(frame, list(frame))
     assert found["verdict"].to_dict() == {"reproduced": 2, "inconsistent": 1, "not reproduced": 0,
                                           "inconclusive": 0, "not testable here": 0}  # fmt: skip
     assert found["verdict_corrected"].sum() == 3
 
 
-def test_labels_are_short() -> None:
-    assert label("BitNet-Q4/8-QMoE-C", "kl_divergence", 0.3) == "BitNet-Q4/8 kl_divergence 0.3"
-    assert label("BitNet-Q4/8-QMoE", "none", np.nan) == "BitNet-Q4/8 plain"
-    assert label("Q4-Base", "none", np.nan) == "Q4-Base"
+def test_labels_are_short(paper: Paper) -> None:
+    curious = label(paper, "BitNet-Q4/8-QMoE-C", "kl_divergence", 0.3)
+    assert curious == "BitNet-Q4/8 kl_divergence 0.3"
+    assert label(paper, "BitNet-Q4/8-QMoE", "none", np.nan) == "BitNet-Q4/8 plain"
+    assert label(paper, "Q4-Base", "none", np.nan) == "Q4-Base"
+
+
+def test_labels_without_suffixes_are_the_models(paper: Paper) -> None:
+    bare = paper.model_copy(update={"varied_suffix": "", "mixture_suffix": ""})
+    assert label(bare, "forest", "none", np.nan) == "forest"
+    assert label(bare, "forest", "shaken", 0.5) == "forest shaken 0.5"
+    assert label(bare, "forest", "shaken", np.nan) == "forest shaken"
 
 
 def test_class_names_come_from_folders_only_if_these_are_classes(tmp_path: Path) -> None:
@@ -276,7 +301,7 @@ def test_class_names_come_from_folders_only_if_these_are_classes(tmp_path: Path)
 
 
 def test_lost_predictions_are_named(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"predictions\.parquet is not here"):
+    with pytest.raises(InputError, match=r"predictions\.parquet is not here"):
         predictions(tmp_path)
 
 
@@ -284,7 +309,7 @@ def test_lost_predictions_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_captions_say_n_and_what_is_synthetic(results: Results, name: str) -> None:
+def test_captions_say_n_and_what_is_synthetic(results: Frames, name: str) -> None:
     made = book.draw(name, results)
     assert made.alt.endswith(".") and made.caption.startswith(made.title.rstrip("?."))
     if name != "claim_verdicts":  # this run judged none
@@ -294,7 +319,7 @@ def test_captions_say_n_and_what_is_synthetic(results: Results, name: str) -> No
 
 
 @pytest.mark.parametrize("name", FIGURES)
-def test_no_text_is_cut_or_covered_by_its_neighbour(results: Results, name: str) -> None:
+def test_no_text_is_cut_or_covered_by_its_neighbour(results: Frames, name: str) -> None:
     with style.context():
         figure = book.draw(name, results).figure
         style.settle(figure)
@@ -329,7 +354,7 @@ def _tick_labels(axes: Axes) -> list[list[Text]]:
 def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> None:
     paths = Made(tmp_path, singles=("fp32",), mixtures=(), protocols=("corrected",), folds=1,
                  measured=False).write()  # fmt: skip
-    files = book.make(tmp_path / "figures", cells=paths["cells"])
+    files = book.make(tmp_path / "figures", of_paper({"cells": paths["cells"]}))
     assert all(path.stat().st_size for path in files)
     index = {entry["name"]: entry for entry in json.loads(files[-1].read_text())}
     for name in set(FIGURES) - {"variance_reduction", "power"}:
@@ -340,12 +365,84 @@ def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> 
     assert (tmp_path / "figures" / page["files"][0]).exists()
 
 
+def as_another_paper(monkeypatch: pytest.MonkeyPatch, paper: Paper, **changes: Any) -> None:
+    """Let figures be drawn for a paper that gives no name a look and has no suffixes."""
+    bare = {"figures": Figures(), "varied_suffix": "", "mixture_suffix": ""}
+    other = paper.model_copy(update=bare | changes)
+    monkeypatch.setattr(frames, "read_paper", lambda folder: other)
+
+
+def test_figures_of_other_names_are_drawn_without_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: Paper
+) -> None:
+    """Experts, protocols and strategies that no YAML lists are told apart all the same."""
+    made = Made(tmp_path, singles=("slow",), mixtures=("slow+fast",), protocols=("one", "two"),
+                strategies={"shaken": (0.1, 0.2), "stirred": (0.1,)}, folds=3)  # fmt: skip
+    paths = made.write()
+    experts = {"slow": Expert(bits=2), "fast": Expert(bits=7)}
+    as_another_paper(monkeypatch, paper, protocols=("one", "two"), decides="two", experts=experts)
+    run = read(of_paper(paths))
+    for name in set(FIGURES) - {"claim_verdicts"}:
+        picture = book.draw(name, run)
+        assert "Not drawn" not in picture.caption, name
+        assert not re.search("corrected protocol|as published", picture.caption + picture.alt)
+    names = list(expert_shares.experts_by_bits(["fast", "slow"], run.paper))
+    assert names == ["slow", "fast"]
+    legend = book.draw("routing_share", run).figure.legends[0]
+    assert [text.get_text() for text in legend.get_texts()] == ["slow (2 bit)", "fast (7 bit)"]
+    first, second = legend.get_patches()
+    assert first.get_facecolor() != second.get_facecolor()
+    assert first.get_hatch() != second.get_hatch()
+
+
+def test_experts_of_unknown_bits_have_shares_but_no_correlation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: Paper
+) -> None:
+    paths = Made(tmp_path, singles=(), mixtures=("slow+fast",), folds=2, measured=False).write()
+    as_another_paper(monkeypatch, paper, experts={})
+    run = read(of_paper(paths))
+    assert "Not drawn" not in book.draw("routing_share", run).caption
+    caption = book.draw("uncertainty_by_bits", run).caption
+    assert "the paper does not state the bits of fast and slow" in caption
+
+
+def test_a_table_of_scores_alone_gives_every_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paper: Paper
+) -> None:
+    """No experts, strategies, protocols, measurements or files of cells: as of classical models."""
+    rows = [{"dataset": "sounds", "arm": arm, "seed": 0, "fold": fold, "score": 0.5 + 0.1 * fold}
+            for arm in ("forest", "tree") for fold in range(4)]  # fmt: skip
+    pd.DataFrame(rows).to_csv(tmp_path / "scores.csv", index=False)
+    as_another_paper(monkeypatch, paper, protocols=("main",), decides="main", score=Score(),
+                     experts={}, strategies={})  # fmt: skip
+    files = book.make(tmp_path / "figures", Files(tmp_path / "scores.csv"))
+    assert all(path.stat().st_size for path in files)
+    index = {entry["name"]: entry for entry in json.loads(files[-1].read_text())}
+    assert set(index) == set(FIGURES)
+    for name in set(FIGURES) - {"variance_reduction", "power"}:
+        assert "Not drawn: " in index[name]["caption"]
+    assert "the paper names one protocol only" in index["as_published_vs_corrected"]["caption"]
+    assert index["f1_by_alpha"]["title"] == "Score by the strength α of curiosity"
+
+
+def test_listed_looks_come_first_and_others_are_all_different() -> None:
+    listed = {"b": Look(color="#000000"), "a": Look(color="#7F7F7F", hollow=True)}
+    others = [f"other{i}" for i in range(40)]
+    looks = style.looks(listed, [*others, "a", "a", "b"])
+    assert list(looks) == ["b", "a", *others]
+    assert looks["a"].face == "white"
+    assert looks["b"].face == looks["b"].color
+    assert len({(look.color, look.hatch, look.marker) for look in looks.values()}) == 42
+
+
 OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
 from referee.figures import book
+from referee.figures.frames import Files
 paths, out = sys.argv[1:]
-book.make(Path(out), 2, **{name: Path(path) for name, path in json.loads(paths).items()})
+files = Files(**{name: Path(path) for name, path in json.loads(paths).items()})
+book.make(Path(out), files, 2)
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
 
@@ -353,10 +450,10 @@ assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     """In another process, with another hash seed, style of the user and number of workers."""
     paths = Made(tmp_path, singles=(), folds=2).write()
-    book.make(tmp_path / "here", **paths)
+    book.make(tmp_path / "here", of_paper(paths))
     (tmp_path / "matplotlibrc").write_text("font.size: 20\nlines.linewidth: 9\n")
     environment = os.environ | {"PYTHONHASHSEED": "2", "MATPLOTLIBRC": str(tmp_path)}
-    given = json.dumps({name: str(path) for name, path in paths.items()})
+    given = json.dumps({name: str(path) for name, path in (paths | {"paper": PAPER}).items()})
     command = [sys.executable, "-c", OTHER_PROCESS, given, str(tmp_path / "there")]
     subprocess.run(command, env=environment, check=True)
     found = [
@@ -394,7 +491,7 @@ def test_every_sign_with_a_meaning_is_escaped() -> None:
 
 
 @pytest.fixture
-def document(results: Results, run: dict[str, Path], tmp_path: Path) -> Path:
+def document(results: Frames, run: dict[str, Path], tmp_path: Path) -> Path:
     """A results folder with tables, wide and long ones, figures and the document."""
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
@@ -432,9 +529,9 @@ def test_document_holds_every_table_and_figure(document: Path) -> None:
 
 def test_what_is_no_table_is_refused(tmp_path: Path) -> None:
     (tmp_path / "t.tex").write_text("nothing")
-    with pytest.raises(UserError, match="is no table"):
+    with pytest.raises(InputError, match="is no table"):
         latex.document([tmp_path / "t.tex"], tmp_path / "figures.json", tmp_path)
-    with pytest.raises(UserError, match="is not here"):
+    with pytest.raises(InputError, match="is not here"):
         latex.document([], tmp_path / "figures.json", tmp_path)
 
 

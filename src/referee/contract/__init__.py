@@ -21,6 +21,7 @@ from referee.contract.columns import (
 from referee.contract.readers import (
     Measured,
     of_packed,
+    read_csv,
     read_history,
     read_measurements,
     read_predictions,
@@ -46,6 +47,7 @@ __all__ = [
     "of_packed",
     "read_audit",
     "read_claims",
+    "read_csv",
     "read_history",
     "read_measurements",
     "read_predictions",

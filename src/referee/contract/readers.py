@@ -60,13 +60,22 @@ def read_table(path: Path, table: TableFile, decides: str = "") -> pd.DataFrame:
 
     """
     texts = {column.name: "str" for column in table.columns if column.kind == "text"}
+    return _checked(read_csv(path, texts), table, path, decides)
+
+
+def read_csv(path: Path, texts: Mapping[str, str] | None = None) -> pd.DataFrame:
+    """Read any CSV file of a run; `texts` names columns that hold text, whatever they look like.
+
+    Raises:
+        InputError: the file is missing or is no CSV.
+
+    """
     try:
-        frame = pd.read_csv(path, dtype=texts)
+        return pd.read_csv(path, dtype=texts)
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as CSV: {_one_line(error)}") from None
-    return _checked(frame, table, path, decides)
 
 
 def read_scores(path: Path, paper: Paper) -> pd.DataFrame:

@@ -1,24 +1,24 @@
 """Pictures of a run, from its results files only. `FIGURES` names them; `book` makes them.
 
-Each module holds one family. A family keeps apart what is drawn (a function that returns a data
-frame) and how (a function that returns a `style.Picture`). A picture whose data this run has not
-says so in words, so that the same files come out of every grid. Nothing here imports matplotlib:
-Snakemake reads the names at every start.
+Each module draws one kind of figure and keeps apart what is drawn (functions that return data),
+how (functions that draw into axes), and the words beside it. A figure whose data the run lacks
+says so in words, so that every grid yields the same files. Nothing in this file imports
+matplotlib: Snakemake reads the names at every start.
 """
 
-# name of the file: module and function that draw it, in the order in which people see them
+# name of the file: section, and module with function that draw it, in the order of showing
 FIGURES = {
-    "claim_verdicts": "claims.verdicts",
-    "as_published_vs_corrected": "scores.protocols",
-    "f1_by_alpha": "scores.by_alpha",
-    "variance_reduction": "spread.reductions",
-    "power": "spread.power",
-    "pareto": "cost.pareto",
-    "routing_share": "routing.share",
-    "routing_confidence": "routing.confidence",
-    "uncertainty_by_bits": "routing.uncertainty_by_bits",
-    "curiosity_histogram": "curiosity.histogram",
-    "curiosity_by_class": "curiosity.by_class",
+    "claim_verdicts": ("claims", "verdict_tiles.verdicts"),
+    "as_published_vs_corrected": ("scores", "score_marks.protocols"),
+    "f1_by_alpha": ("scores", "score_marks.by_strength"),
+    "variance_reduction": ("statistics", "few_folds.reductions"),
+    "power": ("statistics", "few_folds.power"),
+    "pareto": ("cost", "pareto.pareto"),
+    "routing_share": ("routing", "expert_shares.share"),
+    "routing_confidence": ("routing", "expert_shares.confidence"),
+    "uncertainty_by_bits": ("routing", "uncertainty.by_bits"),
+    "curiosity_histogram": ("curiosity", "uncertainty.histogram"),
+    "curiosity_by_class": ("curiosity", "uncertainty.by_class"),
 }
-EXPERIMENTS = "experiments"  # folder of the pictures of each experiment
+EXPERIMENTS = "experiments"  # folder, and section, of the pictures of each experiment
 FORMATS = ("png", "pdf")

@@ -9,38 +9,35 @@ from typing import Any
 
 import pandas as pd
 
-from referee.figures import FIGURES, FORMATS, experiments, style
-from referee.figures.results import Results, read
+from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, frames, style
+from referee.figures.frames import Files, Frames
 from referee.files import write_whole
 
 INDEX = "figures.json"
 
 
-def draw(name: str, results: Results) -> style.Picture:
-    """One picture of `FIGURES`, drawn."""
-    module, function = FIGURES[name].split(".")
+def draw(name: str, run: Frames) -> style.Picture:
+    """Draw one picture of `FIGURES`."""
+    module, function = FIGURES[name][1].split(".")
     with style.context():
-        made = getattr(import_module(f"referee.figures.{module}"), function)(results)
-    assert isinstance(made, style.Picture)
-    return made
+        picture = getattr(import_module(f"referee.figures.{module}"), function)(run)
+    assert isinstance(picture, style.Picture)
+    return picture
 
 
-def make(folder: Path, workers: int = 1, **paths: Path | None) -> list[Path]:
+def make(folder: Path, files: Files, workers: int = 1) -> list[Path]:
     """Write every picture as PNG and PDF, the files of each experiment, and the index.
 
-    Args:
-        folder: it all goes there.
-        workers: processes; the bytes do not depend on it.
-        paths: of `results.read`.
+    The bytes do not depend on the number of worker processes. Returns the pictures that every
+    grid has, and the index.
 
-    Returns:
-        the pictures that every grid has, and the index.
+    Raises:
+        InputError: a file that is named is missing, or not as the contract says.
 
     """
-    given = tuple(sorted(paths.items()))
-    groups = _experiments(_read(given).cells)
-    tasks = [partial(_figure, folder, name, given) for name in FIGURES]
-    tasks += [partial(_experiment, folder, name, own) for name, own in groups.items()]
+    groups = experiments.experiments(_read(files).cells)
+    tasks = [partial(_figure, folder, name, files) for name in FIGURES]
+    tasks += [partial(_experiment, folder, name, files, cells) for name, cells in groups.items()]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
             entries = [job.result() for job in [pool.submit(task) for task in tasks]]
@@ -51,32 +48,27 @@ def make(folder: Path, workers: int = 1, **paths: Path | None) -> list[Path]:
     return [*fixed, folder / INDEX]
 
 
-@cache
-def _read(paths: tuple[tuple[str, Any], ...]) -> Results:
-    return read(**dict(paths))
+_read = cache(frames.read)  # once a process
 
 
-def _experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    names = [experiments.name(cell) for _, cell in cells.iterrows()]
-    return {str(name): own for name, own in cells.groupby(pd.Index(names), sort=False)}
+def _figure(folder: Path, name: str, files: Files) -> dict[str, Any]:
+    return _write(folder, name, FIGURES[name][0], draw(name, _read(files)))
 
 
-def _figure(folder: Path, name: str, paths: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    return _write(folder, name, draw(name, _read(paths)))
-
-
-def _experiment(folder: Path, name: str, cells: pd.DataFrame) -> dict[str, Any]:
+def _experiment(folder: Path, name: str, files: Files, cells: pd.DataFrame) -> dict[str, Any]:
+    clips = {cell["fold"]: frames.predictions(Path(cell["cell"])) for _, cell in cells.iterrows()}
     with style.context():
-        entry = _write(folder, name, experiments.picture(cells))
+        picture = experiments.picture(_read(files), cells, clips)
+        entry = _write(folder, name, EXPERIMENTS, picture)
         for _, cell in cells.iterrows():
-            for file, content in experiments.fold_files(cell):
+            for file, content in experiments.fold_files(cell, clips[cell["fold"]]):
                 path = f"{name}/fold{cell['fold']}/{file}"
                 write_whole({folder / path: content})
                 entry["files"].append(path)
     return entry
 
 
-def _write(folder: Path, name: str, picture: style.Picture) -> dict[str, Any]:
+def _write(folder: Path, name: str, section: str, picture: style.Picture) -> dict[str, Any]:
     files = [f"{name}.{suffix}" for suffix in FORMATS]
     with style.context():
         style.settle(picture.figure)
@@ -87,7 +79,7 @@ def _write(folder: Path, name: str, picture: style.Picture) -> dict[str, Any]:
         "title": picture.title,
         "caption": picture.caption,
         "alt": picture.alt,
-        "section": picture.section,
+        "section": section,
         "inputs": picture.inputs,
         "files": files,
     }

@@ -4,7 +4,7 @@ The files of a fold are those of the original research code, with its keys and d
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,29 +14,37 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from referee.figures import EXPERIMENTS, style
-from referee.figures.results import predictions
+from referee.figures import EXPERIMENTS, panels, style
+from referee.figures.frames import SYNTHETIC, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
-from referee.words import spaced
 
 RATES = np.linspace(0, 1, 101)
 MANY = 12  # classes: beyond, no number and no name of each is drawn
+DASHES: tuple[Any, ...] = ("-", "--", "-.", ":", (0, (5, 1, 1, 1)))
+COLORS = (ORANGE, style.SKY, style.GREEN, VERMILION, style.PURPLE)
+CURVES = tuple(zip(COLORS, DASHES, strict=True))  # of single classes, where they are few
+HISTORY = "history.csv"  # of the training of a cell, where it has one
 Floats = NDArray[np.float64]
 
 
-def name(cell: "pd.Series[object]") -> str:
+def experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Cells by the name of their experiment; none where the table names no files of cells."""
+    if "cell" not in cells:
+        return {}
+    names = pd.Index([_name(cell) for _, cell in cells.iterrows()])
+    return {str(name): group for name, group in cells.groupby(names, sort=False)}
+
+
+def _name(cell: "pd.Series[object]") -> str:
     """`experiments/DATASET/PROTOCOL/EXPERTS/CURIOSITY/seedN`, as the summaries are named."""
     alpha = "" if pd.isna(cell["alpha"]) else f"-{cell['alpha']:g}"
-    dataset = str(cell["dataset"]).removesuffix(" (synthetic)")
+    dataset = str(cell["dataset"]).removesuffix(SYNTHETIC)
     folders = [dataset, cell["protocol"], cell["experts"], f"{cell['strategy']}{alpha}"]
     return "/".join([EXPERIMENTS, *map(str, folders), f"seed{cell['seed']}"])
 
 
 def one_against_rest(clips: pd.DataFrame) -> tuple[Floats, Floats]:
-    """ROC of each class of a fold.
-
-    Args:
-        clips: of `predictions`.
+    """ROC of each class, from the `frames.predictions` of a fold.
 
     Returns:
         true positive rates at `RATES`, (classes, 101), and areas under the curves, (classes,);
@@ -62,155 +70,124 @@ def confusion(clips: pd.DataFrame, classes: int) -> NDArray[np.int64]:
     return counts
 
 
-def picture(cells: pd.DataFrame) -> Picture:
-    """The page of one experiment.
-
-    Args:
-        cells: its rows of the tidy table.
-
-    """
+def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame]) -> Picture:
+    """Draw one experiment: its rows of the tidy table, and by fold its `frames.predictions`."""
     first = cells.iloc[0]
-    folds = {cell["fold"]: predictions(Path(cell["cell"])) for _, cell in cells.iterrows()}
-    histories = {
-        cell["fold"]: pd.read_csv(Path(cell["cell"]) / "history.csv")
-        for _, cell in cells.iterrows()
-    }
-    every = pd.concat(folds.values(), ignore_index=True)
+    about = f"{first['label']}, {panels.heading((first['dataset'], first['protocol']))}"
+    every = pd.concat(clips.values(), ignore_index=True)
     classes = len(every["p"].iloc[0])
-    names = every.drop_duplicates("label_id").set_index("label_id")["class"]
-    names = names.reindex(range(classes)).fillna("")
-    about = f"{first['label']}, {first['dataset']}, {spaced(first['protocol'])}"
+    by_number = every.drop_duplicates("label_id").set_index("label_id")["class"]
+    names = list(by_number.reindex(range(classes)).fillna(""))
+    histories = {cell["fold"]: _history(Path(cell["cell"])) for _, cell in cells.iterrows()}
+    trained = {fold: history for fold, history in histories.items() if history is not None}
     figure = style.new(f"{about}, seed {first['seed']}", 2.75)
     parts: Any = figure.subfigures(1, 3, width_ratios=[1, 1.25, 1])
-    left, middle, right = parts
-    curves = [one_against_rest(own) for own in folds.values()]
-    area, area_std = _roc(left.subplots(), curves, list(names))
+    area = _roc(parts[0].subplots(), [one_against_rest(fold) for fold in clips.values()], names)
     counts = confusion(every, classes)
-    _confusion(middle.subplots(), counts, list(names))
-    _training(list(right.subplots(2, 1, sharex=True)), histories, cells.set_index("fold"))
-    n = [len(own) for own in folds.values()]
-    sizes = f"{min(n)}" if min(n) == max(n) else f"{min(n)} to {max(n)}"
+    _confusion(parts[1].subplots(), counts, names)
+    _training(parts[2].subplots(2, 1, sharex=True), trained, cells.set_index("fold"), run)
+    sizes = pd.Series([len(fold) for fold in clips.values()])
     synthetic = " Synthetic audio, not the paper's data." if first["synthetic"] else ""
-    right_share = np.trace(counts) / counts.sum()
     caption = (
-        f"{about}, seed {first['seed']}; {len(folds)} folds of {sizes} test clips. Left: "
-        "one-against-rest ROC; thin: mean over the folds for a class; thick: mean over classes "
-        f"(macro) and folds, band: ± standard deviation of the macro curves over folds (ddof 1); "
-        f"macro AUC {area:.3f} ± {area_std:.3f}. Middle: clips of all folds by true and predicted "
-        f"class, numbers are clips, darker: larger share of the true class. Right: training loss "
-        f"and weighted F1 of the clips that stop the training, a line a fold; dots: the epoch that "
-        f"was scored.{synthetic}"
+        f"{about}, seed {first['seed']}; {len(clips)} folds of {span(sizes)} test clips. Left: "
+        "one-against-rest ROC; thin lines: mean over folds for each class; thick line and band: "
+        "mean over classes (macro) and folds ± standard deviation of the macro curves over folds "
+        f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true "
+        "and predicted class, darker: larger share of the true class. Right: training loss and "
+        f"{run.score_words} of the clips that stop the training; dots: scored epochs.{synthetic}"
     )
-    alt = (
-        f"Macro AUC {area:.3f}; {100 * right_share:.0f} % of {counts.sum()} clips are classified "
-        f"rightly; training took {min(map(len, histories.values()))} to "
-        f"{max(map(len, histories.values()))} epochs."
-    )
+    rightly = 100 * np.trace(counts) / counts.sum()
+    alt = f"Macro AUC {area[0]:.3f}; {rightly:.0f} % of {counts.sum()} clips are classified rightly"
+    epochs = [len(history) for history in trained.values()]
+    alt += f"; training took {min(epochs)} to {max(epochs)} epochs." if epochs else "."
     inputs = [
-        f"{cell}/{file}"
-        for cell in cells["cell"]
-        for file in ("predictions.parquet", "history.csv")
+        f"{cell['cell']}/{file}"
+        for _, cell in cells.iterrows()
+        for file in ("predictions.parquet", *([HISTORY] * (cell["fold"] in trained)))
     ]
-    return Picture(figure, EXPERIMENTS, about, caption, alt, inputs)
+    return Picture(figure, about, caption, alt, inputs)
+
+
+def _history(cell: Path) -> pd.DataFrame | None:
+    return pd.read_csv(cell / HISTORY) if (cell / HISTORY).exists() else None
 
 
 def _roc(axes: Axes, curves: list[tuple[Floats, Floats]], names: list[str]) -> tuple[float, float]:
+    """Draw the curves of all folds; return mean and standard deviation of the macro area."""
     rates = np.ma.masked_invalid(np.stack([rates for rates, _ in curves]))  # fold, class, rate
     areas = np.ma.masked_invalid(np.stack([areas for _, areas in curves]))
     macro = rates.mean(axis=1)
-    mean, std = macro.mean(axis=0), macro.std(axis=0, ddof=1) if len(curves) > 1 else 0 * RATES
-    by_class = rates.mean(axis=0)
-    colors = [style.ORANGE, style.SKY, style.GREEN, style.VERMILION, style.PURPLE]
-    for k in range(len(names)):
-        few = len(names) <= len(colors)
-        axes.plot(
-            RATES,
-            by_class[k],
-            linewidth=0.7,
-            color=colors[k] if few else PALE,
-            linestyle=["-", "--", "-.", ":", (0, (5, 1, 1, 1))][k] if few else "-",
-            label=f"{names[k]} {areas[:, k].mean():.2f}" if few else None,
-        )
-    axes.fill_between(
-        RATES, mean - std, np.minimum(mean + std, 1), color=BLUE, alpha=0.2, linewidth=0
-    )
-    area = float(areas.mean(axis=1).mean())
-    spread = float(areas.mean(axis=1).std(ddof=1)) if len(curves) > 1 else np.nan
-    axes.plot(RATES, mean, color=BLUE, label=f"macro {area:.2f}")
+    several = len(curves) > 1
+    mean, std = macro.mean(axis=0), macro.std(axis=0, ddof=1) if several else 0 * RATES
+    few = len(names) <= len(CURVES)
+    looks = CURVES if few else ((PALE, "-"),) * len(names)
+    by_class = zip(rates.mean(axis=0), areas.mean(axis=0), names, looks, strict=False)
+    for curve, area, name, (color, line) in by_class:
+        label = f"{name} {area:.2f}" if few else None
+        axes.plot(RATES, curve, linewidth=0.7, color=color, linestyle=line, label=label)
+    band = mean - std, np.minimum(mean + std, 1)
+    axes.fill_between(RATES, *band, color=BLUE, alpha=0.2, linewidth=0)
+    area = areas.mean(axis=1)
+    axes.plot(RATES, mean, color=BLUE, label=f"macro {area.mean():.2f}")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.5, linestyle=":")
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     axes.set_title("ROC, area under it")
     axes.set_xticks([0, 0.5, 1])
     axes.legend(loc="lower right", fontsize=6, handlelength=2, labelspacing=0.3)
-    return area, spread
+    return float(area.mean()), float(area.std(ddof=1)) if several else np.nan
 
 
 def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names) > MANY
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
-    style.heat(axes, pd.DataFrame(share), texts, 1.0)
+    panels.heat(axes, pd.DataFrame(share), texts, 1.0)
     axes.set_aspect("equal")
-    if many:
-        axes.set_xticks([])
-        axes.set_yticks([])
-    else:
-        axes.set_yticks(range(len(names)), names, fontsize=6)
-        axes.set_xticks(range(len(names)), names, fontsize=6, rotation=90)
+    shown = [] if many else names
+    axes.set_yticks(range(len(shown)), shown, fontsize=6)
+    axes.set_xticks(range(len(shown)), shown, fontsize=6, rotation=90)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("clips of all folds")
 
 
-def _training(pair: list[Axes], histories: dict[int, pd.DataFrame], cells: pd.DataFrame) -> None:
-    loss, score = pair
+def _training(
+    pair: Sequence[Axes], histories: Mapping[int, pd.DataFrame], cells: pd.DataFrame, run: Frames
+) -> None:
+    """Draw loss and stopping score by epoch; histories and cells by fold."""
+    columns = ("loss", f"stop_{run.paper.score.column}")
     shades = style.spread_out(0.35, 1.0, len(histories))
     for (fold, history), shade in zip(histories.items(), shades, strict=True):
-        at = history["epoch"] == cells.loc[fold, "scored_epoch"]
-        for axes, column, color in (
-            (loss, "loss", VERMILION),
-            (score, "stop_f1_weighted", BLUE),
-        ):
-            axes.plot(history["epoch"], history[column], color=color, alpha=shade, linewidth=0.8)
-            axes.plot(
-                history["epoch"][at],
-                history[column][at],
-                "o",
-                color=color,
-                markersize=3.5,
-                markeredgecolor=BLACK,
-                markeredgewidth=0.5,
-            )
+        scored = history[history["epoch"] == cells.loc[fold].get("scored_epoch")]
+        for axes, column, color in zip(pair, columns, (VERMILION, BLUE), strict=True):
+            if column in history:
+                paint: dict[str, Any] = {"color": color, "markersize": 3.5} | style.edge(0.5)
+                axes.plot("epoch", column, data=history, color=color, alpha=shade, linewidth=0.8)
+                axes.plot("epoch", column, "o", data=scored, **paint)
+    for axes in pair if not histories else ():
+        axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GREY)
+    loss, score = pair
     loss.set_title("training loss")
     loss.set_ylim(bottom=0)
-    score.set_title("F1 that stops training")
+    score.set_title(f"{run.score} that stops training")
     score.set_xlabel("epoch")
     score.set_ylim(0, 1.02)
 
 
-def curiosity_values(clips: pd.DataFrame) -> dict[str, list[float] | list[int]]:
-    """`curiosity_values.json` with the original's keys: u, true and predicted class."""
-    return {
-        "curiosity": [float(u) for u in clips["uncertainty"]],
-        "labels": [int(k) for k in clips["label_id"]],
-        "preds": [int(k) for k in clips["prediction"]],
-    }
-
-
 def mean_by_prediction(clips: pd.DataFrame, classes: int) -> Floats:
-    """Mean u by predicted class, as the original has it: 0 where nothing was predicted so."""
+    """Mean u by predicted class, (classes,); 0, as in the original, where no clip has the class."""
     means = clips.groupby("prediction")["uncertainty"].mean()
     return means.reindex(range(classes), fill_value=0.0).to_numpy(dtype=float)
 
 
-def fold_files(cell: "pd.Series[object]") -> Iterator[tuple[str, bytes]]:
+def fold_files(cell: "pd.Series[object]", clips: pd.DataFrame) -> Iterator[tuple[str, bytes]]:
     """(name, content) of the curiosity files of a cell; none where its router has no u."""
-    clips = predictions(Path(str(cell["cell"])))
     if clips["uncertainty"].isna().any():
         return
-    values = json.dumps(curiosity_values(clips), indent=1) + "\n"
-    yield "curiosity_values.json", values.encode()
+    columns = {"curiosity": "uncertainty", "labels": "label_id", "preds": "prediction"}
+    values = {name: clips[column].tolist() for name, column in columns.items()}
+    yield "curiosity_values.json", (json.dumps(values, indent=1) + "\n").encode()
     about = f"{cell['label']}, {cell['dataset']}, fold {cell['fold']}"
     figure, axes = style.small(about)
     axes.hist(clips["uncertainty"], bins=30, color=BLUE, edgecolor="white", linewidth=0.3)
@@ -219,13 +196,8 @@ def fold_files(cell: "pd.Series[object]") -> Iterator[tuple[str, bytes]]:
     yield "curiosity_histogram.png", style.encode(figure, "png")
     classes = len(clips["p"].iloc[0])
     figure, axes = style.small(about)
-    axes.bar(
-        range(classes),
-        mean_by_prediction(clips, classes),
-        color=ORANGE,
-        edgecolor=BLACK,
-        linewidth=0.4,
-    )
+    means = mean_by_prediction(clips, classes)
+    axes.bar(range(classes), means, color=ORANGE, edgecolor=BLACK, linewidth=0.4)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("mean u of the clips")
     if classes <= MANY:

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from referee.errors import InputError
 from referee.paper.claims import Claim, Part
+from referee.paper.figures import Figures
 from referee.paper.printed import Statements
 from referee.paper.story import Story
 from referee.paper.tables import TableLayout
@@ -63,6 +64,7 @@ class Paper(Statements):
     experts: dict[str, Expert] = Field(default={})
     datasets: dict[str, PaperDataset] = Field(default={})
     tables: dict[str, TableLayout] = Field(default={})
+    figures: Figures = Figures()
     story: Story = Story()
     dimension: int | None = None  # values of an embedding in the paper
 

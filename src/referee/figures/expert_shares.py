@@ -1,0 +1,145 @@
+"""Where mixtures send their clips, and how sure their routers are."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from referee.figures import panels, style
+from referee.figures.frames import ARM, CLIPS, Frames, span
+from referee.figures.style import BLACK, PALE, Picture
+from referee.paper import Paper
+from referee.paper.figures import Look
+from referee.words import spaced
+
+NONE = "no mixture in this grid: add one to grid.expert_sets in params.yaml"
+
+
+def shares(clips: pd.DataFrame) -> pd.DataFrame:
+    """Share of the clips, and mean gate, of every expert in every cell of a mixture.
+
+    Columns: dataset, protocol, label, seed, fold, expert; share from 0 to 1 (0 where the cell has
+    the expert and never took it); gate, its routing probability where it was taken, else NaN.
+    """
+    cell = [*ARM, "seed", "fold"]
+    frames = []
+    for keys, part in clips.groupby([*cell, "experts"], sort=False):
+        experts = str(keys[-1]).split("+")
+        share = part["expert"].value_counts(normalize=True).reindex(experts, fill_value=0.0)
+        gate = part.groupby("expert")["gate"].mean().reindex(experts)
+        values = {"expert": experts, "share": share.to_numpy(), "gate": gate.to_numpy()}
+        frames.append(pd.DataFrame(dict(zip(cell, keys[:-1], strict=True)) | values))
+    return pd.concat(frames, ignore_index=True)
+
+
+def experts_by_bits(names: Iterable[str], paper: Paper) -> dict[str, Look]:
+    """Looks of experts, from the fewest bits to the most; those whose bits are unknown last."""
+    bits = {name: x.bits for name, x in paper.experts.items()}
+    ordered = sorted(set(names), key=lambda name: (bits.get(name, np.inf), name))
+    looks = style.looks(paper.figures.experts, ordered)
+    return {name: looks[name] for name in ordered}
+
+
+def share(run: Frames) -> Picture:
+    """Draw stacked bars, one an arm."""
+    title = "Share of the clips that each expert is given"
+    if run.clips.empty:
+        return style.missing(title, NONE, [CLIPS])
+    table = shares(run.clips)
+    figure, drawn = panels.arm_panels(title, table, 0.2, "share of the clips, %")
+    means = table.groupby([*ARM, "expert"], sort=False)["share"].mean()
+    experts = experts_by_bits(table["expert"], run.paper)
+    percents = 100 * means.unstack("expert", fill_value=0.0)
+    for panel, (axes, labels) in drawn.items():
+        arms = [(*panel, name) for name in labels]
+        _bars(axes, percents.reindex(arms, fill_value=0.0), experts)
+    bars: dict[str, Any] = {"edgecolor": BLACK, "linewidth": 0.4}
+    handles = {e: Patch(facecolor=x.color, hatch=x.hatch, **bars) for e, x in experts.items()}
+    _legend(figure, handles, run.paper)
+    cells = table.drop_duplicates([*ARM, "seed", "fold"]).groupby(ARM, sort=False).size()
+    spread = table.groupby([*ARM, "expert"], sort=False)["share"].std().mean()
+    caption = (
+        f"{title}, in percent of the test clips: mean over n = {span(cells)} cells (seeds x folds) "
+        f"of an arm; the standard deviation over them (ddof 1) is {100 * spread:.0f} points on "
+        f"average. Experts are ordered from the fewest bits to the most.{run.synthetic}"
+    )
+    _, protocol, arm, expert = means.idxmax()
+    alt = (
+        f"Stacked bars for {len(cells)} arms; the largest share is that of {expert} in {arm} "
+        f"({spaced(protocol)}), {100 * means.max():.0f} %."
+    )
+    return Picture(figure, title, caption, alt, [CLIPS])
+
+
+def _bars(axes: Axes, percents: pd.DataFrame, experts: Mapping[str, Look]) -> None:
+    """Stack the shares of the experts (columns) in each row of the panel."""
+    left: np.ndarray | float = 0.0
+    box: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
+    for expert, look in experts.items():
+        width = percents[expert].to_numpy()
+        bars = axes.barh(
+            range(len(width)), width, left=left, height=0.7,
+            color=look.color, hatch=look.hatch, edgecolor=BLACK, linewidth=0.4,
+        )  # fmt: skip
+        texts = [f"{percent:.0f}" if percent >= 9 else "" for percent in width]
+        axes.bar_label(bars, texts, label_type="center", fontsize=6, bbox=box)
+        left = left + width
+    axes.set_xlim(0, 100)
+    axes.grid(axis="y", visible=False)
+
+
+def confidence(run: Frames) -> Picture:
+    """Draw the gate of the chosen expert: a dot an expert, a line over its cells."""
+    title = "Confidence of the router, by chosen expert"
+    if run.clips.empty:
+        return style.missing(title, NONE, [CLIPS])
+    table = shares(run.clips).dropna(subset="gate")
+    if table.empty:
+        return style.missing(title, "the predictions hold no gates", [CLIPS])
+    x_label = "gate: probability of the chosen expert"
+    figure, drawn = panels.arm_panels(title, table, 0.26, x_label)
+    experts = experts_by_bits(table["expert"], run.paper)
+    grouped = table.groupby([*ARM, "expert"], sort=False)["gate"]
+    gates = grouped.agg(["mean", "min", "max", "size"]).reset_index()
+    for panel, (axes, labels) in drawn.items():
+        axes.grid(axis="y", visible=False)
+        here = panels.within(gates, panel)
+        for y, name in enumerate(labels):
+            axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
+            _dots(axes, y, here[here["label"] == name].set_index("expert"), experts)
+    dots = style.edge(0.4)
+    handles = {e: panels.mark(x.color, x.marker, "-", **dots) for e, x in experts.items()}
+    _legend(figure, handles, run.paper)
+    caption = (
+        f"{title}. The gate is the routing probability of the expert that a clip is sent to, after "
+        f"the curiosity rule, no unit. Dots: its mean over the n = {span(gates['size'])} cells "
+        f"that chose the expert; lines: from the least cell to the greatest.{run.synthetic}"
+    )
+    low, high = (gates.loc[i] for i in (gates["mean"].idxmin(), gates["mean"].idxmax()))
+    alt = (
+        f"Dots for {len(gates)} pairs of arm and expert; the mean gate runs from {low['mean']:.2f} "
+        f"({low['expert']} in {low['label']}) to {high['mean']:.2f} ({high['expert']} in "
+        f"{high['label']})."
+    )
+    return Picture(figure, title, caption, alt, [CLIPS])
+
+
+def _dots(axes: Axes, y: int, gates: pd.DataFrame, experts: Mapping[str, Look]) -> None:
+    """Draw the mean, least and greatest gate of the experts of an arm, one below the other."""
+    taken = [expert for expert in experts if expert in gates.index]
+    shifts = style.spread_out(-0.3, 0.3, len(taken))
+    for expert, shift in zip(taken, shifts, strict=True):
+        look, gate = experts[expert], gates.loc[expert]
+        axes.plot([gate["min"], gate["max"]], [y + shift] * 2, color=look.color, linewidth=1)
+        axes.plot(gate["mean"], y + shift, look.marker, color=look.color, **style.edge(0.4))
+
+
+def _legend(figure: Figure, handles: Mapping[str, Artist], paper: Paper) -> None:
+    bits = {name: f" ({expert.bits:g} bit)" for name, expert in paper.experts.items()}
+    named = {name + bits.get(name, ""): handle for name, handle in handles.items()}
+    panels.legend_below(figure, named, 6, handlelength=2.4, handleheight=1.2)

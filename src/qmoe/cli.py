@@ -11,16 +11,7 @@ import typer
 
 from qmoe.config import PARAMS, merge, read, read_yaml, schema_table
 from qmoe.errors import UserError
-from qmoe.grid import (
-    AUDIO,
-    CELLS,
-    CHECK,
-    EMBEDDINGS,
-    MEASUREMENTS,
-    PACKED,
-    Grid,
-    Source,
-)
+from qmoe.grid import AUDIO, CELLS, CHECK, EMBEDDINGS, MEASUREMENTS, PACKED, Grid, Source
 from referee import cli as judge
 from referee.errors import InputError
 
@@ -189,9 +180,7 @@ def export(
 
 
 @app.command()
-def check(
-    packed: Annotated[list[Path], typer.Argument(help="folders of packed models")],
-) -> None:
+def check(packed: Annotated[list[Path], typer.Argument(help="folders of packed models")]) -> None:
     """Prove that packed models agree with the trained ones on their whole test fold."""
     import torch
 

@@ -363,8 +363,7 @@ class Params(Section):
             _all_known("grid.curiosity", curiosity.expert_sets or [], self.expert_sets)
         _no_repeats("grid.seeds", self.grid.seeds)
         _no_repeats(
-            "grid.curiosity",
-            [arm for curiosity in self.grid.curiosity for arm in curiosity.arms()],
+            "grid.curiosity", [arm for curiosity in self.grid.curiosity for arm in curiosity.arms()]
         )
         for name, experts in self.expert_sets.items():
             _no_repeats(f"expert_sets.{name}", experts)

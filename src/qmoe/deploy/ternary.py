@@ -121,16 +121,7 @@ def _block(
     return _layer_norm(x, post_weight, post_bias, np.float32(0))
 
 
-BLOCK = (
-    "pre_weight",
-    "pre_bias",
-    "mask",
-    "sign",
-    "scale",
-    "bias",
-    "post_weight",
-    "post_bias",
-)
+BLOCK = ("pre_weight", "pre_bias", "mask", "sign", "scale", "bias", "post_weight", "post_bias")
 """Arrays of a ternary layer: LayerNorm before it (in,), or empty; bit-planes (out, words) uint64;
 scale and bias (out,); LayerNorm behind it (out,), or empty: then there is no ReLU either."""
 

@@ -11,10 +11,10 @@ from safetensors.torch import save
 
 from qmoe.data import table as tables
 from qmoe.errors import UserError
-from qmoe.grid import is_complete
 from qmoe.keys import sha256, write_atomically
 from qmoe.nn.build import Model, build_model
 from qmoe.nn.layers import quantize_after_training
+from qmoe.paths import is_complete
 from qmoe.train import Cell, Normalizer, train_cell
 
 

@@ -11,7 +11,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from qmoe.data.registry import Remote
+from qmoe.config.registry import Remote
 from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 

@@ -534,7 +534,7 @@ def test_published_recipe_changes_esc50_and_not_quinn(
     ("entry", "message"),
     [
         ({"name": "esc51"}, "did you mean 'esc50'"),
-        ({"name": "quinn", "classes": 50}, "are of esc50"),
+        ({"name": "quinn", "classes": 50}, "are for esc50"),
         ({"archive": "a", "url": "b"}, "either archive or url"),
         ({"sha256": "12"}, "sha256"),
         ({"classes": 10}, "classes"),

@@ -1,4 +1,4 @@
-"""One cell: split, fit, select, score. Everything it depends on is in `spec` and the table."""
+"""One cell: split, fit, choose an epoch, score. It depends on `spec` and the table alone."""
 
 import copy
 from dataclasses import dataclass
@@ -24,18 +24,18 @@ from qmoe.nn.mixture import Output
 
 @dataclass(frozen=True)
 class Cell:
-    """A trained cell: what is written to disk, as plain data."""
+    """What is written to disk of a trained cell, as plain data."""
 
     scores: dict[str, Any]
-    predictions: pd.DataFrame  # one row a test clip
-    history: pd.DataFrame  # one row an epoch
-    state: dict[str, Tensor]  # the model and its input normalisation
-    classes: list[str]  # names by label
+    predictions: pd.DataFrame  # a row for each test clip
+    history: pd.DataFrame  # a row for each epoch
+    state: dict[str, Tensor]  # of the model and its input normalisation
+    classes: list[str]  # names, by label
 
 
 @dataclass(frozen=True)
 class Normalizer:
-    """(x - offset) / scale by column, after an optional division by the row's norm."""
+    """(x - offset) / scale in each column, after an optional division by the norm of the row."""
 
     offset: Tensor  # (D,)
     scale: Tensor  # (D,)
@@ -45,7 +45,7 @@ class Normalizer:
     def fit(cls, x: Tensor, kind: str) -> "Normalizer":
         """Learn `standard` or `min_max` from x (N, D); `l2` and `raw` learn nothing.
 
-        A column without spread is shifted and not scaled.
+        A column whose values are all equal is shifted but not scaled.
         """
         offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         if kind == "standard":
@@ -64,11 +64,10 @@ class Normalizer:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`.
+    """Return the device called `name`.
 
     Raises:
-        UserError: it is not there.
-
+        UserError: this machine does not have it.
     """
     available = {
         "cpu": True,
@@ -78,20 +77,19 @@ def pick_device(name: str) -> torch.device:
     if not available[name]:
         here = ", ".join(device for device, there in available.items() if there)
         raise UserError(f"device {name!r} is not available here: set device to one of {here}")
-    if name != "cpu":  # the CPU is deterministic on one thread without it, and starts 1.4 s sooner
+    if name != "cpu":  # one thread of a CPU is deterministic anyway, and starts 1.4 s sooner
         torch.use_deterministic_algorithms(True)
     return torch.device(name)
 
 
 def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
-    """Train and score one fold of the experiment that `spec` (see `qmoe.grid`) describes.
+    """Train and score one fold of the experiment that `spec` (see `qmoe.experiments`) describes.
 
-    As published the scored fold also stops training and, for mixtures, picks the epoch (D5);
-    corrected, a part of the training clips does both and the test fold is scored once.
+    As published, the test fold also stops training and chooses the epoch of mixtures: defect D5
+    (docs/defects.md). Corrected, some training clips do both, and the test fold is scored once.
 
     Raises:
-        UserError: the device is absent or the data cannot be split as asked.
-
+        UserError: the device is missing, or the data cannot be split as asked.
     """
     device = pick_device(spec["device"])
     protocol, training = spec["protocol"], spec["training"]
@@ -109,7 +107,7 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     x, y = normalizer(vectors).to(device), labels.to(device)
     classes = int(labels.max()) + 1
 
-    seed = spec["seed"] * 1000 + fold  # a start of its own for every fold
+    seed = spec["seed"] * 1000 + fold  # every fold starts from other weights
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
     history = fit_model(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
@@ -138,14 +136,29 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
 
 
 def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
-    """Weighted F1, the paper's score; a class that is never predicted counts as zero."""
+    """Return the weighted F1, the paper's score, of labels (N,) and predicted classes (N,).
+
+    A class that is never predicted counts as zero.
+    """
     return float(f1_score(truth, said, average="weighted", zero_division=0))
 
 
 def fit_model(
     model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
 ) -> pd.DataFrame:
-    """Train in place, one record an epoch; leaves the model at the epoch marked `kept` last."""
+    """Train the model in place, and leave it at the epoch whose record is the last `kept` one.
+
+    Args:
+        model: to train.
+        x: (N, D) normalised embeddings of all clips.
+        y: (N,) labels.
+        fit: indices of the clips to train on.
+        stop: indices of the clips that decide when training stops and which epoch is best.
+        training: a section of `training` in params.yaml, and `checkpoint`.
+
+    Returns:
+        A row for each epoch: epoch, loss, stop_f1_weighted, learning_rate and kept.
+    """
     history = []
     rows = torch.from_numpy(fit).to(x.device)
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()
@@ -159,7 +172,7 @@ def fit_model(
     counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
     weight = torch.where(counts > 0, 1.0 / counts, 0.0)
     best, best_state = -1.0, copy.deepcopy(model.state_dict())
-    to_beat, last_gain = -1.0, 0  # patience counts gains of more than min_delta only
+    to_beat, last_gain = -1.0, 0  # only gains of more than min_delta reset the patience
     keep_best = training["checkpoint"] == "best"
     model.calibrate(x[rows])
     for epoch in range(1, training["epochs"] + 1):
@@ -214,7 +227,7 @@ def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs of a model on N clips, on the CPU."""
+    """Outputs of a model for N clips, on the CPU; see `qmoe.nn.mixture.Output`."""
 
     probabilities: NDArray[np.float32]  # (N, C)
     expert: NDArray[np.int64]  # (N,)
@@ -223,13 +236,13 @@ class Predictions:
 
     @property
     def said(self) -> NDArray[np.int64]:
-        """(N,) the most probable class."""
+        """(N,) the most probable class of each clip."""
         return self.probabilities.argmax(axis=1)
 
 
 @torch.no_grad()
 def predict(model: Model, x: Tensor, batch_size: int) -> Predictions:
-    """Evaluate x (N, D) in batches, in order."""
+    """Return the outputs of the model for x (N, D), evaluated in batches and in order."""
     model.eval()
     outs: list[Output] = [model(batch) for batch in x.split(batch_size)]
 

@@ -1,4 +1,4 @@
-"""A packed model: load its folder and classify. Needs neither torch nor the training code."""
+"""A packed model, which loads its folder and classifies without torch or the training code."""
 
 import json
 import tempfile
@@ -25,7 +25,7 @@ Network = Callable[[Floats], Floats]
 
 @dataclass(frozen=True)
 class Output:
-    """What a packed model says of N clips; `qmoe.nn.mixture.Output` in NumPy."""
+    """The outputs of a packed model for N clips: `qmoe.nn.mixture.Output` in NumPy."""
 
     logits: Floats  # (N, C)
     expert: NDArray[np.int64]  # (N,)
@@ -40,7 +40,7 @@ class Output:
 
 
 def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
-    """An ONNX Runtime session on one CPU thread, for a file or the bytes of a model."""
+    """Return an ONNX Runtime session on one CPU thread, for a file or the bytes of a model."""
     options = options or ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -49,11 +49,10 @@ def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> o
 
 
 class PackedModel:
-    """Router and experts of a packed folder.
+    """The router and the experts of a packed folder.
 
     Raises:
-        UserError: the folder holds no packed model, or a file of it is damaged.
-
+        UserError: the folder holds no packed model, or one of its files is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -84,19 +83,19 @@ class PackedModel:
         if path.suffix == ".onnx":
             network = session(path)
             return lambda x: network.run(None, {"x": x})[0]
-        from qmoe.deploy.ternary import TernaryNetwork  # numba takes its time to load
+        from qmoe.deploy.ternary import TernaryNetwork  # numba is slow to import
 
         return TernaryNetwork(load_file(path))
 
     def normalize(self, vectors: Floats) -> Floats:
-        """Embeddings (N, D) as the networks want them, by what was learnt in training."""
+        """Return embeddings (N, D), normalised as in training."""
         x = np.asarray(vectors, dtype=np.float32)
         if self.manifest["unit_rows"]:
             x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
         return (x - self.offset) / self.scale
 
     def route(self, x: Floats) -> tuple[Floats, Floats]:
-        """Normalised x (N, D) -> gates (N, E) after curiosity, u (N,)."""
+        """Normalised x (N, D) -> gates (N, E) after curiosity, and u (N,)."""
         if not self.routing["bayesian"]:
             return self.router.run(None, {"x": x})[0], np.full(len(x), np.nan, dtype=np.float32)
         p, samples = self.router.run(None, {"x": x})
@@ -115,7 +114,7 @@ class PackedModel:
         return STRATEGIES[self.routing["strategy"]](p, alpha, evidence), u
 
     def __call__(self, x: Floats) -> Output:
-        """Normalised x (N, D) -> Output. Only the chosen experts run, each on its own rows."""
+        """Normalised x (N, D) -> Output. Each expert runs only on the clips routed to it."""
         if not self.routing:
             logits = self.experts[0](x)
             ones = np.ones(len(x), dtype=np.float32)
@@ -131,11 +130,10 @@ class PackedModel:
         return Output(logits, first, gates[np.arange(len(x)), first], u)
 
     def predict(self, vectors: Floats, batch_size: int = 64) -> Output:
-        """Embeddings (N, D), as they come from the backbone -> Output, in batches, in order.
+        """Return the outputs for embeddings (N, D) of the backbone, in batches and in order.
 
         Raises:
-            UserError: the vectors have another width than the model.
-
+            UserError: the model expects vectors of another length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != len(self.offset):
             raise UserError(
@@ -149,13 +147,13 @@ class PackedModel:
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes of all files, manifest included."""
+        """Bytes of all files, the manifest included."""
         files = [*self.manifest["files"], MANIFEST]
         return sum((self.folder / name).stat().st_size for name in files)
 
     @property
     def resident_bytes(self) -> int:
-        """Bytes of weights that lie in memory once the runtime has unpacked and folded them."""
+        """Bytes of the weights in memory, after the runtime has unpacked and folded them."""
         files = [expert["file"] for expert in self.manifest["experts"]]
         files += [self.routing["file"]] if self.routing else []
         total = self.offset.nbytes + self.scale.nbytes
@@ -168,7 +166,7 @@ class PackedModel:
 
 
 def _folded_bytes(path: Path) -> int:
-    """Bytes of the initialisers that are left after the runtime's own optimisation."""
+    """Bytes of the initialisers that remain after the runtime's own optimisation."""
     import onnx
 
     options = ort.SessionOptions()

@@ -13,6 +13,15 @@ from qmoe.errors import UserError
 
 SOURCE = Path(__file__).parent
 MEMO = Path("data/.fingerprints.json")
+# Code that was rewritten, and proved to make the same bytes, keeps the key of the code before it.
+# An entry maps the new key to the old one; any other change to that code makes the entry void.
+REWRITTEN = {
+    "0316193b39": "cf604a1c9a",  # training of a cell
+    "668aaeac86": "645c5d0b7e",  # reading of the authors' CSV files
+    "c30d58a69d": "e928dc8d78",  # embedding of audio
+    "ff62c428ab": "427f33fc86",  # packing
+    "218554e99b": "4f418b0f56",  # measuring: the same calls in the same order
+}
 LENGTH = 10  # hexadecimal digits: among 5,000 keys two are equal with a probability of 1e-5
 
 
@@ -25,13 +34,14 @@ def key(value: Any) -> str:
 def source_key(*patterns: str, root: Path | None = None) -> str:
     """Return the hash of the code in the modules below `root` that match the patterns.
 
-    Comments, docstrings and layout do not change it: correcting a sentence retrains nothing.
-    Without `root` the modules are those of this package.
+    Comments, docstrings and layout do not change it: correcting a sentence retrains nothing. Nor
+    does a rewriting that `REWRITTEN` declares. Without `root` the modules are those of this package.
     """
     root = root or SOURCE
     files = sorted({path for pattern in patterns for path in root.glob(pattern)})
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    return key({path.relative_to(root).as_posix(): _shape(tree) for path, tree in trees.items()})
+    made = key({path.relative_to(root).as_posix(): _shape(tree) for path, tree in trees.items()})
+    return REWRITTEN.get(made, made)
 
 
 def _shape(node: Any) -> Any:

@@ -91,16 +91,8 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     Raises:
         UserError: the device is missing, or the data cannot be split as asked.
     """
-    device = pick_device(spec["device"])
-    protocol, training = spec["protocol"], spec["training"]
-    folds = test_folds(table.clips, protocol["folds"], spec["n_folds"], spec["split_seed"])
-    test = folds[fold]
-    fit: Indices = np.setdiff1d(np.arange(len(table.clips)), test)
-    stop = test
-    if protocol["stop_on"] == "held_out":
-        fit, stop = stopping_split(
-            table.clips, fit, protocol["held_out_fraction"], spec["split_seed"]
-        )
+    device, training = pick_device(spec["device"]), spec["training"]
+    fit, stop, test = _split(table.clips, spec, fold)
     vectors = torch.from_numpy(np.array(table.vectors))
     labels = torch.from_numpy(table.clips["label"].to_numpy(copy=True))
     normalizer = Normalizer.fit(vectors[fit], spec["normalization"])
@@ -115,10 +107,10 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     out = predict(model, x[test], training["batch_size"])
 
     predictions = _predictions(table.clips.iloc[test], out, spec["experts"])
-    truth, said = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
+    truth, predicted = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
     scores = {
-        "f1_weighted": weighted_f1(truth, said),
-        "accuracy": float(accuracy_score(truth, said)),
+        "f1_weighted": weighted_f1(truth, predicted),
+        "accuracy": float(accuracy_score(truth, predicted)),
         "epochs": len(history),
         "scored_epoch": int(history["epoch"].iloc[kept]),
         "stop_f1_weighted": float(history["stop_f1_weighted"].iloc[kept]),
@@ -135,12 +127,24 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     return Cell(scores, predictions, history, state, names.tolist())
 
 
-def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
+def _split(
+    clips: pd.DataFrame, spec: dict[str, Any], fold: int
+) -> tuple[Indices, Indices, Indices]:
+    """Row indices of the clips that fit, that stop training, and that are scored."""
+    protocol, seed = spec["protocol"], spec["split_seed"]
+    test = test_folds(clips, protocol["folds"], spec["n_folds"], seed)[fold]
+    fit = np.setdiff1d(np.arange(len(clips)), test)
+    if protocol["stop_on"] == "held_out":
+        return *stopping_split(clips, fit, protocol["held_out_fraction"], seed), test
+    return fit, test, test
+
+
+def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
     """Return the weighted F1, the paper's score, of labels (N,) and predicted classes (N,).
 
     A class that is never predicted counts as zero.
     """
-    return float(f1_score(truth, said, average="weighted", zero_division=0))
+    return float(f1_score(truth, predicted, average="weighted", zero_division=0))
 
 
 def fit_model(
@@ -164,37 +168,21 @@ def fit_model(
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()
     optimizer = _optimizer(model, training)
     plateau = training["plateau"] and torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer,
-        mode="max",
-        factor=training["plateau"]["factor"],
-        patience=training["plateau"]["patience"],
+        optimizer, mode="max", **training["plateau"]
     )
-    counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
-    weight = torch.where(counts > 0, 1.0 / counts, 0.0)
     best, best_state = -1.0, copy.deepcopy(model.state_dict())
     to_beat, last_gain = -1.0, 0  # only gains of more than min_delta reset the patience
     keep_best = training["checkpoint"] == "best"
     model.calibrate(x[rows])
     for epoch in range(1, training["epochs"] + 1):
-        model.train()
-        total = 0.0
-        for batch in rows[torch.randperm(len(rows)).to(x.device)].split(training["batch_size"]):
-            out = model(x[batch])
-            loss = F.cross_entropy(
-                out.logits, y[batch], weight, label_smoothing=training["label_smoothing"]
-            )
-            loss = loss + training["load_balance"] * out.balance
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(batch)
+        loss = _train_epoch(model, x, y, rows, optimizer, training)
         model.calibrate(x[rows])
-        f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).said)
+        f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).classes)
         improved = f1 > best
         history.append(
             {
                 "epoch": epoch,
-                "loss": total / len(rows),
+                "loss": loss,
                 "stop_f1_weighted": f1,
                 "learning_rate": optimizer.param_groups[0]["lr"],
                 "kept": improved if keep_best else True,
@@ -213,6 +201,31 @@ def fit_model(
     if keep_best:
         model.load_state_dict(best_state)
     return pd.DataFrame(history)
+
+
+def _train_epoch(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    rows: Tensor,
+    optimizer: torch.optim.Optimizer,
+    training: dict[str, Any],
+) -> float:
+    """Train on the clips `rows` once, in random order; return the mean loss."""
+    counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
+    weight = torch.where(counts > 0, 1.0 / counts, 0.0)
+    smoothing = training["label_smoothing"]
+    model.train()
+    total = 0.0
+    for batch in rows[torch.randperm(len(rows)).to(x.device)].split(training["batch_size"]):
+        out = model(x[batch])
+        loss = F.cross_entropy(out.logits, y[batch], weight, label_smoothing=smoothing)
+        loss = loss + training["load_balance"] * out.balance
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(batch)
+    return total / len(rows)
 
 
 def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
@@ -235,7 +248,7 @@ class Predictions:
     uncertainty: NDArray[np.float32]  # (N,)
 
     @property
-    def said(self) -> NDArray[np.int64]:
+    def classes(self) -> NDArray[np.int64]:
         """(N,) the most probable class of each clip."""
         return self.probabilities.argmax(axis=1)
 
@@ -245,29 +258,20 @@ def predict(model: Model, x: Tensor, batch_size: int) -> Predictions:
     """Return the outputs of the model for x (N, D), evaluated in batches and in order."""
     model.eval()
     outs: list[Output] = [model(batch) for batch in x.split(batch_size)]
-
-    def joined(name: str) -> Any:
-        return torch.cat([getattr(out, name) for out in outs]).cpu()
-
-    return Predictions(
-        probabilities=joined("logits").softmax(dim=1).numpy(),
-        expert=joined("expert").numpy(),
-        gate=joined("gate").numpy(),
-        uncertainty=joined("uncertainty").numpy(),
-    )
+    names = ("logits", "expert", "gate", "uncertainty")
+    logits, *rest = (torch.cat([getattr(out, name) for out in outs]).cpu() for name in names)
+    return Predictions(logits.softmax(dim=1).numpy(), *(values.numpy() for values in rest))
 
 
 def _predictions(clips: pd.DataFrame, out: Predictions, schemes: list[str]) -> pd.DataFrame:
-    classes = {f"p_{c}": out.probabilities[:, c] for c in range(out.probabilities.shape[1])}
+    probabilities = {f"p_{label}": column for label, column in enumerate(out.probabilities.T)}
     return pd.DataFrame(
         {
-            "clip": clips["clip"].to_numpy(),
-            "recording": clips["recording"].to_numpy(),
-            "label": clips["label"].to_numpy(),
-            "prediction": out.said,
+            **{name: clips[name].to_numpy() for name in ("clip", "recording", "label")},
+            "prediction": out.classes,
             "expert": [schemes[i] for i in out.expert],
             "gate": out.gate,
             "uncertainty": out.uncertainty,
-            **classes,
+            **probabilities,
         }
     )

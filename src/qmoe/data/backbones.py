@@ -1,6 +1,5 @@
 """ImageNet EfficientNets as feature extractors, followed by global average pooling."""
 
-import hashlib
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qmoe.errors import UserError
+from qmoe.keys import sha256
 
 NAMES = ("efficientnet_lite0", "efficientnet_b3")
 
@@ -116,7 +116,7 @@ def _load_lite0(published: bool) -> Backbone:
         net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(path, weights_only=True), assign=True)
     module = _Pooled(net, _LITE_MEAN_STD, 1280, published)
-    return _backbone("efficientnet_lite0", 1280, 224, _sha256(path), module)
+    return _backbone("efficientnet_lite0", 1280, 224, sha256(path), module)
 
 
 def _load_b3(published: bool) -> Backbone:
@@ -137,9 +137,9 @@ def _load_b3(published: bool) -> Backbone:
         weights = torch.hub.load_state_dict_from_url(
             url, check_hash=True, progress=False, weights_only=True
         )
-        sha256 = _sha256(path)
+        actual = sha256(path)
         # torch.hub checks what it downloads, but not a file that was there before.
-        if not sha256.startswith(path.stem.rpartition("-")[2]):
+        if not actual.startswith(path.stem.rpartition("-")[2]):
             raise RuntimeError("the file there has another SHA-256 than its name says")
         net.load_state_dict(weights, assign=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -149,14 +149,9 @@ def _load_b3(published: bool) -> Backbone:
             "hand, or choose backbone efficientnet_lite0, which works offline"
         ) from error
     module = _Pooled(net, _IMAGENET_MEAN_STD, 1536, published)
-    return _backbone("efficientnet_b3", 1536, 300, sha256, module)
+    return _backbone("efficientnet_b3", 1536, 300, actual, module)
 
 
-def _backbone(name: str, dim: int, image_size: int, sha256: str, module: nn.Module) -> Backbone:
+def _backbone(name: str, dim: int, image_size: int, weights: str, module: nn.Module) -> Backbone:
     module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Backbone(name, dim, image_size, sha256, module)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Backbone(name, dim, image_size, weights, module)

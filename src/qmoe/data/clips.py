@@ -125,6 +125,12 @@ def list_clips(
         table = _from_names(folder, pd.Series(files, dtype="str"), name_pattern)
     table["clip"] = table["file"].map(lambda file: PurePosixPath(file).with_suffix("").as_posix())
     table["recording"] = table["recording"].astype("str").fillna(table["clip"])
+    _require_consistent(folder, table)
+    columns = ["clip", "file", "recording", "fold", "class_name"]
+    return table[columns].sort_values("clip", ignore_index=True)
+
+
+def _require_consistent(folder: Path, table: pd.DataFrame) -> None:
     double = table.loc[table["clip"].duplicated(), "clip"]
     if len(double):
         raise UserError(f"{folder}: clip {double.iloc[0]} exists twice; rename or remove one")
@@ -134,8 +140,6 @@ def list_clips(
             f"{folder}: clip {unfolded.iloc[0]} has no fold but others have one; "
             "give every clip a fold, or none"
         )
-    columns = ["clip", "file", "recording", "fold", "class_name"]
-    return table[columns].sort_values("clip", ignore_index=True)
 
 
 def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
@@ -196,10 +200,10 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
         raise UserError(f"{metadata}: cannot read it as CSV ({error}); check the path") from error
     table = pd.DataFrame(index=raw.index, columns=list(_ALIASES), dtype="str")
     for ours, aliases in _ALIASES.items():
-        found = next((alias for alias in aliases if alias in raw), None)
-        if found:
-            table[ours] = raw[found]
-        if ours in ("file", "class_name") and (not found or raw[found].isna().any()):
+        column = next((alias for alias in aliases if alias in raw), None)
+        if column:
+            table[ours] = raw[column]
+        if ours in ("file", "class_name") and (not column or raw[column].isna().any()):
             raise UserError(
                 f"{metadata}: column {aliases[0]} is missing or has empty cells; add it"
             )
@@ -207,14 +211,14 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
     for file in files:
         by_name.setdefault(PurePosixPath(file).name, []).append(file)
     known = set(files)
-    found_files = [[file] if file in known else by_name.get(file, []) for file in table["file"]]
-    missing = [file for file, found in zip(table["file"], found_files, strict=True) if not found]
+    matches = [[file] if file in known else by_name.get(file, []) for file in table["file"]]
+    missing = [file for file, paths in zip(table["file"], matches, strict=True) if not paths]
     if missing:
         raise UserError(
             f"{metadata}: {len(missing)} of {len(table)} listed files are not in {folder}, first "
             f"{missing[0]}; check the folder or download the data set again"
         )
-    double = [file for file, found in zip(table["file"], found_files, strict=True) if found[1:]]
+    double = [file for file, paths in zip(table["file"], matches, strict=True) if paths[1:]]
     if double:
         raise UserError(
             f"{folder}: {double[0]} is in several subfolders; give its path in {metadata}"
@@ -223,4 +227,4 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
         fold = pd.to_numeric(table["fold"]).astype("Int64")
     except (ValueError, TypeError) as error:
         raise UserError(f"{metadata}: column fold must hold whole numbers ({error})") from error
-    return table.assign(file=[found[0] for found in found_files], fold=fold)
+    return table.assign(file=[paths[0] for paths in matches], fold=fold)

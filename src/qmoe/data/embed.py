@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -57,12 +57,34 @@ def embed(
         UserError: a file cannot be read, or the backbone cannot be loaded.
     """
     backbone = _load_once(backbone_name, published=published)
+    files = [folder / file for file in clips["file"]]
+    work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
+    vectors = _in_batches(files, work, batch_size, workers, scratch)
+    classes = sorted(clips["class_name"].unique())
+    label = clips["class_name"].map({name: code for code, name in enumerate(classes)})
+    columns = ["clip", "recording", "fold", "label", "class_name"]
+    metadata: dict[str, object] = {
+        "backbone": backbone_name,
+        "published": published,
+        "weights_sha256": backbone.weights_sha256,
+        "recipe": asdict(recipe),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+    return EmbeddingTable(clips.assign(label=label.astype("int64"))[columns], vectors, metadata)
+
+
+def _in_batches(
+    files: list[Path],
+    work: Callable[[list[Path], Path | None], NDArray[np.float32]],
+    batch_size: int,
+    workers: int,
+    scratch: Path | None,
+) -> NDArray[np.float32]:
+    """Vectors (N, D) of files, in batches that do not depend on the number of workers."""
     if scratch:
         scratch.mkdir(parents=True, exist_ok=True)
-    files = [folder / file for file in clips["file"]]
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]
     parts = [scratch / f"{number:06d}.npy" if scratch else None for number in range(len(batches))]
-    work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
     vectors = []
     with (
         _one_thread_each(),
@@ -76,19 +98,7 @@ def embed(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    classes = sorted(clips["class_name"].unique())
-    label = clips["class_name"].map({name: code for code, name in enumerate(classes)})
-    columns = ["clip", "recording", "fold", "label", "class_name"]
-    metadata: dict[str, object] = {
-        "backbone": backbone_name,
-        "published": published,
-        "weights_sha256": backbone.weights_sha256,
-        "recipe": asdict(recipe),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
-    return EmbeddingTable(
-        clips.assign(label=label.astype("int64"))[columns], np.concatenate(vectors), metadata
-    )
+    return np.concatenate(vectors)
 
 
 def embed_files(

@@ -66,8 +66,8 @@ def check(table: EmbeddingTable) -> None:
     for column in ("label", "class_name"):
         clash = pairs[pairs[column].duplicated(keep=False)]
         if len(clash):
-            found = ", ".join(f"{row.label} = {row.class_name}" for row in clash.itertuples())
-            raise UserError(f"labels and class names disagree: {found}; give each class one label")
+            listed = ", ".join(f"{row.label} = {row.class_name}" for row in clash.itertuples())
+            raise UserError(f"labels and class names disagree: {listed}; give each class one label")
     if len(labels) < 2:
         raise UserError(f"only class {pairs['class_name'].iloc[0]}; give at least two classes")
 

@@ -24,7 +24,7 @@ Network = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Output:
+class PackedOutput:
     """The outputs of a packed model for N clips: `qmoe.nn.mixture.Output` in NumPy."""
 
     logits: Floats  # (N, C)
@@ -113,12 +113,12 @@ class PackedModel:
         )
         return STRATEGIES[self.routing["strategy"]](p, alpha, evidence), u
 
-    def __call__(self, x: Floats) -> Output:
-        """Normalised x (N, D) -> Output. Each expert runs only on the clips routed to it."""
+    def __call__(self, x: Floats) -> PackedOutput:
+        """Normalised x (N, D) -> PackedOutput. Each expert runs only on the clips routed to it."""
         if not self.routing:
             logits = self.experts[0](x)
             ones = np.ones(len(x), dtype=np.float32)
-            return Output(logits, np.zeros(len(x), dtype=np.int64), ones, ones * np.nan)
+            return PackedOutput(logits, np.zeros(len(x), dtype=np.int64), ones, ones * np.nan)
         gates, u = self.route(x)
         order = np.argsort(-gates, axis=1, kind="stable")[:, : self.routing["top_k"]]
         logits = np.zeros((len(x), len(self.manifest["classes"])), dtype=np.float32)
@@ -127,9 +127,9 @@ class PackedModel:
             if len(rows):
                 logits[rows] += expert(x[rows]) * gates[rows, index, None]
         first = order[:, 0]
-        return Output(logits, first, gates[np.arange(len(x)), first], u)
+        return PackedOutput(logits, first, gates[np.arange(len(x)), first], u)
 
-    def predict(self, vectors: Floats, batch_size: int = 64) -> Output:
+    def predict(self, vectors: Floats, batch_size: int = 64) -> PackedOutput:
         """Return the outputs for embeddings (N, D) of the backbone, in batches and in order.
 
         Raises:
@@ -142,8 +142,10 @@ class PackedModel:
             )
         x = self.normalize(vectors)
         outs = [self(x[at : at + batch_size]) for at in range(0, len(x), batch_size)]
-        names = Output.__dataclass_fields__
-        return Output(**{name: np.concatenate([getattr(o, name) for o in outs]) for name in names})
+        names = PackedOutput.__dataclass_fields__
+        return PackedOutput(
+            **{name: np.concatenate([getattr(o, name) for o in outs]) for name in names}
+        )
 
     @property
     def disk_bytes(self) -> int:

@@ -122,8 +122,9 @@ def _block(
 
 
 BLOCK = ("pre_weight", "pre_bias", "mask", "sign", "scale", "bias", "post_weight", "post_bias")
-"""Arrays of a ternary layer. Bit-planes are (out, words) uint64, scale and bias (out,). The LayerNorm
-before it is (in,); the one after it, (out,), precedes a ReLU. Empty arrays mean that it is absent."""
+"""Arrays of a ternary layer: weight and bias of a LayerNorm before it, (in,) or empty; bit-planes
+of its weights, (out, words) uint64; scale and bias, (out,); weight and bias of a LayerNorm after
+it, which a ReLU follows, (out,) or empty."""
 
 
 class TernaryNetwork:

@@ -141,18 +141,18 @@ def measure(grid: Grid) -> pd.DataFrame:
     rows = []
     for number in range(settings.energy_folds):
         for dataset in grid.sources:
-            own = [e for e in grid.measured if e.dataset == dataset and number < len(e.folds)]
-            if not own:
+            arms = [e for e in grid.measured if e.dataset == dataset and number < len(e.folds)]
+            if not arms:
                 continue
             at_rest = idle(duration_s, settings)
-            fold = own[0].folds[number]
+            fold = arms[0].folds[number]
             for model in subjects(grid, dataset, fold):
                 for size in settings.batch_sizes:
                     x = np.resize(model.x, (size, model.x.shape[1]))
                     reading = read_energy(lambda x=x, m=model: m.run(x), duration_s, settings)  # type: ignore[misc]
                     about = model.about | {"per": "inference", "batch_size": size}
                     rows.append(about | net(reading, at_rest, per_run=size))
-            for experiment in own:
+            for experiment in arms:
                 reading, epochs = _training(grid, experiment, fold, duration_s, settings)
                 about = experiment.columns | {"fold": fold, "runtime": "torch_eager"}
                 size = experiment.spec["training"]["batch_size"]

@@ -27,8 +27,8 @@ def peak_rss_bytes(packed: Path) -> int | None:
     status = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(packed)], check=True, capture_output=True, text=True
     ).stdout
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else None
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(match.group(1)) * 1024 if match else None
 
 
 def measure(grid: Grid) -> pd.DataFrame:

@@ -46,27 +46,27 @@ def pin_to_one_thread() -> int:
 def subjects(grid: Grid, dataset: str, fold: int) -> list[Subject]:
     """Return the packed models of all measured arms of a dataset and fold, and the baselines."""
     vectors = np.array(tables.read(grid.sources[dataset].table).vectors)
-    own = [e for e in grid.measured if e.dataset == dataset and fold in e.folds]
-    found = []
-    for experiment in own:
+    arms = [e for e in grid.measured if e.dataset == dataset and fold in e.folds]
+    models = []
+    for experiment in arms:
         packed = PackedModel(grid.packed(experiment, fold))
         about = experiment.columns | {"fold": fold, "runtime": "packed"}
-        found.append(Subject(about, packed, packed.normalize(vectors)))
-    if own:
+        models.append(Subject(about, packed, packed.normalize(vectors)))
+    if arms:
         classes = len(packed.manifest["classes"])
-        x = found[0].x
-        for runtime, network in baselines(own[0].spec, x.shape[1], classes):
-            about = dict.fromkeys(found[0].about) | {
+        x = models[0].x
+        for runtime, network in baselines(arms[0].spec, x.shape[1], classes):
+            about = dict.fromkeys(models[0].about) | {
                 "dataset": dataset,
-                "synthetic": own[0].synthetic,
+                "synthetic": arms[0].synthetic,
                 "arm": "FP32-Base",
                 "model": "FP32-Base",
                 "experts": "fp32",
                 "fold": fold,
                 "runtime": runtime,
             }
-            found.append(Subject(about, network, x))
-    return found
+            models.append(Subject(about, network, x))
+    return models
 
 
 def baselines(spec: dict[str, Any], d_in: int, classes: int) -> Iterator[tuple[str, Network]]:

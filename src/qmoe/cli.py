@@ -14,11 +14,14 @@ from typing import Annotated, Any
 
 import typer
 
+from qmoe import attic, jobs
 from qmoe.config import merge, read, read_yaml, schema_table
+from qmoe.data import make
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
+from qmoe.progress import parts, watch
 from referee import cli as judge
 from referee.errors import InputError
 
@@ -58,8 +61,6 @@ def _grid(overrides: str, overlays: list[Path] | None = None) -> Grid:
 @app.command()
 def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
     """Render the clips of a synthetic dataset."""
-    from qmoe.data import make
-
     grid = _grid(overrides)
     make.render(grid.params, dataset, grid.source(dataset), folder)
 
@@ -67,16 +68,12 @@ def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
 @app.command()
 def download(archive: Path, overrides: Overrides = "{}") -> None:
     """Download the archive of a public dataset, or the rest of it after an interruption."""
-    from qmoe.data import make
-
     make.download(_grid(overrides).sources, archive)
 
 
 @app.command()
 def unpack(folder: Path, overrides: Overrides = "{}") -> None:
     """Unpack the archive of a public dataset."""
-    from qmoe.data import make
-
     make.unpack(_grid(overrides).sources, folder)
 
 
@@ -88,8 +85,6 @@ def embed(
     overrides: Overrides = "{}",
 ) -> None:
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
-    from qmoe.data import make
-
     grid = _grid(overrides)
     require_same(grid.source(dataset).table, table)
     make.write_table(grid.params, dataset, grid.source(dataset), workers)
@@ -107,8 +102,6 @@ def train(
     folds: Annotated[str, typer.Option(help="numbers of the folds, from 0: 0,1,2")],
 ) -> None:
     """Train the cells of experiments that are not there yet."""
-    from qmoe import jobs
-
     jobs.train(specs, folds)
 
 
@@ -118,16 +111,12 @@ def export(
     root: Annotated[Path, typer.Option(help="folder for the packed models, named as the cells")],
 ) -> None:
     """Pack trained cells: write the files of models that run without torch."""
-    from qmoe import jobs
-
     jobs.pack(cells, root)
 
 
 @app.command()
 def check(packed: Annotated[list[Path], typer.Argument(help="folders of packed models")]) -> None:
     """Prove that packed models agree with the trained ones on their whole test fold."""
-    from qmoe import jobs
-
     jobs.check(packed)
 
 
@@ -149,8 +138,6 @@ def measure(
     overrides: Overrides = "{}",
 ) -> None:
     """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
-    from qmoe import jobs
-
     jobs.measure(what.value, _grid(overrides), table)
 
 
@@ -202,8 +189,6 @@ def prune(
     overrides: Overrides = "{}",
 ) -> None:
     """Set aside in results/attic what params.yaml no longer asks for."""
-    from qmoe import attic
-
     for path in attic.prune(_grid(overrides), roots):
         print(f"set aside: {path}")
 
@@ -211,8 +196,6 @@ def prune(
 @app.command()
 def progress(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
     """Show how much of a run in another terminal is done, and how long the rest will take."""
-    from qmoe.progress import parts, watch
-
     watch(parts(_grid(overrides, overlays)))
 
 

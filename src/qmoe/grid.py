@@ -9,9 +9,9 @@ from pathlib import Path
 
 from qmoe import judge
 from qmoe.config import Params
-from qmoe.data.sources import Source, locate
+from qmoe.data.sources import DataSource, locate
 from qmoe.errors import UserError
-from qmoe.experiments import Experiment, expand, training_source
+from qmoe.experiment import Experiment, expand, training_source
 from qmoe.keys import key, require_same, source_key, versions, write_atomically
 from qmoe.paths import CELLS, MEASUREMENTS, PACKED
 
@@ -34,7 +34,7 @@ class Grid:
         self.sources = {name: locate(params, name) for name in params.grid.datasets}
         self.experiments = expand(params, self.sources)
 
-    def source(self, dataset: str) -> Source:
+    def source(self, dataset: str) -> DataSource:
         """Return where the data of a dataset lie.
 
         Raises:

@@ -1,17 +1,22 @@
 """The work of single jobs: train, pack, check or measure what the command line names.
 
-Each job computes on one thread, so that as many jobs as cores can run, with the same bytes.
+Each job computes on one thread, so that as many jobs as cores can run, with the same bytes. What
+is slow to import, torch above all, is imported by the job that needs it.
 """
 
 from collections.abc import Iterable
 from pathlib import Path
 
-import torch
-
 from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.keys import require_same, write_atomically, write_json
 from qmoe.paths import CELLS, CHECK
+
+
+def _one_thread() -> None:
+    import torch
+
+    torch.set_num_threads(1)
 
 
 def train(specs: Iterable[Path], folds: str) -> None:
@@ -26,7 +31,7 @@ def train(specs: Iterable[Path], folds: str) -> None:
     """
     from qmoe import cells
 
-    torch.set_num_threads(1)
+    _one_thread()
     for spec in specs:
         trained = 0
         for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
@@ -44,7 +49,7 @@ def pack(cells: Iterable[Path], root: Path) -> None:
     """
     from qmoe.deploy.export import export
 
-    torch.set_num_threads(1)
+    _one_thread()
     for cell in cells:
         inside = cell.is_relative_to(CELLS)
         folder = root / (cell.relative_to(CELLS) if inside else Path(*cell.parts[-2:]))
@@ -60,7 +65,7 @@ def check(packed: Iterable[Path]) -> None:
     """
     from qmoe.deploy import check as checks
 
-    torch.set_num_threads(1)
+    _one_thread()
     for folder in packed:
         agreement = checks.check(folder)
         if not agreement.holds:

@@ -83,7 +83,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
-    """Train and score one fold of the experiment that `spec` (see `qmoe.experiments`) describes.
+    """Train and score one fold of the experiment that `spec` (see `qmoe.experiment`) describes.
 
     As published, the test fold also stops training and chooses the epoch of mixtures: defect D5
     (docs/defects.md). Corrected, some training clips do both, and the test fold is scored once.

@@ -5,7 +5,7 @@ which `qmoe schema` prints.
 """
 
 from qmoe.config.datasets import AudioDataset, CsvDataset, PublicDataset, SyntheticDataset
-from qmoe.config.files import PARAMS, difference, load, merge, read, read_yaml
+from qmoe.config.loading import PARAMS, difference, load, merge, read, read_yaml
 from qmoe.config.params import PAPER, Measurement, Params
 from qmoe.config.schema import schema_table
 

@@ -1,8 +1,8 @@
 """Sections of params.yaml about data: the four kinds of dataset, and how audio is embedded."""
 
-from typing import Annotated, Any, Literal, Union
+from typing import Annotated, Any, Literal
 
-from pydantic import Discriminator, Tag, model_validator
+from pydantic import Field, model_validator
 
 from qmoe.config.registry import REGISTRY
 from qmoe.config.section import Count, NonNegative, Positive, Section, about
@@ -90,18 +90,8 @@ class PublicDataset(Section):
         return self
 
 
-def _kind(value: Any) -> str | None:
-    return value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-
-
 Dataset = Annotated[
-    Union[  # noqa: UP007 - pydantic wants the tags inside
-        Annotated[SyntheticDataset, Tag("synthetic")],
-        Annotated[AudioDataset, Tag("audio")],
-        Annotated[CsvDataset, Tag("csv")],
-        Annotated[PublicDataset, Tag("public")],
-    ],
-    Discriminator(_kind),
+    SyntheticDataset | AudioDataset | CsvDataset | PublicDataset, Field(discriminator="kind")
 ]
 KINDS = ("synthetic", "audio", "csv", "public")
 

@@ -13,12 +13,9 @@ Index = Annotated[int, Field(ge=0)]
 
 
 def about(text: str, default: Any = ..., **limits: Any) -> Any:
-    """Return a field with its description in the configuration table.
+    """Return a field with its description; without a default, params.yaml must give a value.
 
-    Args:
-        text: the description.
-        default: its value where params.yaml leaves it out; without one it must be given.
-        limits: constraints on the value, as `pydantic.Field` takes them.
+    The limits are those of `pydantic.Field`.
     """
     return Field(default, description=text, **limits)
 

@@ -1,7 +1,6 @@
 """Download of an archive, resumed where the server allows it and checked before it is kept."""
 
 import errno
-import logging
 import shutil
 import sys
 from http import HTTPStatus
@@ -32,8 +31,6 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
     """
     scratch = target.with_name(f".{target.name}.parts")
     scratch.mkdir(parents=True, exist_ok=True)
-    for leftover in scratch.glob("tmp*"):  # by pooch, if it was killed
-        leftover.unlink()
     failures = []
     for remote in remotes:
         twin = _twin(target, remote.checksum)
@@ -46,8 +43,7 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             break
         except requests.RequestException as error:
             failures.append(f"{remote.url}: {_reason(error)}")
-        except ValueError:  # pooch raises it for a wrong checksum
-            actual = pooch.file_hash(str(partial), (remote.checksum or "sha256").partition(":")[0])
+        except ValueError as actual:
             _forget(partial)
             failures.append(
                 f"{remote.url}: the checksum is {actual}, expected {remote.checksum}: either the "
@@ -91,23 +87,16 @@ def _second_name(file: Path, name: Path) -> None:
 
 def _fetch(target: Path, remote: Remote, partial: Path) -> None:
     """Raise requests.RequestException, ValueError for the checksum, or OSError for the disk."""
-
-    def resume(url: str, output: str, _: object) -> None:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                _get(url, partial)
-                break
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                if not tries_left:
-                    raise
-        # Linked, not moved: pooch may be killed, or delete the file, before it reports a checksum.
-        _second_name(partial, Path(output))
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    checked = pooch.retrieve(
-        remote.url, remote.checksum, fname=target.name, path=partial.parent, downloader=resume
-    )
-    Path(checked).replace(target)
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            _get(remote.url, partial)
+            break
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            if not tries_left:
+                raise
+    if remote.checksum and not pooch.hashes.hash_matches(str(partial), remote.checksum):
+        raise ValueError(pooch.file_hash(str(partial), remote.checksum.partition(":")[0]))
+    partial.replace(target)
 
 
 def _size(path: Path) -> int:

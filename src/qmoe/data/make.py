@@ -4,15 +4,14 @@ import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from qmoe.config import AudioDataset, CsvDataset, Params, PublicDataset
-from qmoe.data.sources import Source, recipe_of
+from qmoe.data.sources import DataSource, recipe_of
 from qmoe.keys import require_same
 
 
-def render(params: Params, name: str, source: Source, folder: Path) -> None:
+def render(params: Params, name: str, source: DataSource, folder: Path) -> None:
     """Render the clips of the synthetic dataset `name` to `folder`.
 
     Raises:
@@ -26,7 +25,7 @@ def render(params: Params, name: str, source: Source, folder: Path) -> None:
     synth.render(folder, **recipe, **sound)
 
 
-def download(sources: Mapping[str, Source], archive: Path) -> None:
+def download(sources: Mapping[str, DataSource], archive: Path) -> None:
     """Download the archive of one of the sources, or the rest of it after an interruption.
 
     Raises:
@@ -39,7 +38,7 @@ def download(sources: Mapping[str, Source], archive: Path) -> None:
     acquire.download(archive, remotes)
 
 
-def unpack(sources: Mapping[str, Source], folder: Path) -> None:
+def unpack(sources: Mapping[str, DataSource], folder: Path) -> None:
     """Unpack the archive of one of the sources to its folder of clips.
 
     Raises:
@@ -53,7 +52,7 @@ def unpack(sources: Mapping[str, Source], folder: Path) -> None:
         extract(archive, folder)
 
 
-def write_table(params: Params, name: str, source: Source, workers: int = 1) -> None:
+def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
     """Write the table of embeddings of dataset `name` to `source.table`.
 
     Args:
@@ -90,7 +89,7 @@ def write_table(params: Params, name: str, source: Source, workers: int = 1) -> 
     return None
 
 
-def _clips(params: Params, name: str, audio: Path) -> pd.DataFrame:
+def _clips(params: Params, name: str, audio: Path) -> Any:
     """The clips of a dataset of audio, as `qmoe.data.clips.list_clips` returns them."""
     from qmoe.data import clips
 

@@ -18,7 +18,7 @@ _PICTURE_LIBRARIES = ("librosa", "matplotlib", "numpy", "soundfile", "soxr", "to
 
 
 @dataclass(frozen=True)
-class Source:
+class DataSource:
     """Where a dataset's clips come from, and the table of embeddings that is made of them."""
 
     audio: Path | None  # None where the embeddings are read from a CSV file
@@ -32,7 +32,7 @@ class Source:
         return self.audio is not None and self.audio.parent == AUDIO
 
 
-def locate(params: Params, name: str) -> Source:
+def locate(params: Params, name: str) -> DataSource:
     """Return where dataset `name` lies. Its key covers data, parameters, code and libraries.
 
     Raises:
@@ -45,7 +45,7 @@ def locate(params: Params, name: str) -> Source:
             "name_pattern": dataset.name_pattern,
             "source": source_key("data/table.py", "data/clips.py"),
         }
-        return Source(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
+        return DataSource(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
     archive: Path | None = None
     remotes: tuple[Remote, ...] = ()
     content: Any
@@ -73,7 +73,7 @@ def locate(params: Params, name: str) -> Source:
         "versions": versions(*_PICTURE_LIBRARIES, *_BACKBONE_LIBRARIES[params.embedding.backbone]),
     }
     table = EMBEDDINGS / f"{name}-{key(made_from)}.parquet"
-    return Source(audio, table, archive, remotes)
+    return DataSource(audio, table, archive, remotes)
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:

@@ -18,7 +18,7 @@ def build_model(spec: dict[str, Any], d_in: int, classes: int, *, seed: int) -> 
     built first, so that all mixtures of a seed start with the same one.
 
     Args:
-        spec: of an experiment, see `qmoe.experiments`.
+        spec: of an experiment, see `qmoe.experiment`.
         d_in: D, values of an embedding.
         classes: C, number of classes.
         seed: of torch's random generator.

@@ -18,18 +18,25 @@ from qmoe.nn.quantizers import (
 )
 
 
-class BitLinear(nn.Module):
+class _Quantized(nn.Module):
+    """LayerNorm, weight (out, in) and bias (out,) of a layer that quantises at every call."""
+
+    def __init__(self, d_in: int, d_out: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(d_in)
+        self.weight = nn.Parameter(torch.empty(d_out, d_in))
+        self.bias = nn.Parameter(torch.zeros(d_out))
+        nn.init.xavier_uniform_(self.weight)
+
+
+class BitLinear(_Quantized):
     """A layer with LayerNorm, int8 activations and k-bit weights, trained through the quantisers.
 
     `quantize=False` leaves activations and weights in float32, as the published 16-bit layer does.
     """
 
     def __init__(self, d_in: int, d_out: int, bits: int, *, quantize: bool = True) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(d_in)
-        self.weight = nn.Parameter(torch.empty(d_out, d_in))
-        self.bias = nn.Parameter(torch.zeros(d_out))
-        nn.init.xavier_uniform_(self.weight)
+        super().__init__(d_in, d_out)
         self.bits, self.quantize = bits, quantize
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,15 +51,8 @@ class BitLinear(nn.Module):
         )
 
 
-class BitNetLinear(nn.Module):
+class BitNetLinear(_Quantized):
     """A layer with LayerNorm, ternary activations, and ternary weights with a scale per output."""
-
-    def __init__(self, d_in: int, d_out: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(d_in)
-        self.weight = nn.Parameter(torch.empty(d_out, d_in))
-        self.bias = nn.Parameter(torch.zeros(d_out))
-        nn.init.xavier_uniform_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in) -> (N, out)."""

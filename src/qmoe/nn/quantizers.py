@@ -5,6 +5,7 @@ Each returns float32 values of the shape of its input, which lie on the quantise
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,35 +17,27 @@ TERNARY_ACTIVATION_THRESHOLD = 0.05  # times the mean |x| of the row
 TERNARY_WEIGHT_THRESHOLD = 0.15  # times the mean |W| of the output row
 
 
-class _StraightThrough(torch.autograd.Function):
+class _Quantize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
+    def forward(ctx: Any, x: Tensor, quantize: Quantizer, through: bool) -> Tensor:
+        ctx.through = through
         return quantize(x)
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
-
-
-class _NoGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
-        return quantize(x)
-
-    @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return torch.zeros_like(gradients[0]), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0]
+        return gradient if ctx.through else torch.zeros_like(gradient), None, None
 
 
 def straight_through(x: Tensor, quantize: Quantizer) -> Tensor:
     """Return `quantize(x)` with the gradient of x (Bengio et al. 2013, arXiv 1308.3432)."""
-    out: Tensor = _StraightThrough.apply(x, quantize)
+    out: Tensor = _Quantize.apply(x, quantize, True)
     return out
 
 
 def no_gradient(x: Tensor, quantize: Quantizer) -> Tensor:
     """Return `quantize(x)` with a gradient of zero, the derivative of a step function."""
-    out: Tensor = _NoGradient.apply(x, quantize)
+    out: Tensor = _Quantize.apply(x, quantize, False)
     return out
 
 

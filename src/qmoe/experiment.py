@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from qmoe.config import Params, SyntheticDataset
-from qmoe.data.sources import Source
+from qmoe.data.sources import DataSource
 from qmoe.keys import key, source_key, versions
 from qmoe.paths import CELLS, SUMMARIES
 
@@ -95,7 +95,7 @@ def training_source() -> str:
     return source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
 
 
-def expand(params: Params, sources: Mapping[str, Source]) -> list[Experiment]:
+def expand(params: Params, sources: Mapping[str, DataSource]) -> list[Experiment]:
     """Return every experiment that the grid asks for; `sources` are those of its datasets."""
     code = {"source": training_source(), "versions": versions(*_TRAINING_LIBRARIES)}
     grid = params.grid

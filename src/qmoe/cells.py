@@ -93,7 +93,7 @@ def load(cell: Path) -> Trained:
         UserError: there is no complete cell at `cell`.
     """
     if not is_complete(cell):
-        raise UserError(f"{cell} is no trained cell: `qmoe train` makes it")
+        raise UserError(f"{cell} is not a trained cell: `qmoe train` makes it")
     with safe_open(cell / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["qmoe"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

@@ -57,7 +57,7 @@ def _checked_scores(cell: Path) -> dict[str, Any]:
     if abs(f1 - scores["f1_weighted"]) > 1e-12:
         raise UserError(
             f"{cell}: scores.json says F1 {scores['f1_weighted']}, predictions.parquet {f1}; "
-            "one was edited: remove the folder, and it is trained anew"
+            "one was edited: remove the folder to train it again"
         )
     return scores
 

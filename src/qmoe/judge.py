@@ -32,7 +32,10 @@ def paper_folder(paper: str | None = None) -> Path:
 def tables_key(run: Any, paper: str) -> str:
     """Return the key of tables, verdicts and the audit: of the run, the code and the paper."""
     rooms = sorted(p.name for p in CODE.iterdir() if p.is_dir() and p.name not in _SHOWING)
-    code = source_key("*.py", *(f"{room}/*.py" for room in rooms), root=CODE)
+    code = [
+        source_key("describe.py"),  # what the judge is told of the run
+        source_key("*.py", *(f"{room}/*.py" for room in rooms), root=CODE),
+    ]
     return key([run, code, _hashes(paper_folder(paper).glob("*.*"))])
 
 

@@ -16,10 +16,10 @@ MEMO = Path("data/.fingerprints.json")
 # Code that was rewritten, and proved to make the same bytes, keeps the key of the code before it.
 # An entry maps the new key to the old one; any other change to that code makes the entry void.
 REWRITTEN = {
-    "34fd26f07c": "cf604a1c9a",  # training of a cell
-    "668aaeac86": "645c5d0b7e",  # reading of the authors' CSV files
-    "c30d58a69d": "e928dc8d78",  # embedding of audio
-    "ff62c428ab": "427f33fc86",  # packing
+    "f689c07fc1": "cf604a1c9a",  # training of a cell
+    "05ebcaaa2f": "645c5d0b7e",  # reading of the authors' CSV files
+    "e07b789e52": "e928dc8d78",  # embedding of audio
+    "61a03370fa": "427f33fc86",  # packing
     "218554e99b": "4f418b0f56",  # measuring: the same calls in the same order
 }
 LENGTH = 10  # hexadecimal digits: among 5,000 keys two are equal with a probability of 1e-5

@@ -156,4 +156,4 @@ def _all_known(where: str, wanted: list[str], known: Iterable[str]) -> None:
 def _no_repeats(where: str, values: list[Any]) -> None:
     repeated = [value for index, value in enumerate(values) if value in values[:index]]
     if repeated:
-        raise ValueError(f"{where}: {repeated[0]!r} stands twice")
+        raise ValueError(f"{where}: {repeated[0]!r} is listed twice")

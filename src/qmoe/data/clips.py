@@ -167,13 +167,15 @@ def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
         match = regex.fullmatch(PurePosixPath(name).stem)
         if not match:
             raise UserError(
-                f"{name}: does not match name pattern {pattern!r}; rename it or mend it"
+                f"{name}: does not match name pattern {pattern!r}; rename it or correct the pattern"
             )
         rows.append(match.groupdict())
     groups = pd.DataFrame(rows, names.index, _GROUPS, dtype="str")
     bad = groups["fold"].notna() & ~groups["fold"].str.fullmatch(r"\d+", na=True)
     if bad.any():
-        raise UserError(f"{names[bad].iloc[0]}: name pattern {pattern!r} finds no number as fold")
+        raise UserError(
+            f"{names[bad].iloc[0]}: name pattern {pattern!r} finds a fold that is not a number"
+        )
     return groups.assign(fold=pd.to_numeric(groups["fold"]).astype("Int64"))
 
 

@@ -45,19 +45,19 @@ def check(table: EmbeddingTable) -> None:
     """
     clips, vectors = table.clips, table.vectors
     if len(clips) != len(vectors):
-        raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table anew")
+        raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table again")
     if len(clips) < 2:
-        raise UserError(f"{len(clips)} clip in all; give at least two classes of clips")
+        raise UserError(f"{len(clips)} clip in total; give clips of at least two classes")
     double = clips.loc[clips["clip"].duplicated(), "clip"]
     if len(double):
-        raise UserError(f"clip {double.iloc[0]} is there twice; rename or remove one")
+        raise UserError(f"clip {double.iloc[0]} appears twice; rename or remove one")
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
         index = int(np.argmin(np.isfinite(vectors[row])))
         raise UserError(
             f"clip {clips['clip'].iloc[row]}: value {index} is {vectors[row, index]}; "
-            "mend or remove the clip"
+            "correct or remove the clip"
         )
     pairs = clips[["label", "class_name"]].drop_duplicates().sort_values("label")
     labels = pairs["label"].tolist()
@@ -125,7 +125,9 @@ def read(path: Path) -> EmbeddingTable:
         vectors = raw["vector"].combine_chunks()
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: no embedding table of qmoe ({reason}); make it anew") from error
+        raise UserError(
+            f"{path}: not a table of embeddings of qmoe ({reason}); make it again"
+        ) from error
     clips = clips.astype({"label": "int64"})
     return EmbeddingTable(clips, vectors.values.to_numpy().reshape(len(raw), -1), metadata)
 
@@ -158,7 +160,7 @@ def _read_authors_csv(path: Path, name_pattern: str | None) -> EmbeddingTable:
     names = raw.column_names
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise UserError(f"column {double} is there twice; remove one")
+        raise UserError(f"column {double} appears twice; remove one")
     if "class_id" not in names:
         raise UserError("no column class_id; add it (alphabetical code of category)")
     numbered = {name for name in names if name.isdecimal()}
@@ -204,8 +206,8 @@ def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
     bad = np.flatnonzero(numbers.isna())
     if len(bad):
         cell = values.iloc[bad[0]]
-        what = "empty or NaN" if pd.isna(cell) else f"{cell!r}, no number"
-        raise UserError(f"column {name}, row {bad[0] + 1}: {what}; mend or remove the row")
+        what = "empty or NaN" if pd.isna(cell) else f"{cell!r}, not a number"
+        raise UserError(f"column {name}, row {bad[0] + 1}: {what}; correct or remove the row")
     return numbers.to_numpy(np.float64)
 
 

@@ -67,7 +67,7 @@ def check(folder: Path) -> Agreement:
     if (rows < 0).any():
         raise UserError(
             f"{trained.spec['embeddings']} has no clip {clips[rows < 0].iloc[0]}, which {cell} "
-            "was scored on: make the table anew"
+            "was scored on: make the table again"
         )
     return agreement(trained, packed, np.array(table.vectors[rows]))
 

@@ -60,13 +60,13 @@ class PackedModel:
         try:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
             if self.manifest["format"] != FORMAT:
-                raise UserError(f"{folder} is of another version: `qmoe export` makes it anew")
+                raise UserError(f"{folder} has another version: `qmoe export` makes it again")
             for name, file in self.manifest["files"].items():
                 if sha256(folder / name) != file["sha256"]:
-                    raise UserError(f"{folder / name} is damaged: `qmoe export` makes it anew")
+                    raise UserError(f"{folder / name} is damaged: `qmoe export` makes it again")
         except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{folder} is no packed model ({error}): `qmoe export` makes one"
+                f"{folder} is not a packed model ({error}): `qmoe export` makes one"
             ) from None
         self.experts = [self._network(e["file"]) for e in self.manifest["experts"]]
         self.routing = self.manifest["router"]

@@ -59,7 +59,9 @@ def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float32)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
-        raise UserError(f"{path}: column {column}, row {row + 1} is no number; mend or remove it")
+        raise UserError(
+            f"{path}: column {column}, row {row + 1} is not a number; correct or remove it"
+        )
     names = [str(name) for name in frame.get("name", frame.index)]
     return names, values
 
@@ -71,7 +73,7 @@ def _audio(files: list[Path], manifest: dict[str, Any]) -> tuple[list[str], NDAr
     made_by = manifest["embedding"]
     if "recipe" not in made_by:
         raise UserError(
-            "the model was trained on a CSV of embeddings and cannot hear: give it such a CSV"
+            "the model was trained on a CSV of embeddings, not on audio: give it such a CSV"
         )
     recipe, published = Recipe(**made_by["recipe"]), made_by["published"]
     vectors = embed_files(files, recipe, made_by["backbone"], published=published)

@@ -13,9 +13,8 @@ from qmoe.data import table as tables
 from qmoe.deploy.packed import PackedModel
 from qmoe.errors import UserError
 
-INEXACT = (
-    "ptq8"  # ONNX Runtime takes one range of activations for a batch: not bounded, only reported
-)
+# ONNX Runtime takes one range of activations for a batch, so that this scheme has no bounds.
+INEXACT = "ptq8"
 LEAST_ARGMAX_AGREEMENT = 0.995
 LARGEST_LOGIT_DIFFERENCE = 0.05
 

@@ -48,9 +48,7 @@ def _is_csv(inputs: list[Path]) -> bool:
 def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
         frame = pd.read_csv(path)
-    except (
-        ValueError
-    ) as error:  # pandas raises it as well: the file is empty, or rows differ in length
+    except ValueError as error:  # pandas raises it for an empty file or rows of unequal length
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{path}: cannot read it as CSV ({reason}); export it again") from None
     columns = [str(index) for index in range(sum(c.isdecimal() for c in frame.columns))]

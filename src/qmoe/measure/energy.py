@@ -135,9 +135,7 @@ def measure(grid: Grid) -> pd.DataFrame:
     settings = grid.params.measurement
     duration_s = settings.energy_interval_s * settings.energy_intervals
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
-    read_energy(
-        lambda: time.sleep(0.01), 0.1, settings
-    )  # the first reading also detects the hardware
+    read_energy(lambda: time.sleep(0.01), 0.1, settings)  # also detects the hardware
     rows = []
     for number in range(settings.energy_folds):
         for dataset in grid.sources:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from qmoe.data.splits import Indices, stopping_split, test_folds
 from qmoe.data.table import EmbeddingTable
@@ -158,7 +159,7 @@ def fit_model(
         y: (N,) labels.
         fit: indices of the clips to train on.
         stop: indices of the clips that decide when training stops and which epoch is best.
-        training: a section of `training` in params.yaml, and `checkpoint`.
+        training: settings as `training` in the specification has them.
 
     Returns:
         A row for each epoch: epoch, loss, stop_f1_weighted, learning_rate and kept.
@@ -167,9 +168,8 @@ def fit_model(
     rows = torch.from_numpy(fit).to(x.device)
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()
     optimizer = _optimizer(model, training)
-    plateau = training["plateau"] and torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, mode="max", **training["plateau"]
-    )
+    schedule = training["plateau"]
+    plateau = schedule and ReduceLROnPlateau(optimizer, mode="max", **schedule)
     best, best_state = -1.0, copy.deepcopy(model.state_dict())
     to_beat, last_gain = -1.0, 0  # only gains of more than min_delta reset the patience
     keep_best = training["checkpoint"] == "best"
@@ -179,21 +179,13 @@ def fit_model(
         model.calibrate(x[rows])
         f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).classes)
         improved = f1 > best
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": loss,
-                "stop_f1_weighted": f1,
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "kept": improved if keep_best else True,
-            }
-        )
+        record = {"epoch": epoch, "loss": loss, "stop_f1_weighted": f1}
+        record["learning_rate"] = optimizer.param_groups[0]["lr"]
+        history.append(record | {"kept": improved if keep_best else True})
         if plateau:
             plateau.step(f1)
         if improved:
-            best = f1
-            if keep_best:
-                best_state = copy.deepcopy(model.state_dict())
+            best, best_state = f1, copy.deepcopy(model.state_dict())
         if f1 > to_beat + training["min_delta"]:
             to_beat, last_gain = f1, epoch
         elif epoch - last_gain >= training["patience"]:

@@ -104,7 +104,10 @@ def _in_batches(
 def embed_files(
     files: list[Path], recipe: Recipe, backbone_name: str, *, published: bool
 ) -> NDArray[np.float32]:
-    """Return vectors (N, D) of a few audio files or pictures, embedded as one batch."""
+    """Return vectors (N, D) of a few audio files or pictures, embedded as one batch.
+
+    The other arguments are those of `embed`.
+    """
     backbone = _load_once(backbone_name, published=published)
     return _embed_or_read(files, None, recipe, backbone)
 

@@ -12,7 +12,13 @@ from qmoe.keys import require_same
 
 
 def render(params: Params, name: str, source: DataSource, folder: Path) -> None:
-    """Render the clips of the synthetic dataset `name` to `folder`.
+    """Render the clips of a synthetic dataset.
+
+    Args:
+        params: the configuration.
+        name: of the dataset.
+        source: where its clips and its table lie.
+        folder: where the caller expects the clips.
 
     Raises:
         UserError: the clips of the dataset do not belong into `folder`.

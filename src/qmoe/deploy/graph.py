@@ -117,7 +117,7 @@ class Graph:
         return self.node("Add", product, self.constant(bias))
 
     def int16_linear(self, x: str, levels: NDArray[np.int64], step: float, bias: Weights) -> str:
-        """Append the same for levels of 16 bits: int16 in the file, float32 in memory."""
+        """Append the layer of `integer_linear` in 16 bits: int16 on disk, float32 in memory."""
         axis = self.constant([-1], np.int64)
         row_step = self.node("Unsqueeze", self._row_step(x), axis)
         quantized = self.node("Mul", self.node("Round", self.node("Div", x, row_step)), row_step)
@@ -128,7 +128,11 @@ class Graph:
     def k_bit_linear(
         self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
     ) -> tuple[str, int]:
-        """Append a BitLinear layer without its LayerNorm; return its output and the bits stored."""
+        """Append a BitLinear layer without its LayerNorm; arguments are as for `integer_linear`.
+
+        Returns:
+            The name of its output, and the bits of a level in the file.
+        """
         bits = narrowest(levels)
         if bits == 16:
             return self.int16_linear(x, levels, step, bias), bits

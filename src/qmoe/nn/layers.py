@@ -32,7 +32,8 @@ class _Quantized(nn.Module):
 class BitLinear(_Quantized):
     """A layer with LayerNorm, int8 activations and k-bit weights, trained through the quantisers.
 
-    `quantize=False` leaves activations and weights in float32, as the published 16-bit layer does.
+    Each weight has `bits` bits. `quantize=False` leaves activations and weights in float32, as the
+    published 16-bit layer does.
     """
 
     def __init__(self, d_in: int, d_out: int, bits: int, *, quantize: bool = True) -> None:

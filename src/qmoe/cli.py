@@ -47,15 +47,21 @@ class Quantity(StrEnum):
     MEMORY = "memory"
 
 
-def _grid(overrides: str, overlays: list[Path] | None = None) -> Grid:
-    """The grid of params.yaml with files put over it, the last one on top, and then JSON."""
+def _grid(overrides: str, overlays: list[Path] | None = None, key: str = "") -> Grid:
+    """The grid of params.yaml with files put over it, the last one on top, and then JSON.
+
+    Where `key` is given, the grid must have it.
+    """
     try:
         over: dict[str, Any] = json.loads(overrides)
     except json.JSONDecodeError as error:
         raise UserError(f"--set is not JSON: {error}") from None
     for path in reversed(overlays or []):
         over = merge(read_yaml(path), over)
-    return Grid(read(over))
+    grid = Grid(read(over))
+    if key:
+        require_same(grid.key, key)
+    return grid
 
 
 @app.command()
@@ -93,7 +99,7 @@ def embed(
 @app.command()
 def plan(key: Key = "", overrides: Overrides = "{}") -> None:
     """Write the specification of every experiment of the grid that has none yet."""
-    _grid(overrides).write_specs(key)
+    _grid(overrides, key=key).write_specs()
 
 
 @app.command()
@@ -154,7 +160,7 @@ def collect(table: Table, key: Key = "", overrides: Overrides = "{}") -> None:
     """Gather all cells of the grid in one tidy table, and write the summaries."""
     from qmoe import collect as gather
 
-    gather.write(_grid(overrides), table, key)
+    gather.write(_grid(overrides, key=key), table)
 
 
 @app.command()
@@ -173,8 +179,7 @@ def audit(
     if not what.is_dir():
         print(checks.to_markdown(checks.audit_file(what)))
         return
-    grid = _grid(overrides)
-    require_same(grid.key, key or grid.key)
+    grid = _grid(overrides, key=key)
     if not (what / "cells.csv").exists():
         raise UserError(f"{what / 'cells.csv'} is not here: `snakemake -j8 tables` makes it")
     findings = checks.audit(grid, pd.read_csv(what / "cells.csv"))

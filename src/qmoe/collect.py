@@ -9,7 +9,7 @@ from sklearn.metrics import f1_score
 
 from qmoe.errors import UserError
 from qmoe.grid import Grid
-from qmoe.keys import named, require_same, sha256, write_atomically, write_json
+from qmoe.keys import named, sha256, write_atomically, write_json
 from qmoe.nominal import theoretical_bytes
 from qmoe.paths import CHECK, is_complete
 
@@ -93,16 +93,12 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write(grid: Grid, table: Path, asked: str = "") -> None:
+def write(grid: Grid, table: Path) -> None:
     """Write the tidy table of cells, and `summary.json` of every experiment.
 
     A summary has the keys of the original research code, whose standard deviations have ddof 0;
     the tables of this project have ddof 1.
-
-    Raises:
-        UserError: as `collect`; or `asked` is given and is not the key of the grid.
     """
-    require_same(grid.key, asked or grid.key)
     cells = collect(grid)
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]

@@ -12,7 +12,7 @@ from qmoe.config import Params
 from qmoe.data.sources import DataSource, locate
 from qmoe.errors import UserError
 from qmoe.experiment import Experiment, expand, training_source
-from qmoe.keys import key, require_same, source_key, versions, write_atomically
+from qmoe.keys import key, source_key, versions, write_atomically
 from qmoe.paths import CELLS, MEASUREMENTS, PACKED
 
 __all__ = ["Experiment", "Grid", "training_source"]
@@ -110,13 +110,8 @@ class Grid:
         """Hash of what the results page and the notebook are made from, figures included."""
         return judge.report_key(self.figures_key)
 
-    def write_specs(self, asked: str = "") -> None:
-        """Write the specification of every experiment that has none yet, and print the counts.
-
-        Raises:
-            UserError: `asked` is given and is not the key of this grid.
-        """
-        require_same(self.key, asked or self.key)
+    def write_specs(self) -> None:
+        """Write the specification of every experiment that has none yet, and print the counts."""
         for experiment in self.experiments:
             if not experiment.spec_file.exists():
                 write_atomically(experiment.spec_file, experiment.spec_text)

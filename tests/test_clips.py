@@ -130,7 +130,7 @@ def test_bad_metadata(tmp_path: Path, text: str, message: str) -> None:
         (("1-2-A.wav",), "esc", "class unknown"),
         (("x/a.wav",), "(", "not a regular expression"),
         (("x/a.wav",), "(?P<site>a)", "name a group"),
-        (("x/a.wav",), "(?P<fold>a)", "no number as fold"),
+        (("x/a.wav",), "(?P<fold>a)", "a fold that is not a number"),
         (("x/a1.wav", "x/b.wav"), r"[ab](?P<fold>\d)?", "clip x/b has no fold"),
     ],
 )

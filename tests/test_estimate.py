@@ -10,7 +10,8 @@ from conftest import ROOT, Project, copy_project
 
 from qmoe.config import load, merge
 from qmoe.estimate import estimate
-from qmoe.grid import CELL_FILES, Grid
+from qmoe.grid import Grid
+from qmoe.paths import CELL_FILES
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 

@@ -55,7 +55,7 @@ def test_the_jobs_own_error_and_its_logs(tmp_path: Path) -> None:
         ("NODE_FAIL", "", "its node failed"),
         ("CANCELLED", "slurmstepd: error: *** JOB 5 ON n1 CANCELLED AT noon ***", "cancelled"),
         ("FAILED", "boiler plate\nsrun: fatal: Could not establish", "srun: fatal: Could not"),
-        ("FAILED", "boiler plate", "it left no word"),
+        ("FAILED", "boiler plate", "its logs do not say why"),
     ],
 )
 def test_what_slurm_ended_is_named(tmp_path: Path, state: str, slurm: str, reason: str) -> None:

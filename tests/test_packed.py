@@ -657,7 +657,7 @@ def test_a_whole_model_of_another_format_is_refused(packed_folder: Path, tmp_pat
 def test_no_folder_or_a_file_in_its_place_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "nothing", tmp_path / "file"):
-        with pytest.raises(UserError, match="no packed model"):
+        with pytest.raises(UserError, match="not a packed model"):
             PackedModel(folder)
 
 
@@ -907,7 +907,7 @@ def test_check_wants_the_cell_the_model_was_made_from(tmp_path: Path) -> None:
     cell = cell_of(tmp_path, spec("Q4-Base"))
     export(cell, tmp_path / "packed")
     cell.rename(tmp_path / "moved")
-    with pytest.raises(UserError, match="no trained cell"):
+    with pytest.raises(UserError, match="not a trained cell"):
         check(tmp_path / "packed")
 
 

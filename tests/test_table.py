@@ -70,7 +70,7 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("clip,label")
     pd.DataFrame({"clip": ["a"]}).to_parquet(tmp_path / "foreign.parquet")
     for name in ("missing", "text", "foreign"):
-        with pytest.raises(UserError, match=f"{name}.parquet: no embedding table") as caught:
+        with pytest.raises(UserError, match=f"{name}.parquet: not a table of embeddings") as caught:
             read(tmp_path / f"{name}.parquet")
         assert "\n" not in str(caught.value)
 
@@ -89,9 +89,9 @@ def with_value(value: float) -> EmbeddingTable:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (table(1), "1 clip in all"),
+        (table(1), "1 clip in total"),
         (replace(table(), vectors=table().vectors[:5]), "6 clips but 5 vectors"),
-        (changed("clip", list("abcdeb")), "clip b is there twice"),
+        (changed("clip", list("abcdeb")), "clip b appears twice"),
         (with_value(np.nan), "clip é4: value 2 is nan"),
         (with_value(-np.inf), "clip é4: value 2 is -inf"),
         (changed("label", [0, 1, 3, 0, 1, 3]), r"0..C-1 without gaps, found \[0, 1, 3\]"),
@@ -187,20 +187,20 @@ def test_columns_in_any_order_and_a_label_finer_than_the_class(tmp_path: Path) -
         (without("class_id"), "no column class_id"),
         (without("1"), "embedding column 1 is missing"),
         (without("0", "1", "2"), "no embedding columns"),
-        (GOOD.replace("0.25", "loud"), "column 0, row 2: 'loud', no number"),
+        (GOOD.replace("0.25", "loud"), "column 0, row 2: 'loud', not a number"),
         (GOOD.replace("0.25", ""), "column 0, row 2: empty or NaN"),
         (GOOD.replace("0.125", "nan"), "column 2, row 2: empty or NaN"),
         (GOOD.replace("0.125", "inf"), "clip a/1-9-B-0.wav: value 2 is inf"),
-        (GOOD.replace("animals,0", "animals,zero"), "column class_id, row 1: 'zero', no number"),
+        (GOOD.replace("animals,0", "animals,zero"), "column class_id, row 1: 'zero', not a number"),
         (GOOD.replace("animals,0", "animals,0.5"), "class_id must hold whole numbers"),
         (GOOD.replace("water,1", "water,2"), r"0..C-1 without gaps, found \[0, 2\]"),
         (GOOD.replace("water,1", "water,0"), "class_id and category disagree"),
         (GOOD.replace("water,1", "animals,1"), "class_id and category disagree"),
-        (GOOD.replace("1-9-B", "1-9-A"), "clip a/1-9-A-0.wav is there twice"),
-        (GOOD.replace("label", "0"), "column 0 is there twice"),
+        (GOOD.replace("1-9-B", "1-9-A"), "clip a/1-9-A-0.wav appears twice"),
+        (GOOD.replace("label", "0"), "column 0 appears twice"),
         (GOOD.replace("label", "weight"), "unknown column 'weight'"),
-        ("\n".join(GOOD.split()[:2]), "1 clip in all"),
-        (GOOD.split()[0] + "\n", "0 clip in all"),
+        ("\n".join(GOOD.split()[:2]), "1 clip in total"),
+        (GOOD.split()[0] + "\n", "0 clip in total"),
         (GOOD + "b,short\n", "cannot read it as CSV"),
         ("", "cannot read it as CSV"),
     ],

@@ -1,42 +1,56 @@
-"""What the grid no longer asks for is set aside, not deleted, and comes back when asked again."""
+"""The attic: files that the grid no longer asks for, kept until it asks for them again."""
 
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from qmoe.grid import AUDIO, CELLS, EMBEDDINGS, MEASUREMENTS, PACKED, SUMMARIES, Grid
-
-ATTIC = Path("results/attic")
+from qmoe.errors import UserError
+from qmoe.grid import Grid
+from qmoe.paths import ATTIC, AUDIO, CELLS, EMBEDDINGS, MEASUREMENTS, PACKED, SUMMARIES
 
 
 def _wanted(grid: Grid) -> dict[Path, set[Path]]:
-    audio = {source.audio for source in grid.sources.values() if source.made}
+    """What the grid asks for, by the folder that it lies in."""
     return {
-        AUDIO: {path for path in audio if path},
+        AUDIO: {s.audio for s in grid.sources.values() if s.audio and s.made},
         EMBEDDINGS: {source.table for source in grid.sources.values()},
         CELLS: {e.spec_file for e in grid.experiments} | set(grid.cells),
-        PACKED: {grid.packed(e, fold) for e in grid.experiments for fold in e.folds},
+        PACKED: {grid.packed(experiment, fold) for experiment, fold in grid.runs},
         MEASUREMENTS: {grid.measurements},
         SUMMARIES: {e.summary for e in grid.experiments},
     }
 
 
-def prune(grid: Grid, root: Path) -> list[Path]:
-    """Move what lies under `root` and is not of the grid to the attic; return what was moved."""
-    root.mkdir(parents=True, exist_ok=True)
-    moved = list(_unwanted(root, _wanted(grid)[root]))
+def prune(grid: Grid, names: Iterable[str]) -> list[Path]:
+    """Move what the grid does not ask for to the attic, and return what was moved.
+
+    Args:
+        grid: what stays.
+        names: of the folders to go through: audio, embeddings, cells, packed, measurements.
+
+    Raises:
+        UserError: a name is none of these.
+    """
+    wanted = _wanted(grid)
+    folders = {folder.name: folder for folder in wanted if folder != SUMMARIES}
+    moved = []
+    for name in names:
+        if name not in folders:
+            raise UserError(f"{name!r} is none of {', '.join(folders)}")
+        folders[name].mkdir(parents=True, exist_ok=True)
+        moved += list(_unwanted(folders[name], wanted[folders[name]]))
     for path in moved:
         _move(path, ATTIC / path)
     return moved
 
 
 def restore(grid: Grid) -> list[Path]:
-    """Move what the grid asks for, and is only in the attic, back to its place."""
-    wanted = set().union(*_wanted(grid).values())
-    found = [path for path in sorted(wanted) if (ATTIC / path).exists() and not path.exists()]
-    for path in found:
+    """Move what the grid asks for and only the attic has back to its place, and return it."""
+    wanted = sorted(path for paths in _wanted(grid).values() for path in paths)
+    absent = [path for path in wanted if (ATTIC / path).exists() and not path.exists()]
+    for path in absent:
         _move(ATTIC / path, path)
-    return found
+    return absent
 
 
 def _unwanted(folder: Path, wanted: set[Path]) -> Iterable[Path]:

@@ -1,4 +1,4 @@
-"""Cells on disk: train what is missing, write it whole, load it again."""
+"""Cells on disk: training of those that are missing, writing them whole, loading them again."""
 
 import json
 from collections.abc import Iterator
@@ -11,21 +11,20 @@ from safetensors.torch import save
 
 from qmoe.data import table as tables
 from qmoe.errors import UserError
-from qmoe.grid import is_complete
 from qmoe.keys import sha256, write_atomically
 from qmoe.nn.build import Model, build_model
 from qmoe.nn.layers import quantize_after_training
+from qmoe.paths import is_complete
 from qmoe.train import Cell, Normalizer, train_cell
 
 
 def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
     """Train the folds of an experiment that are not there yet; yield each folder when written.
 
-    A finished cell is left as it is, so a job that was cut off goes on where it stopped.
+    Finished cells stay as they are, so that a job that was interrupted goes on where it stopped.
 
     Raises:
         UserError: the specification or its embeddings are missing, or the data do not fit it.
-
     """
     try:
         spec = json.loads(spec_file.read_text(encoding="utf-8"))
@@ -51,12 +50,18 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
 
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
-    """Write a cell's four files, each whole or not at all, the scores last.
+    """Write the four files of a cell, each whole or not at all, the scores last.
 
-    The model says itself what it is: its specification, its classes, what made its input.
+    The model's file also holds what describes the model.
+
+    Args:
+        folder: of the cell.
+        cell: what training returned.
+        spec: specification of the experiment.
+        embedding: metadata of the table of embeddings.
     """
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
-    # One metadata entry: safetensors does not order several.
+    # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}
     write_atomically(folder / "model.safetensors", save(cell.state, metadata=metadata))
     write_atomically(folder / "history.csv", cell.history.to_csv(index=False))
@@ -67,7 +72,7 @@ def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, o
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, in evaluation mode on the CPU, and what it says of itself."""
+    """A trained model, in evaluation mode on the CPU, and what describes it."""
 
     model: Model
     normalizer: Normalizer
@@ -77,27 +82,24 @@ class Trained:
 
     @property
     def dimension(self) -> int:
-        """D, values of an embedding."""
+        """D, the number of values of an embedding."""
         return len(self.normalizer.offset)
 
 
 def load(cell: Path) -> Trained:
-    """The model of a cell, as it was scored.
+    """Return the model of a cell, as it was scored.
 
     Raises:
-        UserError: there is no whole cell at `cell`.
-
+        UserError: there is no complete cell at `cell`.
     """
     if not is_complete(cell):
-        raise UserError(f"{cell} is no trained cell: `qmoe train` makes it")
+        raise UserError(f"{cell} is not a trained cell: `qmoe train` makes it")
     with safe_open(cell / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["qmoe"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     spec = about["spec"]
     normalizer = Normalizer(
-        state.pop("normalizer.offset"),
-        state.pop("normalizer.scale"),
-        spec["normalization"] == "l2",
+        state.pop("normalizer.offset"), state.pop("normalizer.scale"), spec["normalization"] == "l2"
     )
     model = build_model(spec, len(normalizer.offset), len(about["classes"]), seed=0)
     model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})

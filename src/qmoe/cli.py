@@ -1,218 +1,129 @@
-"""One subcommand a rule. Each can be run by hand, from the project's folder."""
+"""Run one step of the pipeline: each rule of the workflow has a command here.
 
+Run the commands from the project's folder.
+"""
+
+import functools
+import inspect
 import json
-import os
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from qmoe.config import PARAMS, merge, read, read_yaml, schema_table
+from qmoe import attic, jobs
+from qmoe.config import merge, read, read_yaml, schema_table
+from qmoe.data import make
 from qmoe.errors import UserError
-from qmoe.grid import (
-    AUDIO,
-    CELLS,
-    CHECK,
-    EMBEDDINGS,
-    MEASUREMENTS,
-    PACKED,
-    Grid,
-    Source,
-)
+from qmoe.grid import Grid, training_source
+from qmoe.judge import paper_folder
+from qmoe.keys import require_same, write_json
+from qmoe.progress import parts, watch
 from referee import cli as judge
 from referee.errors import InputError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 Overrides = Annotated[
-    str, typer.Option("--set", help="JSON put over params.yaml, as Snakemake's --config is")
+    str, typer.Option("--set", help="JSON whose values replace those of params.yaml")
 ]
 Overlays = Annotated[
-    list[Path] | None, typer.Argument(help="files put over params.yaml: configs/paper.yaml")
+    list[Path] | None,
+    typer.Argument(help="files whose values replace those of params.yaml: configs/paper.yaml"),
 ]
-Name = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
+Key = Annotated[str, typer.Option(help="of the grid; the command stops where it is another one")]
+Dataset = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
+Table = Annotated[Path, typer.Argument(help="the tidy table to write")]
 
 
-class Measured(StrEnum):
-    """What `qmoe measure` can measure: modules of `qmoe.measure`."""
+class Quantity(StrEnum):
+    """What `qmoe measure` can measure: the modules of `qmoe.measure`."""
 
     LATENCY = "latency"
     ENERGY = "energy"
     MEMORY = "memory"
 
 
-def _json(overrides: str) -> dict[str, Any]:
+def _grid(overrides: str, overlays: list[Path] | None = None, key: str = "") -> Grid:
+    """The grid of params.yaml with files put over it, the last one on top, and then JSON.
+
+    Where `key` is given, the grid must have it.
+    """
     try:
         over: dict[str, Any] = json.loads(overrides)
     except json.JSONDecodeError as error:
         raise UserError(f"--set is not JSON: {error}") from None
-    return over
-
-
-def _over(overlays: list[Path] | None, overrides: str) -> dict[str, Any]:
-    """What is put over params.yaml: files, the last one on top, and then JSON."""
-    over = _json(overrides)
     for path in reversed(overlays or []):
         over = merge(read_yaml(path), over)
-    return over
-
-
-def _grid(overrides: str) -> Grid:
-    return Grid(read(_json(overrides)))
-
-
-def _source(grid: Grid, dataset: str) -> Source:
-    if dataset not in grid.sources:
-        known = ", ".join(grid.sources)
-        raise UserError(f"dataset {dataset!r} is not in grid.datasets; these are: {known}")
-    return grid.sources[dataset]
-
-
-def _same(made: object, asked: object) -> None:
-    if str(made) != str(asked):
-        raise UserError(
-            f"{PARAMS} or the data now ask for {made}, not {asked}: they changed while the "
-            "workflow ran; start it again"
-        )
+    grid = Grid(read(over))
+    if key:
+        require_same(grid.key, key)
+    return grid
 
 
 @app.command()
-def render(dataset: Name, folder: Path, overrides: Overrides = "{}") -> None:
+def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
     """Render the clips of a synthetic dataset."""
-    from qmoe.data import synth
-
     grid = _grid(overrides)
-    params = grid.params
-    _same(_source(grid, dataset).audio, folder)
-    recipe = params.datasets[dataset].model_dump(exclude={"kind", "folds"})
-    synth.render(
-        folder,
-        **recipe,
-        duration_s=params.embedding.duration_s,
-        sample_rate_hz=params.embedding.sample_rate_hz,
-    )
+    make.render(grid.params, dataset, grid.source(dataset), folder)
 
 
 @app.command()
 def download(archive: Path, overrides: Overrides = "{}") -> None:
-    """Download the archive of a public dataset; goes on where an earlier try was cut."""
-    from qmoe.data import acquire
-
-    sources = _grid(overrides).sources.values()
-    remotes = next((s.remotes for s in sources if s.archive == archive and s.remotes), None)
-    _same(archive if remotes else "no such archive", archive)
-    acquire.download(archive, remotes or ())
+    """Download the archive of a public dataset, or the rest of it after an interruption."""
+    make.download(_grid(overrides).sources, archive)
 
 
 @app.command()
 def unpack(folder: Path, overrides: Overrides = "{}") -> None:
     """Unpack the archive of a public dataset."""
-    from qmoe.data.unpack import unpack as extract
-
-    sources = _grid(overrides).sources.values()
-    archive = next((s.archive for s in sources if s.audio == folder), None)
-    _same(folder if archive else "no such folder", folder)
-    if archive:
-        extract(archive, folder)
+    make.unpack(_grid(overrides).sources, folder)
 
 
 @app.command()
 def embed(
-    dataset: Name,
+    dataset: Dataset,
     table: Path,
-    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
+    workers: Annotated[int, typer.Option(help="threads; the bytes do not depend on it")] = 1,
     overrides: Overrides = "{}",
 ) -> None:
-    """Turn audio, or the authors' CSV, into a table of embeddings."""
-    from qmoe.data import source
-
+    """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
     grid = _grid(overrides)
-    _same(_source(grid, dataset).table, table)
-    workers = min(workers, os.cpu_count() or 1)
-    source.write_table(grid.params, dataset, grid.sources[dataset], workers)
+    require_same(grid.source(dataset).table, table)
+    make.write_table(grid.params, dataset, grid.source(dataset), workers)
 
 
 @app.command()
-def plan(
-    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
-    overrides: Overrides = "{}",
-) -> None:
+def plan(key: Key = "", overrides: Overrides = "{}") -> None:
     """Write the specification of every experiment of the grid that has none yet."""
-    from qmoe.keys import write_atomically
-
-    grid = _grid(overrides)
-    _same(grid.key, key or grid.key)
-    for experiment in grid.experiments:
-        if not experiment.spec_file.exists():
-            write_atomically(experiment.spec_file, experiment.spec_text)
-    print(f"{len(grid.experiments)} experiments, {len(grid.cells)} cells")
+    _grid(overrides, key=key).write_specs()
 
 
 @app.command()
 def train(
-    specs: Annotated[list[Path], typer.Argument(help="spec.json of experiments")],
+    specs: Annotated[list[Path], typer.Argument(help="files spec.json of experiments")],
     folds: Annotated[str, typer.Option(help="numbers of the folds, from 0: 0,1,2")],
 ) -> None:
-    """Train cells: the folds of experiments that are not there yet."""
-    import torch
-
-    from qmoe import cells
-
-    torch.set_num_threads(1)  # one thread a cell: as many jobs as cores, and the same bytes
-    for spec in specs:
-        trained = 0
-        for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
-            print(cell, flush=True)
-            trained += 1
-        if not trained:
-            print(f"{spec.parent}: every fold is there already")
+    """Train the cells of experiments that are not there yet."""
+    jobs.train(specs, folds)
 
 
 @app.command()
 def export(
     cells: Annotated[list[Path], typer.Argument(help="folders of trained cells")],
-    root: Annotated[Path, typer.Option(help="packed models lie below it as the cells do")],
+    root: Annotated[Path, typer.Option(help="folder for the packed models, named as the cells")],
 ) -> None:
-    """Pack trained cells: the files of a model that runs without torch."""
-    import torch
-
-    from qmoe.deploy.export import export as pack
-
-    torch.set_num_threads(1)
-    for cell in cells:
-        inside = cell.is_relative_to(CELLS)
-        folder = root / (cell.relative_to(CELLS) if inside else Path(*cell.parts[-2:]))
-        pack(cell, folder)
-        print(folder, flush=True)
+    """Pack trained cells: write the files of models that run without torch."""
+    jobs.pack(cells, root)
 
 
 @app.command()
-def check(
-    packed: Annotated[list[Path], typer.Argument(help="folders of packed models")],
-) -> None:
+def check(packed: Annotated[list[Path], typer.Argument(help="folders of packed models")]) -> None:
     """Prove that packed models agree with the trained ones on their whole test fold."""
-    import torch
-
-    from qmoe.deploy.check import LARGEST_LOGIT_DIFFERENCE, LEAST_ARGMAX_AGREEMENT
-    from qmoe.deploy.check import check as compare
-    from qmoe.keys import write_atomically
-
-    torch.set_num_threads(1)
-    for folder in packed:
-        found = compare(folder)
-        if not found.holds:
-            raise UserError(
-                f"{folder} disagrees with the trained model: classes agree on "
-                f"{found.bounded_argmax_agreement:.4f} of {found.n_bounded} clips and routes on "
-                f"{found.expert_agreement:.4f} of {found.n} (at least {LEAST_ARGMAX_AGREEMENT}), "
-                f"logits differ by up to {found.bounded_logit_difference:.3g} (at most "
-                f"{LARGEST_LOGIT_DIFFERENCE}); "
-                "compare the processor and the versions with those in its manifest.json"
-            )
-        write_atomically(folder / CHECK, json.dumps(found.as_dict(), indent=1) + "\n")
-        print(folder, found.argmax_agreement, found.max_logit_difference, flush=True)
+    jobs.check(packed)
 
 
 @app.command()
@@ -220,7 +131,7 @@ def predict(
     packed: Annotated[Path, typer.Argument(help="folder of a packed model")],
     inputs: Annotated[list[Path], typer.Argument(help="a CSV of embeddings, or audio files")],
 ) -> None:
-    """Classify with a packed model; prints CSV: clip, class, probability, expert, uncertainty."""
+    """Classify with a packed model; print CSV: clip, class, probability, expert, uncertainty."""
     from qmoe.deploy.predict import predict as classify
 
     classify(packed, inputs).to_csv(sys.stdout, index=False)
@@ -228,56 +139,28 @@ def predict(
 
 @app.command()
 def measure(
-    what: Annotated[Measured, typer.Argument()],
-    table: Annotated[Path, typer.Argument(help="CSV to write; the machine goes into .json beside")],
+    what: Annotated[Quantity, typer.Argument()],
+    table: Annotated[Path, typer.Argument(help="CSV to write; a .json beside it has the machine")],
     overrides: Overrides = "{}",
 ) -> None:
     """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
-    from importlib import import_module
-
-    from qmoe.keys import write_atomically
-    from qmoe.measure import hardware
-    from qmoe.measure.subjects import pin_to_one_thread
-
-    grid = _grid(overrides)
-    _same(grid.measurements, table.parent)
-    machine = hardware.describe()
-    if machine["busy_percent_before"] > hardware.BUSY_PERCENT:
-        busy = machine["busy_percent_before"]
-        print(f"the machine is {busy:.0f} % busy with other work: do not trust these numbers")
-    machine["pinned_to_processor"] = pin_to_one_thread()
-    rows = import_module(f"qmoe.measure.{what.value}").measure(grid)
-    write_atomically(table.with_suffix(".json"), json.dumps(machine, indent=1) + "\n")
-    write_atomically(table, rows.to_csv(index=False))
+    jobs.measure(what.value, _grid(overrides), table)
 
 
 @app.command()
-def collect_packed(
-    table: Annotated[Path, typer.Argument(help="the tidy table to write")],
-    overrides: Overrides = "{}",
-) -> None:
-    """Gather bytes and agreement of all packed models into one tidy table."""
+def collect_packed(table: Table, overrides: Overrides = "{}") -> None:
+    """Gather the bytes and the agreement of all packed models in one tidy table."""
     from qmoe import collect as gather
-    from qmoe.keys import write_atomically
 
-    write_atomically(table, gather.collect_packed(_grid(overrides)).to_csv(index=False))
+    gather.write_packed(_grid(overrides), table)
 
 
 @app.command()
-def collect(
-    table: Annotated[Path, typer.Argument(help="the tidy table to write")],
-    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
-    overrides: Overrides = "{}",
-) -> None:
-    """Gather all cells of the grid into one tidy table, and write the summaries."""
+def collect(table: Table, key: Key = "", overrides: Overrides = "{}") -> None:
+    """Gather all cells of the grid in one tidy table, and write the summaries."""
     from qmoe import collect as gather
-    from qmoe.keys import write_atomically
 
-    grid = _grid(overrides)
-    _same(grid.key, key or grid.key)
-    cells = gather.collect(grid)
-    gather.write_summaries(grid, cells)
-    write_atomically(table, cells.to_csv(index=False))
+    gather.write(_grid(overrides, key=key), table)
 
 
 @app.command()
@@ -285,24 +168,23 @@ def audit(
     what: Annotated[
         Path, typer.Argument(help="folder of results, or one table of embeddings (.parquet, .csv)")
     ] = Path("results"),
-    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    key: Key = "",
     overrides: Overrides = "{}",
 ) -> None:
-    """Describe the run, and check data, protocol and results: `qmoe describe`, `referee audit`."""
+    """Describe the run, and check data, protocol and results: writes run.json and audit.*."""
     from qmoe.describe import facts_of_file
     from referee import paper as papers
     from referee.audit.findings import audit_dataset, to_markdown
     from referee.contract.run import DatasetFacts
 
+    paper = paper_folder()
     if not what.is_dir():
         facts = DatasetFacts.model_validate_json(json.dumps(facts_of_file(what)))
-        paper = papers.read() if papers.ROOT.exists() else None
-        print(to_markdown(audit_dataset(what.stem, facts, paper)))
+        known = papers.read(paper) if paper.exists() else None
+        print(to_markdown(audit_dataset(what.stem, facts, known)))
         return
-    grid = _grid(overrides)
-    _same(grid.key, key or grid.key)
-    describe(what / "run.json", overrides)
-    judge.audit(what)
+    describe(what / "run.json", key, overrides)
+    judge.audit(what, paper)
 
 
 @app.command()
@@ -310,70 +192,60 @@ def prune(
     roots: Annotated[list[str], typer.Argument(help="audio, embeddings, cells, packed...")],
     overrides: Overrides = "{}",
 ) -> None:
-    """Set aside what params.yaml no longer asks for, in results/attic."""
-    from qmoe import attic
-
-    folders = {
-        "audio": AUDIO,
-        "embeddings": EMBEDDINGS,
-        "cells": CELLS,
-        "packed": PACKED,
-        "measurements": MEASUREMENTS,
-    }
-    grid = _grid(overrides)
-    for root in roots:
-        for path in attic.prune(grid, folders[root]):
-            print(f"set aside: {path}")
+    """Set aside in results/attic what params.yaml no longer asks for."""
+    for path in attic.prune(_grid(overrides), roots):
+        print(f"set aside: {path}")
 
 
 @app.command()
 def progress(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
-    """Show what is done, what remains and for how long, of a run in another terminal."""
-    from qmoe.progress import parts, watch
-
-    watch(parts(Grid(read(_over(overlays, overrides)))))
+    """Show how much of a run in another terminal is done, and how long the rest will take."""
+    watch(parts(_grid(overrides, overlays)))
 
 
 @app.command()
 def estimate(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
     """Print how many cells, core hours and gigabytes a grid needs, before anything is made."""
-    import pandas as pd
+    from qmoe.estimate import report
 
-    from qmoe.estimate import estimate as reckon
-
-    grid = Grid(read(_over(overlays, overrides)))
-    table, basis = reckon(grid, [grid, Grid(read())])
-    total = table.sum(numeric_only=True).to_frame().T.assign(dataset="total")
-    rows = pd.concat([table, total]).astype({"clips": int, "cells": int})
-    print(rows.to_markdown(index=False, floatfmt=".2f", intfmt="d"))
-    core_h = total["train_core_h"].item() + total["embed_core_h"].item()
-    gb = total.filter(like="_gb").sum(axis=1).item()
-    print(f"{int(total['cells'].item())} cells, {core_h:.1f} core hours, {gb:.1f} GB; {basis}")
+    print(report(_grid(overrides, overlays), _grid("{}")))
 
 
 @app.command()
 def schema() -> None:
-    """Print the configuration table of the README."""
+    """Print the configuration table of the documentation."""
     print(schema_table())
 
 
 @app.command()
 def describe(
     file: Annotated[Path, typer.Argument(help="the file to write")] = Path("results/run.json"),
-    key: Annotated[str, typer.Option(help="of the grid, as Snakemake expanded it")] = "",
+    key: Key = "",
     overrides: Overrides = "{}",
 ) -> None:
-    """Write what only the method can tell of the run, for whoever judges it."""
+    """Write what only the method can tell of the run, for the judge: run.json."""
     from qmoe.describe import describe as facts_of
-    from qmoe.keys import write_atomically
 
-    grid = _grid(overrides)
-    _same(grid.key, key or grid.key)
-    write_atomically(file, json.dumps(facts_of(grid), indent=1) + "\n")
+    write_json(file, facts_of(_grid(overrides, key=key)))
 
 
-# The judge's commands under their old names.
-for name, command in {
+def _alias(command: Callable[..., None]) -> Callable[..., None]:
+    """A command of the judge, told the paper of params.yaml and the key of the training code."""
+    defaults: dict[str, Callable[[], Any]] = {
+        "paper": paper_folder,
+        "training_source": training_source,
+    }
+    names = [name for name in inspect.signature(command).parameters if name in defaults]
+
+    @functools.wraps(command)
+    def run(**arguments: Any) -> None:
+        told = {name: arguments.get(name) or defaults[name]() for name in names}
+        command(**arguments | told)
+
+    return run
+
+
+ALIASES: dict[str, Callable[..., None]] = {
     "tables": judge.tables,
     "measured-tables": judge.measured_tables,
     "compare": judge.compare,
@@ -384,8 +256,9 @@ for name, command in {
     "explain": judge.explain,
     "page": judge.page,
     "paper": judge.notebook,
-}.items():
-    app.command(name)(command)
+}
+for alias, command in ALIASES.items():
+    app.command(alias)(_alias(command))
 
 
 def main() -> None:

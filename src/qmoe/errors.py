@@ -1,5 +1,5 @@
-"""The one exception that is meant for the user."""
+"""The exception that is meant for the user."""
 
 
 class UserError(Exception):
-    """A mistake the user can mend; the CLI prints its one-line message and exits 1."""
+    """A mistake that the user can correct; the command line prints the message and exits with 1."""

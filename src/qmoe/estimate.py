@@ -1,135 +1,147 @@
 """What a grid will cost, before anything of it is made: cells, core hours, gigabytes.
 
-Training is taken as proportional to clips x values x epochs x expert networks. Early stopping ends
-most cells sooner or later than those the cost was measured on, so the hours say the order only.
+The cost of training is taken as proportional to clips x values x epochs x expert networks. Early
+stopping ends most cells sooner or later than those on which the cost was measured, so the hours
+give the order of magnitude only.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 import pandas as pd
 import pyarrow.parquet as pq
 
-from qmoe.config import Csv, Params, Public, Synthetic
+from qmoe.config import CsvDataset, PublicDataset, SyntheticDataset
+from qmoe.config.registry import REGISTRY
 from qmoe.data.clips import SUFFIXES
-from qmoe.data.registry import REGISTRY
-from qmoe.grid import Experiment, Grid, Source, is_complete
+from qmoe.grid import Experiment, Grid
+from qmoe.paths import is_complete
 
 DIMENSION = {"efficientnet_lite0": 1280, "efficientnet_b3": 1536}
 # Measured on 2 cores of this project's machine: a default run trains 170 cells, 370 networks, in
 # 322 core seconds, on 128 clips of 1280 values, for at most 100 epochs.
 _DEFAULT_S = 322 / (370 * 128 * 1280 * 100)
 _EMBED_S = {"efficientnet_lite0": 0.030, "efficientnet_b3": 0.130}  # a clip, on one core
-_BYTES = 4  # of a value
-_CELL_GB = 30e-6  # of a cell beside its weights
+_VALUE_BYTES = 4
+_CELL_GB = 30e-6  # of the files of a cell other than its weights
 _TRAIN_LOGS = Path("logs/train")
 
 
-def estimate(grid: Grid, measured: list[Grid]) -> tuple[pd.DataFrame, str]:
-    """What every dataset of the grid needs, and on what the figure for training rests.
+@dataclass(frozen=True)
+class _Size:
+    """The size of a dataset."""
+
+    clips: int
+    dimension: int  # values of an embedding
+    archive_gb: float = 0.0  # of files that the pipeline puts on the disk
+    audio_gb: float = 0.0
+    embed_s: float = 0.0  # core seconds of a clip
+
+
+def estimate(grid: Grid, measured: Iterable[Grid]) -> tuple[pd.DataFrame, str]:
+    """Return what every dataset of the grid needs, and where the cost of training comes from.
 
     Args:
-        grid: what is asked.
-        measured: grids whose finished jobs, where `logs/train` has them, tell the cost.
+        grid: what is asked for.
+        measured: grids whose finished jobs give the cost, where `logs/train` has their times.
 
     Returns:
-        One row a dataset: dataset, clips, cells, train_core_h, embed_core_h, archive_gb, audio_gb,
-        embeddings_gb, cells_gb; and a sentence.
-
+        A row for each dataset with columns dataset, clips, cells, train_core_h, embed_core_h,
+        archive_gb, audio_gb, embeddings_gb and cells_gb; and a sentence.
     """
     cost_s, basis = _cost(measured)
     rows = []
-    for name, source in grid.sources.items():
-        own = [e for e in grid.experiments if e.dataset == name]
-        n_clips, dim = _clips(grid.params, name, source), _dimension(grid.params, name, source)
-        archive_gb, audio_gb = _audio_gb(grid.params, name, source, n_clips)
-        work = sum(_work(grid.params, e, n_clips, dim) for e in own)
-        embedded = isinstance(grid.params.datasets[name], Csv)
-        embed_s = 0.0 if embedded else n_clips * _EMBED_S[grid.params.embedding.backbone]
+    for name in grid.sources:
+        size = _size(grid, name)
+        experiments = [e for e in grid.experiments if e.dataset == name]
         rows.append(
             {
                 "dataset": name,
-                "clips": n_clips,
-                "cells": sum(len(e.folds) for e in own),
-                "train_core_h": work * cost_s / 3600,
-                "embed_core_h": embed_s / 3600,
-                "archive_gb": archive_gb,
-                "audio_gb": audio_gb,
-                "embeddings_gb": n_clips * dim * _BYTES / 1e9,
-                "cells_gb": sum(len(e.folds) * _cell_gb(grid.params, e, dim) for e in own),
+                "clips": size.clips,
+                "cells": sum(len(e.folds) for e in experiments),
+                "train_core_h": sum(_work(e, size) for e in experiments) * cost_s / 3600,
+                "embed_core_h": size.clips * size.embed_s / 3600,
+                "archive_gb": size.archive_gb,
+                "audio_gb": size.audio_gb,
+                "embeddings_gb": size.clips * size.dimension * _VALUE_BYTES / 1e9,
+                "cells_gb": sum(len(e.folds) * _cell_gb(e, size) for e in experiments),
             }
         )
     return pd.DataFrame(rows), basis
 
 
-def _work(params: Params, experiment: Experiment, n_clips: int, dim: int) -> float:
+def report(grid: Grid, default: Grid) -> str:
+    """Return the estimate as a Markdown table with a row of totals, and a line that sums it up.
+
+    The cost of training comes from finished jobs of either grid.
+    """
+    table, basis = estimate(grid, [grid, default])
+    total = table.sum(numeric_only=True)
+    rows = pd.concat([table, total.to_frame().T.assign(dataset="total")])
+    text = rows.astype({"clips": int, "cells": int}).to_markdown(
+        index=False, floatfmt=".2f", intfmt="d"
+    )
+    core_h, gb = total.filter(like="_core_h").sum(), total.filter(like="_gb").sum()
+    return f"{text}\n{int(total['cells'])} cells, {core_h:.1f} core hours, {gb:.1f} GB; {basis}"
+
+
+def _work(experiment: Experiment, size: _Size) -> float:
     """Clips x values x epochs x networks of all its cells."""
-    n_folds = experiment.spec["n_folds"]
-    train = n_clips * (n_folds - 1) / n_folds
-    epochs = experiment.spec["training"]["epochs"]
-    return len(experiment.folds) * train * dim * epochs * len(experiment.experts)
+    n_folds, epochs = experiment.spec["n_folds"], experiment.spec["training"]["epochs"]
+    train = size.clips * (n_folds - 1) / n_folds
+    return len(experiment.folds) * train * size.dimension * epochs * len(experiment.experts)
 
 
-def _cost(measured: list[Grid]) -> tuple[float, str]:
+def _cost(measured: Iterable[Grid]) -> tuple[float, str]:
     """Core seconds of a unit of work, from benchmark files of jobs whose cells are all there."""
     seconds = work = 0.0
     jobs = 0
     for grid in measured:
         for name, batch in grid.batches.items():
             log = _TRAIN_LOGS / f"{name}.tsv"
-            cells = [e.cell(fold) for e in batch for fold in e.folds]
-            if not log.exists() or not all(map(is_complete, cells)):
-                continue
-            dataset = batch[0].dataset
-            source = grid.sources[dataset]
-            n_clips = _clips(grid.params, dataset, source)
-            dim = _dimension(grid.params, dataset, source)
-            work += sum(_work(grid.params, e, n_clips, dim) for e in batch)
-            seconds += pd.read_csv(log, sep="\t")["cpu_time"].sum()
-            jobs += 1
+            cells = (e.cell(fold) for e in batch for fold in e.folds)
+            if log.exists() and all(map(is_complete, cells)):
+                size = _size(grid, batch[0].dataset)
+                work += sum(_work(experiment, size) for experiment in batch)
+                seconds += pd.read_csv(log, sep="\t")["cpu_time"].sum()
+                jobs += 1
     if seconds and work:
         return seconds / work, f"cost of training: {jobs} finished jobs in {_TRAIN_LOGS}"
     return _DEFAULT_S, "cost of training: this project's default run (no finished job in logs)"
 
 
-def _clips(params: Params, name: str, source: Source) -> int:
-    dataset = params.datasets[name]
-    if source.table.exists():
-        return int(pq.read_metadata(source.table).num_rows)
-    if isinstance(dataset, Synthetic):
-        return 5 * dataset.recordings_per_class * dataset.takes_per_recording
-    if isinstance(dataset, Public):
-        return REGISTRY[dataset.name].clips
-    if isinstance(dataset, Csv):
+def _size(grid: Grid, name: str) -> _Size:
+    """The size of a dataset: measured where its table is there, else as far as it is known."""
+    dataset, table, settings = grid.params.datasets[name], grid.sources[name].table, grid.params
+    made = int(pq.read_metadata(table).num_rows) if table.exists() else None
+    if isinstance(dataset, CsvDataset):
         with Path(dataset.path).open(encoding="utf-8") as file:
-            return sum(1 for _ in file) - 1
-    return sum(path.suffix.lower() in SUFFIXES for path in Path(dataset.path).rglob("*"))
+            rows = sum(1 for _ in file) - 1
+        columns = pd.read_csv(dataset.path, nrows=0).columns
+        return _Size(made or rows, sum(column.isdecimal() for column in columns))
+    backbone = settings.embedding.backbone
+    dimension, embed_s = DIMENSION[backbone], _EMBED_S[backbone]
+    if isinstance(dataset, PublicDataset):
+        entry = REGISTRY[dataset.name]
+        archive_gb = 0.0 if dataset.archive else entry.archive_gb
+        return _Size(made or entry.clips, dimension, archive_gb, entry.audio_gb, embed_s)
+    if isinstance(dataset, SyntheticDataset):
+        clips = made or 5 * dataset.recordings_per_class * dataset.takes_per_recording
+        samples = settings.embedding.duration_s * settings.embedding.sample_rate_hz
+        return _Size(clips, dimension, audio_gb=clips * samples * 2 / 1e9, embed_s=embed_s)
+    files = Path(dataset.path).rglob("*")
+    clips = made or sum(path.suffix.lower() in SUFFIXES for path in files)
+    return _Size(clips, dimension, embed_s=embed_s)
 
 
-def _dimension(params: Params, name: str, source: Source) -> int:
-    dataset = params.datasets[name]
-    if isinstance(dataset, Csv):
-        return sum(column.isdecimal() for column in pd.read_csv(dataset.path, nrows=0))
-    return DIMENSION[params.embedding.backbone]
+def _cell_gb(experiment: Experiment, size: _Size) -> float:
+    spec, n_experts = experiment.spec, len(experiment.experts)
+    networks = n_experts * _weights([size.dimension, *spec["network"]["hidden"]])
+    router = _weights([size.dimension, *spec["router"]["hidden"]]) if n_experts > 1 else 0
+    return (networks + router) * _VALUE_BYTES / 1e9 + _CELL_GB
 
 
-def _audio_gb(params: Params, name: str, source: Source, n_clips: int) -> tuple[float, float]:
-    """(archive, clips) that the pipeline puts on the disk."""
-    dataset = params.datasets[name]
-    if isinstance(dataset, Public):
-        known = REGISTRY[dataset.name]
-        return (0.0 if dataset.archive else known.archive_gb), known.audio_gb
-    if isinstance(dataset, Synthetic):
-        samples = params.embedding.duration_s * params.embedding.sample_rate_hz
-        return 0.0, n_clips * samples * 2 / 1e9
-    return 0.0, 0.0
-
-
-def _cell_gb(params: Params, experiment: Experiment, dim: int) -> float:
-    def weights(widths: list[int]) -> int:
-        return sum(a * b for a, b in pairwise(widths))
-
-    count = len(experiment.experts) * weights([dim, *params.network.hidden])
-    if len(experiment.experts) > 1:
-        count += weights([dim, *params.router.hidden])
-    return count * _BYTES / 1e9 + _CELL_GB
+def _weights(widths: list[int]) -> int:
+    return sum(a * b for a, b in pairwise(widths))

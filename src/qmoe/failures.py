@@ -1,10 +1,10 @@
-"""What a failed run says last: each job that failed, why, and where its logs are."""
+"""What a failed run prints last: each job that failed, why it failed, and where its logs are."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 
-LINES = 8  # of a log: enough for an error of its own, less than a screen
+LINES = 8  # shown of a log: enough for the error message, less than a screen
 
 # What SLURM writes, as a state or into its log, when it ends a job.
 ENDED_BY_SLURM = {
@@ -34,45 +34,46 @@ class Failure:
 
 
 def failures(log: str) -> list[Failure]:
-    """The jobs that failed for good, from the text of Snakemake's log of a run."""
+    """Return the jobs whose last attempt failed, from the text of Snakemake's log of a run."""
     last = {}
     log = _QUOTED.sub("", log)
-    for found in _BLOCK.finditer(log):
-        job = _JOB.search(found[2])
-        number = job[1] if job else found[1]
+    for block in _BLOCK.finditer(log):
+        job = _JOB.search(block[2])
+        number = job[1] if job else block[1]
         if not re.search(rf"^Finished jobid: {number}\b", log, re.MULTILINE):
-            last[number] = found
-    return [_failure(found[1], found[2]) for found in last.values()]
+            last[number] = block
+    return [_failure(block[1], block[2]) for block in last.values()]
 
 
 def _failure(rule: str, block: str) -> Failure:
-    listed = _LOG.search(block)
-    logs = tuple(_there(Path(name)) for name in listed[1].split(", ")) if listed else ()
+    named = _LOG.search(block)
+    logs = tuple(_actual(Path(name)) for name in named[1].split(", ")) if named else ()
     texts = [path.read_text(errors="replace") if path.is_file() else "" for path in logs]
     refused = _SBATCH.search(block)
     if refused:
         return Failure(rule, " ".join(refused[1].split()), logs)
     for reason, sign in ENDED_BY_SLURM.items():
-        # The job's own log is not SLURM's: what it says of memory is its own error.
+        # Only SLURM's logs count: where the job's log mentions memory, that is the job's error.
         if any(re.search(sign, text, re.IGNORECASE) for text in [block, *texts[1:]]):
             return Failure(rule, reason, logs)
-    own, *slurm = texts or [""]
-    said = own if own.strip() else "\n".join(_SLURM.findall("\n".join(slurm)))
-    return Failure(rule, "\n".join(said.strip().splitlines()[-LINES:]) or "it left no word", logs)
+    of_job, *of_slurm = texts or [""]
+    text = of_job if of_job.strip() else "\n".join(_SLURM.findall("\n".join(of_slurm)))
+    reason = "\n".join(text.strip().splitlines()[-LINES:]) or "its logs do not say why"
+    return Failure(rule, reason, logs)
 
 
-def _there(path: Path) -> Path:
-    """The log of an array's task lies a folder higher than the plugin says (2.8.0)."""
+def _actual(path: Path) -> Path:
+    """The log of a job array's task lies a folder above the one that the plugin (2.8.0) names."""
     higher = path.parent.parent / path.name
     return higher if higher.is_file() and not path.exists() else path
 
 
 def report(logs: list[Path]) -> str:
-    """What the user sees last, from the logs that Snakemake kept of a run."""
+    """Return what the user reads last, from the logs that Snakemake kept of a run."""
     parts = [
-        f"{one.rule} failed: {one.reason}\n" + "\n".join(f"  log: {path}" for path in one.logs)
+        f"{job.rule} failed: {job.reason}\n" + "\n".join(f"  log: {path}" for path in job.logs)
         for log in logs
-        for one in failures(log.read_text(errors="replace"))
+        for job in failures(log.read_text(errors="replace"))
     ]
     where = ", ".join(map(str, logs)) or "nowhere"
     return "\n".join([*parts, f"What has finished stays. Log of the whole run: {where}"])

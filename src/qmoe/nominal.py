@@ -1,4 +1,4 @@
-"""Sizes as the research code states them: bits times counts, on paper (D8)."""
+"""Sizes as the research code states them, bits times counts: defect D8 (docs/defects.md)."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -14,11 +14,18 @@ def theoretical_bytes(
     classes: int,
     router: dict[str, Any] | None = None,
 ) -> int:
-    """Bytes of a model if every quantised weight took its nominal bits and the rest four bytes.
+    """Return the bytes of a model whose quantised weights take their nominal bits.
 
-    The research code holds two layer scales beside k-bit weights, and one scale an output row
-    beside ternary ones. Its figure for FP32 is the length of a saved file, 0.08 % more than this.
-    For a mixture: its experts and its router, in float32.
+    All other values take four bytes. The research code stores two layer scales beside k-bit
+    weights, and one scale for each output row beside ternary ones. Its figure for FP32 is the
+    length of a saved file, 0.08 % more than this.
+
+    Args:
+        experts: schemes of the networks, keys of `qmoe.nn.experts.BITS`.
+        dimension: values of an embedding.
+        hidden: widths of the hidden layers.
+        classes: number of classes.
+        router: settings of the router, whose weights are float32; None for a single network.
     """
     total = sum(_expert_bytes(scheme, dimension, hidden, classes) for scheme in experts)
     if router is None:

@@ -1,4 +1,4 @@
-"""One cell: split, fit, select, score. Everything it depends on is in `spec` and the table."""
+"""One cell: split, fit, choose an epoch, score. It depends on `spec` and the table alone."""
 
 import copy
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.preprocessing import MinMaxScaler, StandardScaler
 from torch import Tensor
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from qmoe.data.splits import Indices, stopping_split, test_folds
 from qmoe.data.table import EmbeddingTable
@@ -24,18 +25,18 @@ from qmoe.nn.mixture import Output
 
 @dataclass(frozen=True)
 class Cell:
-    """A trained cell: what is written to disk, as plain data."""
+    """What is written to disk of a trained cell, as plain data."""
 
     scores: dict[str, Any]
-    predictions: pd.DataFrame  # one row a test clip
-    history: pd.DataFrame  # one row an epoch
-    state: dict[str, Tensor]  # the model and its input normalisation
-    classes: list[str]  # names by label
+    predictions: pd.DataFrame  # a row for each test clip
+    history: pd.DataFrame  # a row for each epoch
+    state: dict[str, Tensor]  # of the model and its input normalisation
+    classes: list[str]  # names, by label
 
 
 @dataclass(frozen=True)
 class Normalizer:
-    """(x - offset) / scale by column, after an optional division by the row's norm."""
+    """(x - offset) / scale in each column, after an optional division by the norm of the row."""
 
     offset: Tensor  # (D,)
     scale: Tensor  # (D,)
@@ -45,7 +46,7 @@ class Normalizer:
     def fit(cls, x: Tensor, kind: str) -> "Normalizer":
         """Learn `standard` or `min_max` from x (N, D); `l2` and `raw` learn nothing.
 
-        A column without spread is shifted and not scaled.
+        A column whose values are all equal is shifted but not scaled.
         """
         offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         if kind == "standard":
@@ -64,11 +65,10 @@ class Normalizer:
 
 
 def pick_device(name: str) -> torch.device:
-    """The device called `name`.
+    """Return the device called `name`.
 
     Raises:
-        UserError: it is not there.
-
+        UserError: this machine does not have it.
     """
     available = {
         "cpu": True,
@@ -78,38 +78,29 @@ def pick_device(name: str) -> torch.device:
     if not available[name]:
         here = ", ".join(device for device, there in available.items() if there)
         raise UserError(f"device {name!r} is not available here: set device to one of {here}")
-    if name != "cpu":  # the CPU is deterministic on one thread without it, and starts 1.4 s sooner
+    if name != "cpu":  # one thread of a CPU is deterministic anyway, and starts 1.4 s sooner
         torch.use_deterministic_algorithms(True)
     return torch.device(name)
 
 
 def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
-    """Train and score one fold of the experiment that `spec` (see `qmoe.grid`) describes.
+    """Train and score one fold of the experiment that `spec` (see `qmoe.experiment`) describes.
 
-    As published the scored fold also stops training and, for mixtures, picks the epoch (D5);
-    corrected, a part of the training clips does both and the test fold is scored once.
+    As published, the test fold also stops training and chooses the epoch of mixtures: defect D5
+    (docs/defects.md). Corrected, some training clips do both, and the test fold is scored once.
 
     Raises:
-        UserError: the device is absent or the data cannot be split as asked.
-
+        UserError: the device is missing, or the data cannot be split as asked.
     """
-    device = pick_device(spec["device"])
-    protocol, training = spec["protocol"], spec["training"]
-    folds = test_folds(table.clips, protocol["folds"], spec["n_folds"], spec["split_seed"])
-    test = folds[fold]
-    fit: Indices = np.setdiff1d(np.arange(len(table.clips)), test)
-    stop = test
-    if protocol["stop_on"] == "held_out":
-        fit, stop = stopping_split(
-            table.clips, fit, protocol["held_out_fraction"], spec["split_seed"]
-        )
+    device, training = pick_device(spec["device"]), spec["training"]
+    fit, stop, test = _split(table.clips, spec, fold)
     vectors = torch.from_numpy(np.array(table.vectors))
     labels = torch.from_numpy(table.clips["label"].to_numpy(copy=True))
     normalizer = Normalizer.fit(vectors[fit], spec["normalization"])
     x, y = normalizer(vectors).to(device), labels.to(device)
     classes = int(labels.max()) + 1
 
-    seed = spec["seed"] * 1000 + fold  # a start of its own for every fold
+    seed = spec["seed"] * 1000 + fold  # every fold starts from other weights
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
     history = fit_model(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
@@ -117,10 +108,10 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     out = predict(model, x[test], training["batch_size"])
 
     predictions = _predictions(table.clips.iloc[test], out, spec["experts"])
-    truth, said = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
+    truth, predicted = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
     scores = {
-        "f1_weighted": weighted_f1(truth, said),
-        "accuracy": float(accuracy_score(truth, said)),
+        "f1_weighted": weighted_f1(truth, predicted),
+        "accuracy": float(accuracy_score(truth, predicted)),
         "epochs": len(history),
         "scored_epoch": int(history["epoch"].iloc[kept]),
         "stop_f1_weighted": float(history["stop_f1_weighted"].iloc[kept]),
@@ -137,62 +128,64 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     return Cell(scores, predictions, history, state, names.tolist())
 
 
-def weighted_f1(truth: NDArray[np.int64], said: NDArray[np.int64]) -> float:
-    """Weighted F1, the paper's score; a class that is never predicted counts as zero."""
-    return float(f1_score(truth, said, average="weighted", zero_division=0))
+def _split(
+    clips: pd.DataFrame, spec: dict[str, Any], fold: int
+) -> tuple[Indices, Indices, Indices]:
+    """Row indices of the clips that fit, that stop training, and that are scored."""
+    protocol, seed = spec["protocol"], spec["split_seed"]
+    test = test_folds(clips, protocol["folds"], spec["n_folds"], seed)[fold]
+    fit = np.setdiff1d(np.arange(len(clips)), test)
+    if protocol["stop_on"] == "held_out":
+        return *stopping_split(clips, fit, protocol["held_out_fraction"], seed), test
+    return fit, test, test
+
+
+def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
+    """Return the weighted F1, the paper's score, of labels (N,) and predicted classes (N,).
+
+    A class that is never predicted counts as zero.
+    """
+    return float(f1_score(truth, predicted, average="weighted", zero_division=0))
 
 
 def fit_model(
     model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
 ) -> pd.DataFrame:
-    """Train in place, one record an epoch; leaves the model at the epoch marked `kept` last."""
+    """Train the model in place, and leave it at the epoch whose record is the last `kept` one.
+
+    Args:
+        model: to train.
+        x: (N, D) normalised embeddings of all clips.
+        y: (N,) labels.
+        fit: indices of the clips to train on.
+        stop: indices of the clips that decide when training stops and which epoch is best.
+        training: settings as `training` in the specification has them.
+
+    Returns:
+        A row for each epoch: epoch, loss, stop_f1_weighted, learning_rate and kept.
+    """
     history = []
     rows = torch.from_numpy(fit).to(x.device)
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()
     optimizer = _optimizer(model, training)
-    plateau = training["plateau"] and torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer,
-        mode="max",
-        factor=training["plateau"]["factor"],
-        patience=training["plateau"]["patience"],
-    )
-    counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
-    weight = torch.where(counts > 0, 1.0 / counts, 0.0)
+    schedule = training["plateau"]
+    plateau = schedule and ReduceLROnPlateau(optimizer, mode="max", **schedule)
     best, best_state = -1.0, copy.deepcopy(model.state_dict())
-    to_beat, last_gain = -1.0, 0  # patience counts gains of more than min_delta only
+    to_beat, last_gain = -1.0, 0  # only gains of more than min_delta reset the patience
     keep_best = training["checkpoint"] == "best"
     model.calibrate(x[rows])
     for epoch in range(1, training["epochs"] + 1):
-        model.train()
-        total = 0.0
-        for batch in rows[torch.randperm(len(rows)).to(x.device)].split(training["batch_size"]):
-            out = model(x[batch])
-            loss = F.cross_entropy(
-                out.logits, y[batch], weight, label_smoothing=training["label_smoothing"]
-            )
-            loss = loss + training["load_balance"] * out.balance
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            total += loss.item() * len(batch)
+        loss = _train_epoch(model, x, y, rows, optimizer, training)
         model.calibrate(x[rows])
-        f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).said)
+        f1 = weighted_f1(stop_y, predict(model, stop_x, training["batch_size"]).classes)
         improved = f1 > best
-        history.append(
-            {
-                "epoch": epoch,
-                "loss": total / len(rows),
-                "stop_f1_weighted": f1,
-                "learning_rate": optimizer.param_groups[0]["lr"],
-                "kept": improved if keep_best else True,
-            }
-        )
+        record = {"epoch": epoch, "loss": loss, "stop_f1_weighted": f1}
+        record["learning_rate"] = optimizer.param_groups[0]["lr"]
+        history.append(record | {"kept": improved if keep_best else True})
         if plateau:
             plateau.step(f1)
         if improved:
-            best = f1
-            if keep_best:
-                best_state = copy.deepcopy(model.state_dict())
+            best, best_state = f1, copy.deepcopy(model.state_dict())
         if f1 > to_beat + training["min_delta"]:
             to_beat, last_gain = f1, epoch
         elif epoch - last_gain >= training["patience"]:
@@ -200,6 +193,31 @@ def fit_model(
     if keep_best:
         model.load_state_dict(best_state)
     return pd.DataFrame(history)
+
+
+def _train_epoch(
+    model: Model,
+    x: Tensor,
+    y: Tensor,
+    rows: Tensor,
+    optimizer: torch.optim.Optimizer,
+    training: dict[str, Any],
+) -> float:
+    """Train on the clips `rows` once, in random order; return the mean loss."""
+    counts = torch.bincount(y[rows], minlength=int(y.max()) + 1)
+    weight = torch.where(counts > 0, 1.0 / counts, 0.0)
+    smoothing = training["label_smoothing"]
+    model.train()
+    total = 0.0
+    for batch in rows[torch.randperm(len(rows)).to(x.device)].split(training["batch_size"]):
+        out = model(x[batch])
+        loss = F.cross_entropy(out.logits, y[batch], weight, label_smoothing=smoothing)
+        loss = loss + training["load_balance"] * out.balance
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        total += loss.item() * len(batch)
+    return total / len(rows)
 
 
 def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
@@ -214,7 +232,7 @@ def _optimizer(model: Model, training: dict[str, Any]) -> torch.optim.Optimizer:
 
 @dataclass(frozen=True)
 class Predictions:
-    """Outputs of a model on N clips, on the CPU."""
+    """Outputs of a model for N clips, on the CPU; see `qmoe.nn.mixture.Output`."""
 
     probabilities: NDArray[np.float32]  # (N, C)
     expert: NDArray[np.int64]  # (N,)
@@ -222,39 +240,30 @@ class Predictions:
     uncertainty: NDArray[np.float32]  # (N,)
 
     @property
-    def said(self) -> NDArray[np.int64]:
-        """(N,) the most probable class."""
+    def classes(self) -> NDArray[np.int64]:
+        """(N,) the most probable class of each clip."""
         return self.probabilities.argmax(axis=1)
 
 
 @torch.no_grad()
 def predict(model: Model, x: Tensor, batch_size: int) -> Predictions:
-    """Evaluate x (N, D) in batches, in order."""
+    """Return the outputs of the model for x (N, D), evaluated in batches and in order."""
     model.eval()
     outs: list[Output] = [model(batch) for batch in x.split(batch_size)]
-
-    def joined(name: str) -> Any:
-        return torch.cat([getattr(out, name) for out in outs]).cpu()
-
-    return Predictions(
-        probabilities=joined("logits").softmax(dim=1).numpy(),
-        expert=joined("expert").numpy(),
-        gate=joined("gate").numpy(),
-        uncertainty=joined("uncertainty").numpy(),
-    )
+    names = ("logits", "expert", "gate", "uncertainty")
+    logits, *rest = (torch.cat([getattr(out, name) for out in outs]).cpu() for name in names)
+    return Predictions(logits.softmax(dim=1).numpy(), *(values.numpy() for values in rest))
 
 
 def _predictions(clips: pd.DataFrame, out: Predictions, schemes: list[str]) -> pd.DataFrame:
-    classes = {f"p_{c}": out.probabilities[:, c] for c in range(out.probabilities.shape[1])}
+    probabilities = {f"p_{label}": column for label, column in enumerate(out.probabilities.T)}
     return pd.DataFrame(
         {
-            "clip": clips["clip"].to_numpy(),
-            "recording": clips["recording"].to_numpy(),
-            "label": clips["label"].to_numpy(),
-            "prediction": out.said,
+            **{name: clips[name].to_numpy() for name in ("clip", "recording", "label")},
+            "prediction": out.classes,
             "expert": [schemes[i] for i in out.expert],
             "gate": out.gate,
             "uncertainty": out.uncertainty,
-            **classes,
+            **probabilities,
         }
     )

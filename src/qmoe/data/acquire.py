@@ -1,7 +1,6 @@
-"""Download of an archive: resumed where the server allows it, checked before it is kept."""
+"""Download of an archive, resumed where the server allows it and checked before it is kept."""
 
 import errno
-import logging
 import shutil
 import sys
 from http import HTTPStatus
@@ -11,30 +10,27 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from qmoe.data.registry import Remote
+from qmoe.config.registry import Remote
 from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 
-_TRIES = 3  # of one address, each from where the last one was cut
-_CHUNK_BYTES = 1 << 16  # what is lost of it when a connection is cut in the middle
-_TIMEOUT_S = (15, 60)  # to connect, and between two pieces
+_TRIES = 3  # for each address; each goes on where the last one was interrupted
+_CHUNK_BYTES = 1 << 16  # at most this is lost when a connection breaks
+_TIMEOUT_S = (15, 60)  # for the connection, and between two chunks
 
 
 def download(target: Path, remotes: tuple[Remote, ...]) -> None:
-    """Fetch `target` from the first address that gives it whole and with the right checksum.
+    """Fetch `target` from the first address that serves all of it with the right checksum.
 
-    What came before a connection was cut, or the process killed, is kept in a hidden folder beside
-    it, and the next call goes on from there. A file of the same dataset and checksum under another
-    key is taken over.
+    Where a connection breaks or the process is killed, what has arrived stays in a hidden folder
+    beside `target`, and the next call goes on from there. An archive of the same dataset with this
+    checksum under another key is used instead of a download.
 
     Raises:
-        UserError: no address gave it, or the disk is full; says what each one answered.
-
+        UserError: no address served it, or the disk is full; says what each address answered.
     """
     scratch = target.with_name(f".{target.name}.parts")
     scratch.mkdir(parents=True, exist_ok=True)
-    for leftover in scratch.glob("tmp*"):  # of pooch, where it was killed
-        leftover.unlink()
     failures = []
     for remote in remotes:
         twin = _twin(target, remote.checksum)
@@ -47,11 +43,10 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
             break
         except requests.RequestException as error:
             failures.append(f"{remote.url}: {_reason(error)}")
-        except ValueError:  # of pooch: the checksum
-            found = pooch.file_hash(str(partial), (remote.checksum or "sha256").partition(":")[0])
+        except ValueError as actual:
             _forget(partial)
             failures.append(
-                f"{remote.url}: the checksum is {found}, expected {remote.checksum}: either the "
+                f"{remote.url}: the checksum is {actual}, expected {remote.checksum}: either the "
                 "file was damaged on the way, then start again, or it was changed there"
             )
         except OSError as error:
@@ -74,7 +69,7 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
 
 
 def _twin(target: Path, checksum: str | None) -> Path | None:
-    """An archive of the same dataset with that checksum, downloaded under another key."""
+    """An archive of the same dataset with that checksum that was downloaded under another key."""
     if checksum is None:
         return None
     name = target.name.partition("-")[0]
@@ -91,24 +86,17 @@ def _second_name(file: Path, name: Path) -> None:
 
 
 def _fetch(target: Path, remote: Remote, partial: Path) -> None:
-    """Raises requests.RequestException, ValueError for the checksum, OSError for the disk."""
-
-    def resume(url: str, output: str, _: object) -> None:
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                _get(url, partial)
-                break
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
-                if not tries_left:
-                    raise
-        # Not moved: pooch may be killed, or delete it, before it has said which checksum it has.
-        _second_name(partial, Path(output))
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    checked = pooch.retrieve(
-        remote.url, remote.checksum, fname=target.name, path=partial.parent, downloader=resume
-    )
-    Path(checked).replace(target)
+    """Raise requests.RequestException, ValueError for the checksum, or OSError for the disk."""
+    for tries_left in reversed(range(_TRIES)):
+        try:
+            _get(remote.url, partial)
+            break
+        except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            if not tries_left:
+                raise
+    if remote.checksum and not pooch.hashes.hash_matches(str(partial), remote.checksum):
+        raise ValueError(pooch.file_hash(str(partial), remote.checksum.partition(":")[0]))
+    partial.replace(target)
 
 
 def _size(path: Path) -> int:
@@ -116,10 +104,10 @@ def _size(path: Path) -> int:
 
 
 def _get(url: str, partial: Path) -> None:
-    """Bring `partial` to the whole file, from where it ends if the server still has the same one.
+    """Complete the file `partial`, from its end if the server still has the same version.
 
-    A partial file is trusted only with the ETag or date that came with its first bytes: sent as
-    If-Range (RFC 9110, 13.1.5), it makes the server answer with the rest or with everything.
+    A partial file counts only together with the ETag or date that came with its first bytes. Sent
+    as If-Range (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything.
     """
     stamp = partial.with_name(partial.name + ".stamp")
     headers = {"Accept-Encoding": "identity"}

@@ -1,4 +1,4 @@
-"""Audio file -> mono wave -> log-mel picture."""
+"""From an audio file to a mono wave, and from that to a log-mel picture."""
 
 import re
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from qmoe.errors import UserError
 
 COLORMAPS = ("viridis", "magma", "gray")
 
-# libsndfile decodes what is left of a truncated file without an error; only its log tells.
-# 4294967295 is the size a streaming WAV writer puts in when it cannot know better.
+# libsndfile decodes what is left of a truncated file without an error; only its log shows it.
+# 4294967295 is the size that a streaming WAV writer states because it cannot know the real one.
 _TRUNCATED = re.compile(
     r"^data : (?!4294967295 )\d+ \(should be|lacks an end-of-stream bit|Junk after the last page",
     re.MULTILINE,
@@ -29,7 +29,11 @@ _TRUNCATED = re.compile(
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a wave becomes a picture. Raises UserError where the values contradict each other."""
+    """How a wave becomes a picture.
+
+    Raises:
+        UserError: the values contradict each other.
+    """
 
     sample_rate_hz: int
     duration_s: float
@@ -55,10 +59,10 @@ class Recipe:
 
 
 def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Wave of shape (samples,) at sample_rate_hz: channels averaged, other rates resampled.
+    """Return the wave (samples,) at `sample_rate_hz`, averaged over channels and resampled.
 
-    Raises UserError naming the file when it is missing, undecodable, truncated, empty, or
-    holds NaN or infinite samples.
+    Raises:
+        UserError: the file is missing, damaged, truncated or empty, or a sample is NaN or infinite.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -79,9 +83,9 @@ def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
 
 
 def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
-    """Mel power (n_mels, frames): librosa.feature.melspectrogram in a quarter of its time.
+    """Mel power (n_mels, frames), as librosa.feature.melspectrogram but in a quarter of its time.
 
-    That would make the filters anew for every clip, and multiplies by their zeros.
+    librosa makes the filters again for every clip, and multiplies by their zeros.
     """
     window, filters = _window_and_filters(recipe)
     spectrum = torch.stft(
@@ -92,14 +96,14 @@ def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]
         pad_mode="constant",
         return_complex=True,
     ).numpy()
-    # In C order: scipy takes five times as long with the other one.
+    # In C order, because scipy takes five times as long in Fortran order.
     power: NDArray[np.float32] = filters @ np.ascontiguousarray(spectrum.real**2 + spectrum.imag**2)
     return power
 
 
 @cache
 def _colours(colormap: str) -> NDArray[np.float32]:
-    """The table (256, 3) behind a colour map; calling the map itself costs four times as much."""
+    """The table (256, 3) of a colour map; calling the map itself takes four times as long."""
     return np.asarray(colormaps[colormap](np.arange(256))[:, :3], dtype=np.float32)
 
 
@@ -116,17 +120,16 @@ def _window_and_filters(recipe: Recipe) -> tuple[torch.Tensor, csr_array]:
 
 
 def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.float32]:
-    """RGB picture (3, size, size) in 0..1, time to the right, low frequencies at the bottom.
+    """Return an RGB picture (3, size, size) in 0..1: time runs right, frequency runs up.
 
-    wave (samples,) at recipe.sample_rate_hz keeps its first duration_s; a shorter one gets
-    silence appended. Mel power (Slaney scale, librosa's default) in dB below the clip's own
-    maximum, floored at -top_db, maps linearly to the colour map. A silent clip has no maximum
-    and is drawn wholly in the colour of the floor.
+    The wave (samples,) at `recipe.sample_rate_hz` is cut to `recipe.duration_s`, or padded with
+    silence. The colour map shows mel power (Slaney scale, librosa's default) in dB relative to the
+    maximum of the clip, from -top_db to 0. A silent clip has the colour of -top_db throughout.
     """
     n_samples = round(recipe.duration_s * recipe.sample_rate_hz)
     wave = wave[:n_samples]
     peak = float(np.abs(wave).max(initial=0.0))
-    # Scaling by the peak first keeps very loud and very faint files from over- or underflowing.
+    # Scaling by the peak first avoids overflow in very loud files and underflow in faint ones.
     wave = np.pad(wave / np.float32(peak or 1.0), (0, n_samples - len(wave)))
     power = _mel_power(wave, recipe)
     floor = 10 ** (-recipe.top_db / 10)
@@ -138,9 +141,10 @@ def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.
 
 
 def read_picture(path: Path, size: int) -> NDArray[np.float32]:
-    """RGB picture (3, size, size) in 0..1 of a PNG file that is one already.
+    """Return the picture in a PNG file as RGB (3, size, size) in 0..1.
 
-    Raises UserError naming the file when it cannot be read.
+    Raises:
+        UserError: the file cannot be read.
     """
     try:
         with Image.open(path) as image:

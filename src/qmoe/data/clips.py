@@ -1,4 +1,4 @@
-"""Which clips a folder holds, with their class, recording and official fold."""
+"""The clips in a folder, with their class, recording and official fold."""
 
 import re
 from pathlib import Path, PurePosixPath
@@ -12,7 +12,7 @@ PICTURES = (".png",)
 ESC = r"(?P<fold>\d+)-(?P<recording>[^-]+)-(?P<take>[^-]+)(-(?P<target>\d+))?"
 _GROUPS = ["fold", "recording", "class", "target"]
 
-# Our column: its names in our own CSV, ESC-50's and UrbanSound8K's.
+# Our columns, each with its names in our own CSV files and in those of ESC-50 and UrbanSound8K.
 _ALIASES = {
     "file": ("file", "filename", "slice_file_name"),
     "class_name": ("class", "category"),
@@ -21,7 +21,7 @@ _ALIASES = {
 }
 
 
-# ESC-50's five categories in the order of its targets: ten classes each (its README).
+# ESC-50's five categories of ten classes each, in the order of its targets (from its README).
 CATEGORIES = (
     "Animals",
     "Natural soundscapes",
@@ -30,21 +30,26 @@ CATEGORIES = (
     "Exterior noises",
 )
 ABGQI = ("anthropophony", "biophony", "geophony", "quiet", "interference")
-# SITE_DEPLOYMENT_DATE_TIME of a recorder, where the name of a clip has kept it.
+# SITE_DEPLOYMENT_DATE_TIME of a recorder, where the name of a clip contains it.
 _ABGQI_NAME = r".*?(?P<recording>s2l[a-z]+\d+_\d{6}_\d{4}-\d{2}-\d{2}_\d{2}-\d{2}).*|.*"
 
 
 def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd.DataFrame:
-    """The clips of an unpacked public dataset (see `qmoe.data.registry`), as `list_clips` has them.
+    """Return the clips of an unpacked public dataset, in the columns of `list_clips`.
 
-    ESC-50: recording and official fold from meta/esc50.csv; 50 classes, or the 5 categories by
-    target: `official` is target // 10, `published` the paper's (target // 5) % 5 (D1).
-    UrbanSound8K: recording is the Freesound ID, folds are its own 10. ABGQI: a folder a class,
-    with audio or ready pictures (PNG), and no folds.
+    ESC-50 has recordings and official folds in meta/esc50.csv. In UrbanSound8K a recording is a
+    Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for each class, with
+    audio or finished pictures (PNG), and no folds.
+
+    Args:
+        folder: of the dataset.
+        name: in `qmoe.config.registry`.
+        classes: of ESC-50: 50, or 5 for its categories.
+        categories: of ESC-50: "official" is target // 10; "published" is (target // 5) % 5, the
+            paper's: defect D1 (docs/defects.md).
 
     Raises:
         UserError: the folder does not hold the dataset.
-
     """
     if name == "urbansound8k":
         return list_clips(folder, metadata=folder / "metadata" / "UrbanSound8K.csv")
@@ -81,20 +86,27 @@ def list_clips(
     name_pattern: str | None = None,
     files: list[str] | None = None,
 ) -> pd.DataFrame:
-    """One row a clip, sorted by `clip`.
+    """Return a row for each clip, sorted by `clip`.
 
-    Columns: clip (str, unique: path below folder without its extension), file (str, path below
-    folder), recording (str), fold (Int64, NA without official folds), class_name (str).
+    A clip whose recording is unknown is its own recording. Without metadata the class is the group
+    `class` of the pattern, or the name of the parent folder without a leading 'NNN - ', or the
+    group `target` as two digits.
 
-    With metadata, a CSV with columns file and class, optionally recording and fold (or ESC-50's
-    or UrbanSound8K's names for them), decides; audio files it does not list are left out, and a
-    file given by its bare name is found in any subfolder. Otherwise every wav, ogg and flac file,
-    or those that `files` names, counts and name_pattern reads its name, see fold_recording. The
-    class is then the group `class`, or the parent folder's name less a leading 'NNN - ', or the
-    group `target` as two digits. Without recordings each clip is its own.
+    Args:
+        folder: of the clips.
+        metadata: CSV file with columns file and class, and perhaps recording and fold, or with the
+            names of ESC-50 or UrbanSound8K for them. Only clips that it lists count; it may give
+            the bare name of a file in any subfolder.
+        name_pattern: how to read file names, see `fold_recording`.
+        files: paths below `folder` of the clips; by default all wav, ogg and flac files.
 
-    Raises UserError when the folder or its audio is missing, files or columns are missing, names
-    are double or do not match, a class is unknown, or only some clips have a fold.
+    Returns:
+        Columns clip (str, unique: the path below `folder` without extension), file (str, path
+        below `folder`), recording (str), fold (Int64, NA without official folds), class_name (str).
+
+    Raises:
+        UserError: the folder, a file or a column is missing, two clips have the same name, a name
+            does not match, a class is unknown, or only some clips have a fold.
     """
     if metadata and name_pattern:
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
@@ -113,6 +125,12 @@ def list_clips(
         table = _from_names(folder, pd.Series(files, dtype="str"), name_pattern)
     table["clip"] = table["file"].map(lambda file: PurePosixPath(file).with_suffix("").as_posix())
     table["recording"] = table["recording"].astype("str").fillna(table["clip"])
+    _require_consistent(folder, table)
+    columns = ["clip", "file", "recording", "fold", "class_name"]
+    return table[columns].sort_values("clip", ignore_index=True)
+
+
+def _require_consistent(folder: Path, table: pd.DataFrame) -> None:
     double = table.loc[table["clip"].duplicated(), "clip"]
     if len(double):
         raise UserError(f"{folder}: clip {double.iloc[0]} exists twice; rename or remove one")
@@ -122,17 +140,21 @@ def list_clips(
             f"{folder}: clip {unfolded.iloc[0]} has no fold but others have one; "
             "give every clip a fold, or none"
         )
-    columns = ["clip", "file", "recording", "fold", "class_name"]
-    return table[columns].sort_values("clip", ignore_index=True)
 
 
 def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
-    """What a pattern reads from file names: a row a name, a column a group, NA where absent.
+    """Return what a pattern reads from file names: a row for each name, NA where a group is absent.
 
-    pattern is a regular expression over the whole name without folder and extension, with named
-    groups among fold, recording, class; or 'esc' for ESC-50's FOLD-CLIP-TAKE[-TARGET]. Columns
-    fold (Int64), recording, class and target (str) always exist. Raises UserError for a bad
-    pattern and for the first name that does not match.
+    Args:
+        names: of files; folder and extension are ignored.
+        pattern: regular expression for the whole name with groups named fold, recording or class,
+            or 'esc' for ESC-50's FOLD-CLIP-TAKE[-TARGET].
+
+    Returns:
+        Columns fold (Int64), recording, class and target (str).
+
+    Raises:
+        UserError: the pattern is not valid, or a name does not match.
     """
     try:
         regex = re.compile(ESC if pattern == "esc" else pattern)
@@ -145,13 +167,15 @@ def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
         match = regex.fullmatch(PurePosixPath(name).stem)
         if not match:
             raise UserError(
-                f"{name}: does not match name pattern {pattern!r}; rename it or mend it"
+                f"{name}: does not match name pattern {pattern!r}; rename it or correct the pattern"
             )
         rows.append(match.groupdict())
     groups = pd.DataFrame(rows, names.index, _GROUPS, dtype="str")
     bad = groups["fold"].notna() & ~groups["fold"].str.fullmatch(r"\d+", na=True)
     if bad.any():
-        raise UserError(f"{names[bad].iloc[0]}: name pattern {pattern!r} finds no number as fold")
+        raise UserError(
+            f"{names[bad].iloc[0]}: name pattern {pattern!r} finds a fold that is not a number"
+        )
     return groups.assign(fold=pd.to_numeric(groups["fold"]).astype("Int64"))
 
 
@@ -178,10 +202,10 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
         raise UserError(f"{metadata}: cannot read it as CSV ({error}); check the path") from error
     table = pd.DataFrame(index=raw.index, columns=list(_ALIASES), dtype="str")
     for ours, aliases in _ALIASES.items():
-        found = next((alias for alias in aliases if alias in raw), None)
-        if found:
-            table[ours] = raw[found]
-        if ours in ("file", "class_name") and (not found or raw[found].isna().any()):
+        column = next((alias for alias in aliases if alias in raw), None)
+        if column:
+            table[ours] = raw[column]
+        if ours in ("file", "class_name") and (not column or raw[column].isna().any()):
             raise UserError(
                 f"{metadata}: column {aliases[0]} is missing or has empty cells; add it"
             )
@@ -189,14 +213,14 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
     for file in files:
         by_name.setdefault(PurePosixPath(file).name, []).append(file)
     known = set(files)
-    found_files = [[file] if file in known else by_name.get(file, []) for file in table["file"]]
-    missing = [file for file, found in zip(table["file"], found_files, strict=True) if not found]
+    matches = [[file] if file in known else by_name.get(file, []) for file in table["file"]]
+    missing = [file for file, paths in zip(table["file"], matches, strict=True) if not paths]
     if missing:
         raise UserError(
             f"{metadata}: {len(missing)} of {len(table)} listed files are not in {folder}, first "
             f"{missing[0]}; check the folder or download the data set again"
         )
-    double = [file for file, found in zip(table["file"], found_files, strict=True) if found[1:]]
+    double = [file for file, paths in zip(table["file"], matches, strict=True) if paths[1:]]
     if double:
         raise UserError(
             f"{folder}: {double[0]} is in several subfolders; give its path in {metadata}"
@@ -205,4 +229,4 @@ def _from_metadata(metadata: Path, folder: Path, files: list[str]) -> pd.DataFra
         fold = pd.to_numeric(table["fold"]).astype("Int64")
     except (ValueError, TypeError) as error:
         raise UserError(f"{metadata}: column fold must hold whole numbers ({error})") from error
-    return table.assign(file=[found[0] for found in found_files], fold=fold)
+    return table.assign(file=[paths[0] for paths in matches], fold=fold)

@@ -1,8 +1,8 @@
-"""Clips -> embedding table, in parallel, with the same bytes for any number of workers."""
+"""Embedding of clips, in parallel, with the same bytes for any number of workers."""
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -37,35 +37,54 @@ def embed(
     workers: int = 1,
     scratch: Path | None = None,
 ) -> EmbeddingTable:
-    """Embed the clips that list_clips(folder) found, in their order.
+    """Return the table of embeddings of clips, in their order, with a progress bar on stderr.
 
-    PNG files are pictures already. Labels are the alphabetical codes of class_name. Batches have a
-    fixed composition and every worker computes on one thread, so the vectors do not depend on
-    `workers`. Workers are threads: decoding, Fourier transform and network all leave Python's
-    lock, and nothing is imported twice. A progress bar goes to stderr.
+    Labels are the alphabetical codes of class_name. The composition of batches is fixed and every
+    worker computes on one thread, so that the vectors do not depend on `workers`.
 
     Args:
-        folder: where the files of `clips` lie.
-        clips: as from list_clips.
+        folder: of the files of `clips`.
+        clips: from `list_clips`. PNG files are taken as finished pictures.
         recipe: from wave to picture.
-        backbone_name: from picture to vector.
-        published: the backbone as the paper used it, see backbones.load.
-        batch_size: clips that are kept, or done again, together.
-        workers: threads.
-        scratch: folder for finished batches: a run that was killed goes on with what is there.
-            It must be another one for other arguments, and is left to the caller.
+        backbone_name: see `backbones.load`, as for `published`.
+        published: whether to embed as the paper did.
+        batch_size: clips in a batch, which is kept or done again as a whole.
+        workers: number of threads, not processes: all heavy work releases Python's lock.
+        scratch: folder for finished batches, with which a killed run goes on. The caller removes
+            it; other arguments need another folder.
 
     Raises:
-        UserError: a file is unreadable or the backbone cannot be loaded.
-
+        UserError: a file cannot be read, or the backbone cannot be loaded.
     """
     backbone = _load_once(backbone_name, published=published)
+    files = [folder / file for file in clips["file"]]
+    work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
+    vectors = _in_batches(files, work, batch_size, workers, scratch)
+    classes = sorted(clips["class_name"].unique())
+    label = clips["class_name"].map({name: code for code, name in enumerate(classes)})
+    columns = ["clip", "recording", "fold", "label", "class_name"]
+    metadata: dict[str, object] = {
+        "backbone": backbone_name,
+        "published": published,
+        "weights_sha256": backbone.weights_sha256,
+        "recipe": asdict(recipe),
+        "packages": {name: version(name) for name in _PACKAGES},
+    }
+    return EmbeddingTable(clips.assign(label=label.astype("int64"))[columns], vectors, metadata)
+
+
+def _in_batches(
+    files: list[Path],
+    work: Callable[[list[Path], Path | None], NDArray[np.float32]],
+    batch_size: int,
+    workers: int,
+    scratch: Path | None,
+) -> NDArray[np.float32]:
+    """Vectors (N, D) of files, in batches that do not depend on the number of workers."""
     if scratch:
         scratch.mkdir(parents=True, exist_ok=True)
-    files = [folder / file for file in clips["file"]]
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]
     parts = [scratch / f"{number:06d}.npy" if scratch else None for number in range(len(batches))]
-    work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
     vectors = []
     with (
         _one_thread_each(),
@@ -79,32 +98,23 @@ def embed(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
-    classes = sorted(clips["class_name"].unique())
-    label = clips["class_name"].map({name: code for code, name in enumerate(classes)})
-    columns = ["clip", "recording", "fold", "label", "class_name"]
-    metadata: dict[str, object] = {
-        "backbone": backbone_name,
-        "published": published,
-        "weights_sha256": backbone.weights_sha256,
-        "recipe": asdict(recipe),
-        "packages": {name: version(name) for name in _PACKAGES},
-    }
-    return EmbeddingTable(
-        clips.assign(label=label.astype("int64"))[columns], np.concatenate(vectors), metadata
-    )
+    return np.concatenate(vectors)
 
 
 def embed_files(
     files: list[Path], recipe: Recipe, backbone_name: str, *, published: bool
 ) -> NDArray[np.float32]:
-    """Vectors (n, D) of a few audio files or pictures, in one batch."""
+    """Return vectors (N, D) of a few audio files or pictures, embedded as one batch.
+
+    The other arguments are those of `embed`.
+    """
     backbone = _load_once(backbone_name, published=published)
     return _embed_or_read(files, None, recipe, backbone)
 
 
 @contextmanager
 def _one_thread_each() -> Iterator[None]:
-    """Let workers alone share the cores, and give the caller its threads back."""
+    """Limit every library to one thread for each worker, and lift the limit at the end."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

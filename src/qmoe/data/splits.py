@@ -1,4 +1,4 @@
-"""Who is trained on, who stops training, who is scored."""
+"""Which clips train, which decide when training stops, and which are scored."""
 
 import warnings
 from typing import Any
@@ -14,19 +14,18 @@ Indices = NDArray[np.intp]
 
 
 def test_folds(clips: pd.DataFrame, rule: str, n_folds: int, seed: int) -> list[Indices]:
-    """Row indices of each test fold; together they cover every clip once.
+    """Return the row indices of each test fold; together they cover every clip once.
 
     Args:
-        clips: columns recording, fold (official, may be missing), label.
-        rule: "random" is stratified over clips, whatever recording they come from (as published,
-            D3); "grouped" takes the official folds where the dataset has them and else keeps
-            every recording on one side.
-        n_folds: how many folds; must agree with the official ones.
+        clips: table with columns recording, fold (official, may be missing) and label.
+        rule: "random" stratifies over clips, whichever recording they come from (as published:
+            defect D3, docs/defects.md); "grouped" takes the official folds, or where there are
+            none keeps every recording within one fold.
+        n_folds: number of folds; must be that of the official ones.
         seed: of the shuffle.
 
     Raises:
-        UserError: too few clips or recordings of a class, or another number of official folds.
-
+        UserError: a class has too few clips or recordings, or `n_folds` is not the official number.
     """
     official = clips["fold"].notna().all()
     if rule == "grouped" and official:
@@ -58,11 +57,21 @@ def _require_members(clips: pd.DataFrame, unit: str, n_folds: int) -> None:
 def stopping_split(
     clips: pd.DataFrame, train: Indices, fraction: float, seed: int
 ) -> tuple[Indices, Indices]:
-    """Divide the training rows into (fit, stop), stratified, no recording on both sides.
+    """Divide training clips into those that fit and those that stop training.
+
+    The parts are stratified, and no recording is in both.
+
+    Args:
+        clips: table with columns recording, label and class_name.
+        train: row indices of the training clips.
+        fraction: share of the clips that stop training.
+        seed: of the shuffle.
+
+    Returns:
+        Row indices of the clips that fit, and of those that stop.
 
     Raises:
-        UserError: a class would be left without a clip to fit.
-
+        UserError: a class would have no clip left to fit.
     """
     part = clips.iloc[train]
     n_splits = min(round(1 / fraction), part.groupby("label")["recording"].nunique().max())
@@ -70,7 +79,7 @@ def stopping_split(
         raise UserError("no class has two recordings, one to fit and one to stop: add recordings")
     splitter = StratifiedGroupKFold(n_splits=n_splits, shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        # Fewer recordings of a class than splits: the class is then absent from some stop parts.
+        # A class with fewer recordings than splits is absent from some of the stopping parts.
         warnings.simplefilter("ignore", UserWarning)
         fit, stop = next(iter(splitter.split(part, part["label"], part["recording"])))
     absent = set(part["class_name"]) - set(part["class_name"].iloc[fit])

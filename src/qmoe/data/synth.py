@@ -1,7 +1,7 @@
-"""A small synthetic stand-in for the Quinn (ABGQI) recordings: five classes of soundscape.
+"""Synthetic clips that stand in for the Quinn (ABGQI) recordings: five classes of soundscape.
 
-Takes of one recording share background, microphone, tone, level and the voice of their event, so
-that a model which knows one take knows the others: random folds leak, grouped folds do not.
+Takes of one recording share background, microphone, tone, level and the voice of their event. A
+model that has seen one take recognises the others: random folds leak, grouped folds do not.
 """
 
 import os
@@ -21,7 +21,7 @@ from qmoe.errors import UserError
 
 Wave = NDArray[np.float64]
 
-# Level of the event against the background: where the classes begin to drown in noise.
+# Level of the event relative to the background, at which noise begins to mask the classes.
 _EVENT_DB = (-4.0, 6.0)
 _TONE_DB = (-30.0, -12.0)
 _TAKE_DB = 6.0  # standard deviation between takes of one recording
@@ -31,7 +31,7 @@ _DISTRACTOR_DB = -8.0
 
 @dataclass(frozen=True)
 class _Recording:
-    """What all takes of one recording share."""
+    """The properties that all takes of one recording share."""
 
     noise_slope: float  # power falls with frequency ** -noise_slope
     mic_hz: tuple[float, float]  # pass band of the microphone
@@ -39,8 +39,8 @@ class _Recording:
     tone_db: float
     event_db: float
     peak: float
-    pitch: float  # 0..1, the event's place in its class's range of pitches
-    pace_hz: float  # events or swells a second
+    pitch: float  # 0..1, position of the event in the range of pitches of its class
+    pace_hz: float  # events or swells in a second
 
 
 def _draw_recording(rng: Generator) -> _Recording:
@@ -57,7 +57,7 @@ def _draw_recording(rng: Generator) -> _Recording:
 
 
 def _coloured(rng: Generator, t: Wave, slope: float, band_hz: tuple[float, float]) -> Wave:
-    """Noise of unit RMS with a falling spectrum, 12 dB an octave down outside band_hz."""
+    """Noise of unit RMS with a falling spectrum that drops by 12 dB an octave outside band_hz."""
     frequency_hz = np.fft.rfftfreq(t.size, t[1])
     frequency_hz[0] = frequency_hz[1]
     low, high = band_hz
@@ -71,7 +71,7 @@ def _unit(wave: Wave) -> Wave:
 
 
 def _bursts(rng: Generator, t: Wave, pace_hz: float, length_s: float) -> Wave:
-    """Envelope of bumps at random moments, pace_hz of them a second."""
+    """An envelope of bumps at random moments, `pace_hz` of them in a second."""
     moments = rng.uniform(0, t[-1], max(1, round(pace_hz * t[-1])))
     return np.exp(-(((t[:, None] - moments) / length_s) ** 2)).sum(axis=1)
 
@@ -118,7 +118,7 @@ CLASSES = (*_EVENTS, "quiet")
 
 
 def _take(rng: Generator, t: Wave, recording: _Recording, class_name: str) -> Wave:
-    """One take: background, tone, the event of its class, sometimes a fainter one of another."""
+    """A take: background, tone, the event of its class, sometimes a fainter event of another."""
     background = _coloured(rng, t, recording.noise_slope, recording.mic_hz)
     tone = np.sin(2 * np.pi * (recording.tone_hz * t + rng.uniform()))
     wave = background + 10 ** (recording.tone_db / 20) * tone
@@ -142,12 +142,22 @@ def render(
 ) -> None:
     """Write CLASS/CLASS-RR-T.wav (mono, 16 bit) and metadata.csv (file, class, recording).
 
-    Each file's bytes depend on seed, class, recording, take, duration and rate alone. The folder
-    appears whole or not at all; an earlier one of this function is replaced. Raises UserError
-    when the folder holds anything else, hidden files aside.
+    The folder appears whole or not at all. The bytes of a file depend on seed, class, recording,
+    take, duration and rate alone.
+
+    Args:
+        folder: to write; an earlier one of this function is replaced.
+        seed: of the synthesis.
+        recordings_per_class: number of recordings.
+        takes_per_recording: clips of each recording.
+        duration_s: of a clip.
+        sample_rate_hz: of a clip.
+
+    Raises:
+        UserError: the folder holds other files; hidden ones do not count.
     """
     ours = {*CLASSES, "metadata.csv"}
-    # Workflow engines and file managers leave hidden marks in folders they handle.
+    # Workflow engines and file managers leave hidden files in the folders that they handle.
     if folder.exists() and any(p.name not in ours and p.name[0] != "." for p in folder.iterdir()):
         raise UserError(f"{folder}: holds other files; give a new or an empty folder")
     t = np.arange(round(duration_s * sample_rate_hz)) / sample_rate_hz

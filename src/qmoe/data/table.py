@@ -1,4 +1,4 @@
-"""Tables of embeddings: Parquet files of ours, CSV files of the paper's authors."""
+"""Tables of embeddings: our Parquet files, and the CSV files of the paper's authors."""
 
 import json
 import os
@@ -22,11 +22,13 @@ _KEY = b"qmoe"
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """n clips with one vector of D values each.
+    """N clips with a vector of D values each.
 
-    clips: columns clip (str), recording (str), fold (Int64, NA without official folds), label
-    (int64, 0..C-1), class_name (str); vectors: float32 (n, D), maybe read-only; metadata: what
-    made the vectors, as JSON can hold it.
+    Attributes:
+        clips: columns clip (str), recording (str), fold (Int64, NA without official folds), label
+            (int64, 0..C-1) and class_name (str).
+        vectors: (N, D) float32, perhaps read-only.
+        metadata: how the vectors were made, as data that JSON can hold.
     """
 
     clips: pd.DataFrame
@@ -35,26 +37,27 @@ class EmbeddingTable:
 
 
 def check(table: EmbeddingTable) -> None:
-    """Raise UserError unless a classifier can be trained and scored on the table.
+    """Check that a classifier can be trained and scored on the table.
 
-    Refused: one clip, one class, double clip names, NaN or infinite values, labels other than
-    0..C-1, a class name with two labels or a label with two names.
+    Raises:
+        UserError: there is one clip or class only, two clips have the same name, a value is NaN or
+            infinite, labels are not 0..C-1, or labels and class names are not one to one.
     """
     clips, vectors = table.clips, table.vectors
     if len(clips) != len(vectors):
-        raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table anew")
+        raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table again")
     if len(clips) < 2:
-        raise UserError(f"{len(clips)} clip in all; give at least two classes of clips")
+        raise UserError(f"{len(clips)} clip in total; give clips of at least two classes")
     double = clips.loc[clips["clip"].duplicated(), "clip"]
     if len(double):
-        raise UserError(f"clip {double.iloc[0]} is there twice; rename or remove one")
+        raise UserError(f"clip {double.iloc[0]} appears twice; rename or remove one")
     finite = np.isfinite(vectors).all(axis=1)
     if not finite.all():
         row = int(np.argmin(finite))
         index = int(np.argmin(np.isfinite(vectors[row])))
         raise UserError(
             f"clip {clips['clip'].iloc[row]}: value {index} is {vectors[row, index]}; "
-            "mend or remove the clip"
+            "correct or remove the clip"
         )
     pairs = clips[["label", "class_name"]].drop_duplicates().sort_values("label")
     labels = pairs["label"].tolist()
@@ -63,17 +66,21 @@ def check(table: EmbeddingTable) -> None:
     for column in ("label", "class_name"):
         clash = pairs[pairs[column].duplicated(keep=False)]
         if len(clash):
-            found = ", ".join(f"{row.label} = {row.class_name}" for row in clash.itertuples())
-            raise UserError(f"labels and class names disagree: {found}; give each class one label")
+            listed = ", ".join(f"{row.label} = {row.class_name}" for row in clash.itertuples())
+            raise UserError(f"labels and class names disagree: {listed}; give each class one label")
     if len(labels) < 2:
         raise UserError(f"only class {pairs['class_name'].iloc[0]}; give at least two classes")
 
 
 def write(path: Path, table: EmbeddingTable) -> None:
-    """Check the table and write it as Parquet, whole or not at all; same table, same bytes."""
+    """Check the table and write it as Parquet, whole or not at all; equal tables give equal bytes.
+
+    Raises:
+        UserError: `check` refuses the table.
+    """
     check(table)
     n_clips, dim = table.vectors.shape
-    # Uncompressed, without nulls and in one row group, so that read() need not copy the vectors.
+    # Uncompressed, without nulls and in one row group: read() then need not copy the vectors.
     item = pa.field("item", pa.float32(), nullable=False)
     vectors = pa.FixedSizeListArray.from_arrays(
         pa.array(np.ascontiguousarray(table.vectors, dtype=np.float32).ravel()),
@@ -106,7 +113,11 @@ def write(path: Path, table: EmbeddingTable) -> None:
 
 
 def read(path: Path) -> EmbeddingTable:
-    """The table write() wrote; its vectors are read-only. Raises UserError for any other file."""
+    """Return a table that `write` has written; its vectors are read-only.
+
+    Raises:
+        UserError: the file is no such table.
+    """
     try:
         raw = pq.read_table(path, memory_map=True)
         metadata = json.loads(raw.schema.metadata[_KEY])
@@ -114,22 +125,25 @@ def read(path: Path) -> EmbeddingTable:
         vectors = raw["vector"].combine_chunks()
     except (OSError, pa.ArrowException, KeyError, TypeError) as error:
         reason = str(error).partition("\n")[0]
-        raise UserError(f"{path}: no embedding table of qmoe ({reason}); make it anew") from error
+        raise UserError(
+            f"{path}: not a table of embeddings of qmoe ({reason}); make it again"
+        ) from error
     clips = clips.astype({"label": "int64"})
     return EmbeddingTable(clips, vectors.values.to_numpy().reshape(len(raw), -1), metadata)
 
 
 def read_authors_csv(path: Path, *, name_pattern: str | None = None) -> EmbeddingTable:
-    """The authors' interchange file: folder,name,label,category,class_id, then 0,1,2,...
+    """Return the table in the authors' interchange file: columns class_id and 0, 1, 2, ...
 
-    folder, name, label and category may be missing. clip is folder/name, else 'row-000001' and so
-    on; class_name is category, else label where it goes one to one with class_id, else class_id;
-    recording and fold come from name_pattern over name (see clips.fold_recording), else each clip
-    is its own recording and has no fold.
+    Columns folder, name, label and category may be there too. A clip is called folder/name, or
+    'row-000001' and so on. Its class_name is category; else label, where it is one to one with
+    class_id; else class_id. Its recording and fold are what `name_pattern` reads from name (see
+    `clips.fold_recording`); without a pattern each clip is its own recording and has no fold.
 
-    Raises UserError naming file, column and row for: no class_id, no or missing embedding columns,
-    unknown columns, cells that are empty, NaN or no number, class_id and category at odds, and
-    everything that check() refuses.
+    Raises:
+        UserError: there is no class_id, an embedding column is missing, a column is unknown, a
+            value is empty, NaN or no number, class_id and category contradict each other, or
+            `check` refuses the table. The message names file, column and row.
     """
     try:
         return _read_authors_csv(path, name_pattern)
@@ -146,7 +160,7 @@ def _read_authors_csv(path: Path, name_pattern: str | None) -> EmbeddingTable:
     names = raw.column_names
     double = next((name for name in names if names.count(name) > 1), None)
     if double is not None:
-        raise UserError(f"column {double} is there twice; remove one")
+        raise UserError(f"column {double} appears twice; remove one")
     if "class_id" not in names:
         raise UserError("no column class_id; add it (alphabetical code of category)")
     numbered = {name for name in names if name.isdecimal()}
@@ -186,14 +200,14 @@ def _read_authors_csv(path: Path, name_pattern: str | None) -> EmbeddingTable:
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> NDArray[np.float64]:
-    """The column as numbers; rows in messages count from 1, without the header."""
+    """The column as numbers; messages count rows from 1, without the header."""
     values = column.to_pandas()
     numbers = pd.to_numeric(values, errors="coerce")
     bad = np.flatnonzero(numbers.isna())
     if len(bad):
         cell = values.iloc[bad[0]]
-        what = "empty or NaN" if pd.isna(cell) else f"{cell!r}, no number"
-        raise UserError(f"column {name}, row {bad[0] + 1}: {what}; mend or remove the row")
+        what = "empty or NaN" if pd.isna(cell) else f"{cell!r}, not a number"
+        raise UserError(f"column {name}, row {bad[0] + 1}: {what}; correct or remove the row")
     return numbers.to_numpy(np.float64)
 
 

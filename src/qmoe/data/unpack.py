@@ -1,4 +1,4 @@
-"""An archive into a folder, whole or not at all, and nothing outside of it."""
+"""Unpacking of an archive to a folder: whole or not at all, and nothing outside the folder."""
 
 import shutil
 import tarfile
@@ -12,13 +12,15 @@ _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive, and archives in it, to a folder that must not be there yet.
+    """Unpack a zip or tar archive, and the archives in it, to a folder; an old one is replaced.
 
-    Where everything lies in one folder, that level is dropped. Raises UserError for a damaged
-    file, one that is no archive, and for members that would land outside of the folder.
+    Where the archive holds a single folder, the content of that folder is what is unpacked.
+
+    Raises:
+        UserError: the file is damaged or no archive, or a member would land outside the folder.
     """
     partial = folder.with_name(f".{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)  # of a run that was killed
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:
         _extract(archive, partial)
         for inner in sorted(p for p in partial.rglob("*") if p.name.endswith(_SUFFIXES)):

@@ -1,1 +1,1 @@
-"""From trained cells to packed models that hold and run what was trained, bit for bit."""
+"""Packed models: files of a few bits a weight that run without torch, made and checked here."""

@@ -1,4 +1,4 @@
-"""Small integers in few bits, and ternary values as bit-planes."""
+"""Packing of small integers in few bits, and of ternary values in bit-planes."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,12 +7,12 @@ WORD = 64  # values in a word of a bit-plane
 
 
 def narrowest(values: NDArray[np.int64]) -> int:
-    """Fewest bits of 1, 2, 4, 8 and 16 that hold all values: one bit holds -1 and 1, b >= 2 bits
-    hold -2^(b-1) to 2^(b-1) - 1.
+    """Return the smallest of 1, 2, 4, 8 and 16 bits that hold all values.
+
+    One bit holds -1 and 1; b >= 2 bits hold -2^(b-1) to 2^(b-1) - 1.
 
     Raises:
         ValueError: 16 bits do not suffice.
-
     """
     if np.isin(values, (-1, 1)).all():
         return 1
@@ -24,11 +24,11 @@ def narrowest(values: NDArray[np.int64]) -> int:
 
 
 def pack(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
-    """Pack integers (K, N) of 1, 2, 4 or 8 bits into (K, ceil(N bits / 8)) bytes.
+    """Pack integers (K, N) of 1, 2, 4 or 8 bits in (K, ceil(N bits / 8)) bytes.
 
-    Column n lies in byte n mod width, at bit (n // width) bits: so that shifting the whole array
-    and joining the parts side by side gives the columns back in order. One bit holds (v + 1) / 2,
-    b bits hold v + 2^(b-1).
+    Column n lies in byte n mod width from bit (n // width) bits on. Shifts of the whole array,
+    joined side by side, therefore restore the order of the columns. A value v is stored as
+    (v + 1) / 2 in one bit, and as v + 2^(b-1) in b bits.
     """
     codes = (values + 1) // 2 if bits == 1 else values + 2 ** (bits - 1)
     parts = 8 // bits
@@ -42,7 +42,7 @@ def pack(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
 
 
 def planes(values: NDArray[np.int64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-    """Ternary (N, K) as two bit-planes (N, ceil(K / 64)): where it is not zero, where negative."""
+    """Return two bit-planes (N, ceil(K / 64)) of ternary (N, K): not zero, and negative."""
     padded = np.zeros((len(values), -(-values.shape[1] // WORD) * WORD), dtype=np.int8)
     padded[:, : values.shape[1]] = values
 

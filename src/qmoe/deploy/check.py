@@ -1,4 +1,4 @@
-"""Does a packed model say what the trained one says, on every clip of the test fold?"""
+"""Comparison of a packed model with the trained one on every clip of the test fold."""
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,22 +13,24 @@ from qmoe.data import table as tables
 from qmoe.deploy.packed import PackedModel
 from qmoe.errors import UserError
 
-INEXACT = "ptq8"  # ONNX Runtime's activations have one range a batch: its difference is reported
+# ONNX Runtime takes one range of activations for a batch, so that this scheme has no bounds.
+INEXACT = "ptq8"
 LEAST_ARGMAX_AGREEMENT = 0.995
 LARGEST_LOGIT_DIFFERENCE = 0.05
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """Trained and packed model on the n clips of a test fold, in the batches of training.
+    """How a trained and a packed model agree on the n clips of a test fold.
 
-    The bounds hold for the clips that no `INEXACT` expert has answered, and for the routes of all.
+    Bounds apply to the clips that no `INEXACT` expert has classified (`n_bounded`, `bounded_*`),
+    and to the routes of all clips.
     """
 
     n: int
     argmax_agreement: float  # share of clips with the same class
     expert_agreement: float  # share of clips sent to the same expert
-    max_logit_difference: float  # over the clips sent to the same expert
+    max_logit_difference: float  # over clips sent to the same expert
     n_bounded: int
     bounded_argmax_agreement: float  # 1 where no clip is bounded
     bounded_logit_difference: float
@@ -37,7 +39,7 @@ class Agreement:
 
     @property
     def holds(self) -> bool:
-        """Within the documented bounds."""
+        """Whether the models agree within the documented bounds."""
         agreement = min(self.bounded_argmax_agreement, self.expert_agreement)
         return (
             agreement >= LEAST_ARGMAX_AGREEMENT
@@ -45,16 +47,15 @@ class Agreement:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For check.json."""
+        """Return the content of check.json."""
         return asdict(self) | {"holds": self.holds}
 
 
 def check(folder: Path) -> Agreement:
-    """Run a packed model and the one it was made from on the clips of the cell's predictions.
+    """Return how a packed model agrees with the cell it was made from, on the cell's test fold.
 
     Raises:
         UserError: the cell, its embeddings or the packed model are missing or damaged.
-
     """
     packed = PackedModel(folder)
     cell = Path(packed.manifest["provenance"]["cell"])
@@ -65,14 +66,14 @@ def check(folder: Path) -> Agreement:
     if (rows < 0).any():
         raise UserError(
             f"{trained.spec['embeddings']} has no clip {clips[rows < 0].iloc[0]}, which {cell} "
-            "was scored on: make the table anew"
+            "was scored on: make the table again"
         )
     return agreement(trained, packed, np.array(table.vectors[rows]))
 
 
 @torch.no_grad()
 def agreement(trained: Trained, packed: PackedModel, vectors: Any) -> Agreement:
-    """Compare on embeddings (n, D), in the batches in which the cell was scored."""
+    """Return how two models agree on embeddings (n, D), in the batches that scored the cell."""
     size = trained.spec["training"]["batch_size"]
     outs = [trained.model(x) for x in trained.normalizer(torch.from_numpy(vectors)).split(size)]
     logits = torch.cat([out.logits for out in outs]).numpy()

@@ -1,4 +1,4 @@
-"""From a trained cell to a packed folder."""
+"""Packing of a trained cell: its weights in few bits, its graphs in ONNX, and a manifest."""
 
 import json
 import logging
@@ -28,19 +28,18 @@ from qmoe.nn.router import Router
 
 @dataclass(frozen=True)
 class PackedExpert:
-    """A file of a packed folder and what is in it."""
+    """The file of an expert in a packed folder."""
 
     content: bytes
     suffix: str
-    weights: str  # how the hidden layers lie in the file
+    weights: str  # how the file stores those of the hidden layers
 
 
 def export(cell: Path, folder: Path) -> None:
     """Write the packed form of a trained cell; the folder appears whole or not at all.
 
     Raises:
-        UserError: the cell is not there.
-
+        UserError: the cell is missing.
     """
     trained = load(cell)
     draft = folder.with_name(f".{folder.name}.draft")
@@ -88,7 +87,7 @@ def export(cell: Path, folder: Path) -> None:
 
 
 def pack_expert(scheme: str, expert: nn.Module) -> PackedExpert:
-    """The file of one expert, a Sequential of `qmoe.nn.experts`."""
+    """Return the file of an expert that `qmoe.nn.experts.build_expert` has built."""
     if scheme in ("bitnet", "popcount"):
         return PackedExpert(save(ternary_arrays(expert)), ".safetensors", "two bit-planes")
     model, stored = expert_graph(expert)
@@ -106,11 +105,10 @@ def _array(x: Any) -> Any:
 
 
 def levels(weight: Tensor, bits: int) -> tuple[Any, float]:
-    """Integer levels (out, in) and the step between them: `k_bit_weights` is their product.
+    """Return integers (out, in) and a step whose product is `k_bit_weights(weight, bits)`.
 
     Raises:
-        ArithmeticError: it is not, to the last digit.
-
+        ArithmeticError: the product differs from it, if only in the last digit.
     """
     quantized = k_bit_weights(weight, bits)
     centred = weight - weight.mean()
@@ -123,7 +121,7 @@ def levels(weight: Tensor, bits: int) -> tuple[Any, float]:
 
 
 def expert_graph(expert: nn.Module) -> tuple[ModelProto, str]:
-    """The graph of a float32 or k-bit expert, and how its hidden weights lie in the file."""
+    """Return the graph of a float32 or k-bit expert, and how it stores the hidden weights."""
     layers = [module for module in expert.children() if not isinstance(module, nn.Dropout)]
     graph = Graph(_array(layers[0].weight).shape[1])
     stored = "float32"
@@ -145,12 +143,12 @@ def expert_graph(expert: nn.Module) -> tuple[ModelProto, str]:
 
 
 def _quantized_after_training(model: ModelProto) -> bytes:
-    """ONNX Runtime's dynamic quantisation: int8 weights, activations with one range a batch."""
+    """ONNX Runtime's dynamic quantisation: int8 weights, one range of activations for a batch."""
     import tempfile
 
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    logging.disable(logging.WARNING)  # it asks for a pre-processing that does nothing here
+    logging.disable(logging.WARNING)  # it recommends a pre-processing that has no effect here
     try:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "model.onnx"
@@ -161,7 +159,7 @@ def _quantized_after_training(model: ModelProto) -> bytes:
 
 
 def ternary_arrays(expert: nn.Module) -> dict[str, Any]:
-    """The arrays of a BitNet or popcount expert; see `qmoe.deploy.ternary.TernaryNetwork`."""
+    """Return the arrays of a BitNet or popcount expert, see `qmoe.deploy.ternary`."""
     arrays: dict[str, Any] = {}
     for number, (layer, norm) in enumerate(_blocks(expert)):
         if isinstance(layer, nn.Linear):
@@ -191,7 +189,7 @@ def ternary_arrays(expert: nn.Module) -> dict[str, Any]:
 def _blocks(
     expert: nn.Module,
 ) -> Iterator[tuple[BitNetLinear | PopcountLinear | nn.Linear, nn.LayerNorm | None]]:
-    """The layers of an expert, each with the LayerNorm behind it."""
+    """The layers of an expert, each with the LayerNorm that follows it."""
     modules = list(expert.children())
     for at, module in enumerate(modules):
         if isinstance(module, BitNetLinear | PopcountLinear | nn.Linear):
@@ -200,10 +198,10 @@ def _blocks(
 
 
 def router_graph(router: Router) -> ModelProto:
-    """Probabilities p (N, E) and, for a Bayesian router, samples (T, N, E).
+    """Return the graph for probabilities p (N, E) and, if Bayesian, samples (T, N, E).
 
     The Monte-Carlo passes are one product with a leading axis of T masks; the first layer runs
-    once for them all.
+    once for all of them.
     """
     graph = Graph(router.first.in_features)
     linears = [m for m in router.middle if isinstance(m, nn.Linear)]
@@ -240,5 +238,5 @@ def _routing(model: Mixture) -> dict[str, Any]:
 
 
 def _finite(value: float) -> float:
-    """JSON has no infinity."""
+    """The nearest float32 value that is finite, because JSON has no infinity."""
     return max(min(value, float(np.finfo(np.float32).max)), float(np.finfo(np.float32).min))

@@ -1,8 +1,8 @@
-"""ONNX graphs of experts and routers, node by node: (N, D) float32 in, (N, C) out.
+"""ONNX graphs of experts and routers, built node by node: (N, D) float32 in, (N, C) out.
 
-Quantised layers compute in integers, exactly as they were trained: activations become uint8 with
-zero point 128 (int8 takes a slow path in ONNX Runtime), weights lie packed in the file and are
-unpacked by BitShift and BitwiseAnd, which the runtime folds into int8 when it loads the model.
+Quantised layers compute in integers, exactly as they were trained. Activations become uint8 with
+zero point 128, because int8 takes a slow path in ONNX Runtime. Weights are packed in the file;
+BitShift and BitwiseAnd unpack them, which the runtime folds into int8 when it loads the model.
 """
 
 from typing import Any
@@ -22,21 +22,23 @@ Weights = NDArray[Any]
 
 
 class Graph:
-    """Nodes and initialisers of one ONNX model; methods append a step and return its output."""
+    """The nodes and initialisers of an ONNX model; methods append a step and name its output."""
 
     def __init__(self, d_in: int) -> None:
         self.d_in = d_in
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[bytes, onnx.TensorProto] = {}  # by content: none stands twice
+        self.initializers: dict[
+            bytes, onnx.TensorProto
+        ] = {}  # by content, so that none is stored twice
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
-        """Append a node with one output."""
+        """Append a node with one output, and return the output's name."""
         name = f"{kind}_{len(self.nodes)}"
         self.nodes.append(helper.make_node(kind, list(inputs), [name], **attributes))
         return name
 
     def constant(self, value: Any, dtype: Any = np.float32) -> str:
-        """An initialiser."""
+        """Return the name of an initialiser with this value."""
         array = np.ascontiguousarray(value, dtype=dtype).reshape(np.shape(value))
         content = f"{array.dtype}{array.shape}".encode() + array.tobytes()
         if content not in self.initializers:
@@ -45,12 +47,12 @@ class Graph:
         return self.initializers[content].name
 
     def linear(self, x: str, weight: Weights, bias: Weights) -> str:
-        """Float32 layer, weight (out, in); x may have leading axes."""
+        """Append a float32 layer with weight (out, in); x may have leading axes."""
         product = self.node("MatMul", x, self.constant(weight.T))
         return self.node("Add", product, self.constant(bias))
 
     def layer_norm(self, x: str, weight: Weights, bias: Weights) -> str:
-        """LayerNorm over the last axis."""
+        """Append a LayerNorm over the last axis."""
         return self.node(
             "LayerNormalization",
             x,
@@ -61,7 +63,7 @@ class Graph:
         )
 
     def unpacked(self, values: NDArray[np.int64], bits: int) -> str:
-        """Integers (K, N) that lie in the file with `bits` bits each, as int8."""
+        """Append the unpacking to int8 of integers (K, N), which the file stores in `bits` bits."""
         if bits == 8:
             return self.constant(values, np.int8)
         packed = self.constant(pack(values, bits), np.uint8)
@@ -83,7 +85,7 @@ class Graph:
         return self.node("Sub", signed, self.constant([offset], np.int8))
 
     def _row_step(self, x: str) -> str:
-        """(N,) max|x| / 127, the step of each row's int8 activations."""
+        """(N,) max|x| / 127, the step of the int8 activations in each row."""
         axis = self.constant([-1], np.int64)
         largest = self.node("ReduceMax", self.node("Abs", x), axis, keepdims=0)
         floored = self.node("Max", largest, self.constant(ACTIVATION_FLOOR))
@@ -92,11 +94,18 @@ class Graph:
     def integer_linear(
         self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
     ) -> str:
-        """Int8 activations of each row times `levels` (out, in) of at most 8 bits, times `step`.
+        """Append a layer with int8 activations and weights of at most 8 bits.
 
-        Rows are scaled by QuantizeLinear and DequantizeLinear along axis 0: four passes over the
-        data fewer than with Div, Round, Add, Cast, and no product of two scales, which the runtime
-        would fuse into MatMulIntegerToFloat, losing the bias.
+        QuantizeLinear and DequantizeLinear along axis 0 scale the rows. That is four passes over
+        the data fewer than with Div, Round, Add and Cast, and avoids a product of two scales, which
+        the runtime would fuse into MatMulIntegerToFloat, losing the bias.
+
+        Args:
+            x: name of the input, (N, in).
+            levels: (out, in) integer weights.
+            bits: of a level in the file.
+            step: between two levels.
+            bias: (out,).
         """
         row_step = self._row_step(x)
         zero = self.constant(128, np.uint8)
@@ -108,7 +117,7 @@ class Graph:
         return self.node("Add", product, self.constant(bias))
 
     def int16_linear(self, x: str, levels: NDArray[np.int64], step: float, bias: Weights) -> str:
-        """The same with levels that need 16 bits: int16 in the file, float32 in memory."""
+        """Append the layer of `integer_linear` in 16 bits: int16 on disk, float32 in memory."""
         axis = self.constant([-1], np.int64)
         row_step = self.node("Unsqueeze", self._row_step(x), axis)
         quantized = self.node("Mul", self.node("Round", self.node("Div", x, row_step)), row_step)
@@ -119,14 +128,18 @@ class Graph:
     def k_bit_linear(
         self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
     ) -> tuple[str, int]:
-        """A BitLinear layer behind its LayerNorm; returns its output and the bits of the file."""
+        """Append a BitLinear layer without its LayerNorm; arguments are as for `integer_linear`.
+
+        Returns:
+            The name of its output, and the bits of a level in the file.
+        """
         bits = narrowest(levels)
         if bits == 16:
             return self.int16_linear(x, levels, step, bias), bits
         return self.integer_linear(x, levels, bits, step, bias), bits
 
     def model(self, outputs: dict[str, tuple[str, list[Any]]]) -> onnx.ModelProto:
-        """The finished model; `outputs` maps names to (node output, shape)."""
+        """Return the finished model; `outputs` maps each name to a node's output and its shape."""
         named = [
             helper.make_node("Identity", [value], [name]) for name, (value, _) in outputs.items()
         ]

@@ -1,4 +1,4 @@
-"""A packed model: load its folder and classify. Needs neither torch nor the training code."""
+"""A packed model, which loads its folder and classifies without torch or the training code."""
 
 import json
 import tempfile
@@ -24,8 +24,8 @@ Network = Callable[[Floats], Floats]
 
 
 @dataclass(frozen=True)
-class Output:
-    """What a packed model says of N clips; `qmoe.nn.mixture.Output` in NumPy."""
+class PackedOutput:
+    """The outputs of a packed model for N clips: `qmoe.nn.mixture.Output` in NumPy."""
 
     logits: Floats  # (N, C)
     expert: NDArray[np.int64]  # (N,)
@@ -40,7 +40,7 @@ class Output:
 
 
 def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> ort.InferenceSession:
-    """An ONNX Runtime session on one CPU thread, for a file or the bytes of a model."""
+    """Return an ONNX Runtime session on one CPU thread, for a file or the bytes of a model."""
     options = options or ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -49,11 +49,10 @@ def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> o
 
 
 class PackedModel:
-    """Router and experts of a packed folder.
+    """The router and the experts of a packed folder.
 
     Raises:
-        UserError: the folder holds no packed model, or a file of it is damaged.
-
+        UserError: the folder holds no packed model, or one of its files is damaged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -61,13 +60,13 @@ class PackedModel:
         try:
             self.manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
             if self.manifest["format"] != FORMAT:
-                raise UserError(f"{folder} is of another version: `qmoe export` makes it anew")
+                raise UserError(f"{folder} has another version: `qmoe export` makes it again")
             for name, file in self.manifest["files"].items():
                 if sha256(folder / name) != file["sha256"]:
-                    raise UserError(f"{folder / name} is damaged: `qmoe export` makes it anew")
+                    raise UserError(f"{folder / name} is damaged: `qmoe export` makes it again")
         except (FileNotFoundError, NotADirectoryError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"{folder} is no packed model ({error}): `qmoe export` makes one"
+                f"{folder} is not a packed model ({error}): `qmoe export` makes one"
             ) from None
         self.experts = [self._network(e["file"]) for e in self.manifest["experts"]]
         self.routing = self.manifest["router"]
@@ -84,19 +83,19 @@ class PackedModel:
         if path.suffix == ".onnx":
             network = session(path)
             return lambda x: network.run(None, {"x": x})[0]
-        from qmoe.deploy.ternary import TernaryNetwork  # numba takes its time to load
+        from qmoe.deploy.ternary import TernaryNetwork  # numba is slow to import
 
         return TernaryNetwork(load_file(path))
 
     def normalize(self, vectors: Floats) -> Floats:
-        """Embeddings (N, D) as the networks want them, by what was learnt in training."""
+        """Return embeddings (N, D), normalised as in training."""
         x = np.asarray(vectors, dtype=np.float32)
         if self.manifest["unit_rows"]:
             x = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
         return (x - self.offset) / self.scale
 
     def route(self, x: Floats) -> tuple[Floats, Floats]:
-        """Normalised x (N, D) -> gates (N, E) after curiosity, u (N,)."""
+        """Normalised x (N, D) -> gates (N, E) after curiosity, and u (N,)."""
         if not self.routing["bayesian"]:
             return self.router.run(None, {"x": x})[0], np.full(len(x), np.nan, dtype=np.float32)
         p, samples = self.router.run(None, {"x": x})
@@ -114,12 +113,12 @@ class PackedModel:
         )
         return STRATEGIES[self.routing["strategy"]](p, alpha, evidence), u
 
-    def __call__(self, x: Floats) -> Output:
-        """Normalised x (N, D) -> Output. Only the chosen experts run, each on its own rows."""
+    def __call__(self, x: Floats) -> PackedOutput:
+        """Normalised x (N, D) -> PackedOutput. Each expert runs only on the clips routed to it."""
         if not self.routing:
             logits = self.experts[0](x)
             ones = np.ones(len(x), dtype=np.float32)
-            return Output(logits, np.zeros(len(x), dtype=np.int64), ones, ones * np.nan)
+            return PackedOutput(logits, np.zeros(len(x), dtype=np.int64), ones, ones * np.nan)
         gates, u = self.route(x)
         order = np.argsort(-gates, axis=1, kind="stable")[:, : self.routing["top_k"]]
         logits = np.zeros((len(x), len(self.manifest["classes"])), dtype=np.float32)
@@ -128,14 +127,13 @@ class PackedModel:
             if len(rows):
                 logits[rows] += expert(x[rows]) * gates[rows, index, None]
         first = order[:, 0]
-        return Output(logits, first, gates[np.arange(len(x)), first], u)
+        return PackedOutput(logits, first, gates[np.arange(len(x)), first], u)
 
-    def predict(self, vectors: Floats, batch_size: int = 64) -> Output:
-        """Embeddings (N, D), as they come from the backbone -> Output, in batches, in order.
+    def predict(self, vectors: Floats, batch_size: int = 64) -> PackedOutput:
+        """Return the outputs for embeddings (N, D) of the backbone, in batches and in order.
 
         Raises:
-            UserError: the vectors have another width than the model.
-
+            UserError: the model expects vectors of another length.
         """
         if vectors.ndim != 2 or vectors.shape[1] != len(self.offset):
             raise UserError(
@@ -144,18 +142,20 @@ class PackedModel:
             )
         x = self.normalize(vectors)
         outs = [self(x[at : at + batch_size]) for at in range(0, len(x), batch_size)]
-        names = Output.__dataclass_fields__
-        return Output(**{name: np.concatenate([getattr(o, name) for o in outs]) for name in names})
+        names = PackedOutput.__dataclass_fields__
+        return PackedOutput(
+            **{name: np.concatenate([getattr(o, name) for o in outs]) for name in names}
+        )
 
     @property
     def disk_bytes(self) -> int:
-        """Bytes of all files, manifest included."""
+        """Bytes of all files, the manifest included."""
         files = [*self.manifest["files"], MANIFEST]
         return sum((self.folder / name).stat().st_size for name in files)
 
     @property
     def resident_bytes(self) -> int:
-        """Bytes of weights that lie in memory once the runtime has unpacked and folded them."""
+        """Bytes of the weights in memory, after the runtime has unpacked and folded them."""
         files = [expert["file"] for expert in self.manifest["experts"]]
         files += [self.routing["file"]] if self.routing else []
         total = self.offset.nbytes + self.scale.nbytes
@@ -168,7 +168,7 @@ class PackedModel:
 
 
 def _folded_bytes(path: Path) -> int:
-    """Bytes of the initialisers that are left after the runtime's own optimisation."""
+    """Bytes of the initialisers that remain after the runtime's own optimisation."""
     import onnx
 
     options = ort.SessionOptions()

@@ -1,4 +1,4 @@
-"""Classify a CSV of embeddings, or audio files, with a packed model."""
+"""Classification of a CSV file of embeddings, or of audio files, with a packed model."""
 
 from pathlib import Path
 from typing import Any
@@ -12,16 +12,15 @@ from qmoe.errors import UserError
 
 
 def predict(folder: Path, inputs: list[Path]) -> pd.DataFrame:
-    """One row a clip: clip, class, probability, expert, uncertainty.
+    """Return a row for each clip: clip, class, probability, expert, uncertainty.
 
     Args:
-        folder: a packed model.
-        inputs: one CSV with a column for every value, headed 0, 1, 2, ..., and maybe `name`; or
-            audio files, which become embeddings by the recipe that the model was trained on.
+        folder: of a packed model.
+        inputs: one CSV file with a column for each value, headed 0, 1, 2, ..., and perhaps `name`;
+            or audio files, which are embedded by the recipe on which the model was trained.
 
     Raises:
-        UserError: the model or an input is missing, or has another width than the model.
-
+        UserError: the model or an input is missing, or the vectors have another length.
     """
     model = PackedModel(folder)
     names, vectors = _csv(inputs[0]) if _is_csv(inputs) else _audio(inputs, model.manifest)
@@ -49,7 +48,7 @@ def _is_csv(inputs: list[Path]) -> bool:
 def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     try:
         frame = pd.read_csv(path)
-    except ValueError as error:  # of pandas too: nothing in it, or rows of several lengths
+    except ValueError as error:  # pandas raises it for an empty file or rows of unequal length
         reason = str(error).strip().partition("\n")[0]
         raise UserError(f"{path}: cannot read it as CSV ({reason}); export it again") from None
     columns = [str(index) for index in range(sum(c.isdecimal() for c in frame.columns))]
@@ -58,19 +57,21 @@ def _csv(path: Path) -> tuple[list[str], NDArray[np.float32]]:
     values = frame[columns].apply(pd.to_numeric, errors="coerce").to_numpy(dtype=np.float32)
     if not np.isfinite(values).all():
         row, column = np.argwhere(~np.isfinite(values))[0]
-        raise UserError(f"{path}: column {column}, row {row + 1} is no number; mend or remove it")
+        raise UserError(
+            f"{path}: column {column}, row {row + 1} is not a number; correct or remove it"
+        )
     names = [str(name) for name in frame.get("name", frame.index)]
     return names, values
 
 
 def _audio(files: list[Path], manifest: dict[str, Any]) -> tuple[list[str], NDArray[np.float32]]:
-    from qmoe.data.audio import Recipe  # torch, which only audio needs
+    from qmoe.data.audio import Recipe  # imports torch, which only audio needs
     from qmoe.data.embed import embed_files
 
     made_by = manifest["embedding"]
     if "recipe" not in made_by:
         raise UserError(
-            "the model was trained on a CSV of embeddings and cannot hear: give it such a CSV"
+            "the model was trained on a CSV of embeddings, not on audio: give it such a CSV"
         )
     recipe, published = Recipe(**made_by["recipe"]), made_by["published"]
     vectors = embed_files(files, recipe, made_by["backbone"], published=published)

@@ -1,6 +1,6 @@
-"""Ternary networks on bit-planes: a dot product is AND, XOR and population count.
+"""Ternary networks on bit-planes, where a dot product is AND, XOR and population count.
 
-With one plane for `not zero` (mask) and one for `negative` (sign), the dot product of two ternary
+With a plane for `not zero` (mask) and one for `negative` (sign), the dot product of two ternary
 vectors is popcount(m) - 2 popcount(m AND (s XOR s')), where m = mask AND mask'.
 """
 
@@ -26,9 +26,9 @@ def _define_popcount(typing_context: Any, word: Any) -> Any:
 _popcount: Any = intrinsic(_define_popcount)  # one instruction, vpopcntq in a loop
 
 
-# Sums may be reordered, and thereby vectorised; nothing else may change (`contract` or `arcp`
-# would flip a rounding now and then). Rows are reached by x[row, i]: through a slice x[row] the
-# loops are not vectorised, and take six times as long.
+# Sums may be reordered, so that they are vectorised, but nothing else may change (`contract` or
+# `arcp` would sometimes change a rounding). Loops index x[row, i], because loops over a slice
+# x[row] are not vectorised and take six times as long.
 _sums = njit(cache=True, nogil=True, fastmath={"reassoc", "nsz"})
 _exact = njit(cache=True, nogil=True)
 
@@ -59,7 +59,7 @@ def _mean_magnitude(x: Any, row: int) -> Any:
 
 @_exact
 def _layer_norm(x: Any, weight: Any, bias: Any, floor: Any) -> Any:
-    """(N, D) -> (N, D), as it is where weight is empty; nothing is below `floor`."""
+    """(N, D) -> (N, D), not below `floor`; x itself where `weight` is empty."""
     if len(weight) == 0:
         return x
     out = np.empty_like(x)
@@ -115,31 +115,23 @@ def _block(
     post_weight: Any,
     post_bias: Any,
 ) -> Any:
-    """LayerNorm, ternary linear layer, LayerNorm, ReLU in one call, which counts at batch 1."""
+    """LayerNorm, ternary layer, LayerNorm and ReLU; one call saves time at batch size 1."""
     x = _layer_norm(x, pre_weight, pre_bias, np.float32(-np.inf))
     x = _linear(x, mask, sign, scale, bias)
     return _layer_norm(x, post_weight, post_bias, np.float32(0))
 
 
-BLOCK = (
-    "pre_weight",
-    "pre_bias",
-    "mask",
-    "sign",
-    "scale",
-    "bias",
-    "post_weight",
-    "post_bias",
-)
-"""Arrays of a ternary layer: LayerNorm before it (in,), or empty; bit-planes (out, words) uint64;
-scale and bias (out,); LayerNorm behind it (out,), or empty: then there is no ReLU either."""
+BLOCK = ("pre_weight", "pre_bias", "mask", "sign", "scale", "bias", "post_weight", "post_bias")
+"""Arrays of a ternary layer: weight and bias of a LayerNorm before it, (in,) or empty; bit-planes
+of its weights, (out, words) uint64; scale and bias, (out,); weight and bias of a LayerNorm after
+it, which a ReLU follows, (out,) or empty."""
 
 
 class TernaryNetwork:
-    """A BitNet or popcount expert, (N, D) -> (N, C) float32, from the arrays of its file.
+    """A BitNet or popcount expert, (N, D) -> (N, C) float32, from the arrays in its file.
 
-    Names are `LAYER.part`, layers numbered from 0, the head last. The parts are those of `BLOCK`;
-    a head in float32 has `weight` (C, in) and `bias` (C,).
+    The arrays are called `LAYER.PART`. Layers are numbered from 0, the head is last. Parts are
+    those of `BLOCK`; a head in float32 has `weight` (C, in) and `bias` (C,).
     """
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:

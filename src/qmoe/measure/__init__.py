@@ -1,1 +1,1 @@
-"""Size, latency and energy of packed models."""
+"""Latency, energy and memory of packed models, in SI units."""

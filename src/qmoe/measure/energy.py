@@ -1,9 +1,9 @@
-"""Energy and carbon of an inference and of a training epoch, by codecarbon, without a network.
+"""Energy and carbon of an inference and of a training epoch, by codecarbon, offline.
 
-Where the processor counts its energy (RAPL) that is read; elsewhere codecarbon estimates it from
-the processor's rated power and load. Either way the power of the idle machine is measured beside
-it and subtracted, and what is below twice the idle machine's own scatter is not given as a number.
-Memory is left out: codecarbon takes a constant for it, whatever a model does.
+codecarbon reads the processor's own counter of energy (RAPL); where there is none, it estimates
+energy from rated power and load. In both cases the power of the idle machine is measured too and
+subtracted, and a difference below twice the scatter of the idle power is reported as NaN. Memory
+is left out, because codecarbon assumes a constant power for it, whatever a model does.
 """
 
 import logging
@@ -30,13 +30,13 @@ from qmoe.nn.build import build_model
 from qmoe.train import Normalizer, fit_model
 
 IDLE_LOOPS = 5
-UNIT_FACTOR = 100  # energy over power times duration beyond this is a confused unit
-SCATTER = 2.0  # standard deviations of the idle machine that a difference must exceed
+UNIT_FACTOR = 100  # if energy / (power x duration) is beyond this factor, a unit is wrong
+SCATTER = 2.0  # standard deviations of the idle power that a difference must exceed
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a loop took, idle power included."""
+    """What a loop consumed, the power of the idle machine included."""
 
     runs: int
     duration_s: float
@@ -47,18 +47,17 @@ class Reading:
 
 @dataclass(frozen=True)
 class Idle:
-    """The machine at rest, over loops as long as the measured ones."""
+    """The power of the idle machine, over loops as long as the measured ones."""
 
     power_w: float
-    resolution_w: float  # least difference of power that counts
+    resolution_w: float  # smallest difference of power that counts
 
 
 def read_energy(run: Callable[[], Any], duration_s: float, settings: Measurement) -> Reading:
-    """Call `run` again and again for at least `duration_s` and read the energy of it all.
+    """Call `run` repeatedly for at least `duration_s`, and return what all calls consumed.
 
     Raises:
-        ArithmeticError: energy, power and time of the reading do not belong together.
-
+        ArithmeticError: energy, power and duration of the reading contradict each other.
     """
     tracker = OfflineEmissionsTracker(
         country_iso_code=settings.country_iso_code,
@@ -77,8 +76,8 @@ def read_energy(run: Callable[[], Any], duration_s: float, settings: Measurement
     data = tracker.final_emissions_data
     energy_j = joules(data.cpu_energy + data.gpu_energy)
     power_w = data.cpu_power + data.gpu_power
-    # codecarbon leaves out the time that its own readings take, most of a short loop on a busy
-    # machine; units are confused by factors of a thousand and more.
+    # The factor is wide: codecarbon leaves out the time of its own readings, most of a short loop
+    # on a busy machine, whereas a wrong unit is wrong by a factor of a thousand or more.
     if not 1 / UNIT_FACTOR < energy_j / (power_w * data.duration) < UNIT_FACTOR:
         raise ArithmeticError(
             f"codecarbon read {energy_j:.3g} J in {data.duration:.3g} s and {power_w:.3g} W: "
@@ -95,7 +94,7 @@ def _source(tracker: OfflineEmissionsTracker) -> str:
 
 
 def idle(duration_s: float, settings: Measurement) -> Idle:
-    """Power of the machine while this process sleeps."""
+    """Return the power of the machine while this process sleeps for loops of `duration_s`."""
     readings = [
         read_energy(lambda: time.sleep(duration_s / 10), duration_s, settings)
         for _ in range(IDLE_LOOPS)
@@ -105,9 +104,10 @@ def idle(duration_s: float, settings: Measurement) -> Idle:
 
 
 def net(reading: Reading, at_rest: Idle, per_run: int) -> dict[str, Any]:
-    """Energy and carbon of one of `per_run` items of each run, idle power subtracted.
+    """Return energy and carbon of one item, with the idle power subtracted.
 
-    Below the resolution both are NaN, and `below_resolution_j` says what could have been seen.
+    Each run processed `per_run` items: clips or epochs. Energy and carbon below the resolution,
+    `resolution_j`, are NaN.
     """
     items = reading.runs * per_run
     net_j = reading.energy_j - at_rest.power_w * reading.duration_s
@@ -126,30 +126,31 @@ def net(reading: Reading, at_rest: Idle, per_run: int) -> dict[str, Any]:
 
 
 def measure(grid: Grid) -> pd.DataFrame:
-    """One row a loop: the columns of the cell, `per` (inference or training epoch), batch_size.
+    """Return a row for each measured loop of the grid.
 
-    Also energy_j and carbon_g, each of one inference (a clip) or one training epoch, NaN below
-    resolution_j; what they were computed from; and their source.
+    Columns are those of the cell; `per` (inference or training epoch) and batch_size; energy_j
+    (joules) and carbon_g (grams) of one clip or one epoch, NaN below resolution_j; and what they
+    were computed from, with its source.
     """
     settings = grid.params.measurement
     duration_s = settings.energy_interval_s * settings.energy_intervals
     logging.getLogger("codecarbon").setLevel(logging.ERROR)
-    read_energy(lambda: time.sleep(0.01), 0.1, settings)  # finds the hardware, once
+    read_energy(lambda: time.sleep(0.01), 0.1, settings)  # also detects the hardware
     rows = []
     for number in range(settings.energy_folds):
         for dataset in grid.sources:
-            own = [e for e in grid.measured if e.dataset == dataset and number < len(e.folds)]
-            if not own:
+            arms = [e for e in grid.measured if e.dataset == dataset and number < len(e.folds)]
+            if not arms:
                 continue
             at_rest = idle(duration_s, settings)
-            fold = own[0].folds[number]
+            fold = arms[0].folds[number]
             for model in subjects(grid, dataset, fold):
                 for size in settings.batch_sizes:
                     x = np.resize(model.x, (size, model.x.shape[1]))
                     reading = read_energy(lambda x=x, m=model: m.run(x), duration_s, settings)  # type: ignore[misc]
                     about = model.about | {"per": "inference", "batch_size": size}
                     rows.append(about | net(reading, at_rest, per_run=size))
-            for experiment in own:
+            for experiment in arms:
                 reading, epochs = _training(grid, experiment, fold, duration_s, settings)
                 about = experiment.columns | {"fold": fold, "runtime": "torch_eager"}
                 size = experiment.spec["training"]["batch_size"]
@@ -161,7 +162,7 @@ def measure(grid: Grid) -> pd.DataFrame:
 def _training(
     grid: Grid, experiment: Experiment, fold: int, duration_s: float, settings: Measurement
 ) -> tuple[Reading, int]:
-    """A training of as many epochs as fill the time, scoring its own clips; and their number."""
+    """Reading of a training that lasts about twice `duration_s`, and its number of epochs."""
     spec = experiment.spec
     table = tables.read(grid.sources[experiment.dataset].table)
     protocol = spec["protocol"]
@@ -178,5 +179,5 @@ def _training(
 
     start = time.perf_counter()
     train(1)
-    epochs = ceil(duration_s / (time.perf_counter() - start) / 2)  # so that it runs about twice
+    epochs = ceil(duration_s / (time.perf_counter() - start) / 2)  # it trains about twice
     return read_energy(lambda: train(epochs), duration_s, settings), epochs

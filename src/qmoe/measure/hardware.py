@@ -1,4 +1,4 @@
-"""What a measurement ran on: without it a time says nothing."""
+"""The machine of a measurement, without which a time means nothing."""
 
 import os
 import platform
@@ -13,7 +13,7 @@ BUSY_PERCENT = 20.0
 
 
 def describe() -> dict[str, Any]:
-    """Name, processor, memory, system and library versions of this machine, and how busy it is."""
+    """Return name, processor, memory, system and library versions of this machine, and its load."""
     return {
         "node": platform.node(),
         "processor": cpuinfo.get_cpu_info().get("brand_raw", platform.processor()),

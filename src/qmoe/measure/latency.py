@@ -1,4 +1,4 @@
-"""Latency: wall time of one call on one pinned thread, all models in turn."""
+"""Latency: the wall time of a call on one pinned thread, measured for all models in turn."""
 
 import gc
 import random
@@ -13,7 +13,7 @@ from qmoe.measure.units import milliseconds
 
 
 def measure(grid: Grid) -> pd.DataFrame:
-    """One row a timed call: the columns of the cell, runtime, batch_size, repeat, latency_ms."""
+    """Return a row for each timed call: cell, runtime, batch_size, repeat, latency_ms."""
     settings = grid.params.measurement
     rows = []
     for dataset, fold in datasets_and_folds(grid):
@@ -27,18 +27,18 @@ def measure(grid: Grid) -> pd.DataFrame:
 
 
 def datasets_and_folds(grid: Grid) -> list[tuple[str, int]]:
-    """Every pair that has cells, in order."""
+    """Return every pair of dataset and fold that has cells, in the order of the grid."""
     return list(dict.fromkeys((e.dataset, fold) for e in grid.measured for fold in e.folds))
 
 
 def interleave(
     models: list[Subject], batch_size: int, repeats: int
 ) -> Iterator[tuple[int, int, float]]:
-    """(index of the model, repeat, ms): each repeat times every model once, in a new order.
+    """Yield the index of a model, the repeat, and the latency in ms, for each timed call.
 
-    So a drift of the machine hits all alike. Each timed call follows one that is not, which brings
-    the weights back into the caches that the other models have used meanwhile. Repeats take
-    different clips, the same ones for every model.
+    Each repeat times every model once, in a new order, so that a drift of the machine affects all
+    of them alike. Before each timed call an untimed one brings the weights back into the caches,
+    which the other models have used meanwhile. Each repeat has other clips, equal for all models.
     """
     order = list(range(len(models)))
     shuffle = random.Random(0).shuffle

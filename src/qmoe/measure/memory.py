@@ -1,4 +1,4 @@
-"""Peak resident memory of a fresh process that loads a packed model and classifies one clip."""
+"""Peak resident memory of a new process that loads a packed model and classifies one clip."""
 
 import re
 import subprocess
@@ -21,18 +21,18 @@ print(Path("/proc/self/status").read_text())
 
 
 def peak_rss_bytes(packed: Path) -> int | None:
-    """High-water mark of the process's resident memory; None where the system has no /proc."""
+    """Return the largest resident memory of the process, or None on a system without /proc."""
     if not Path("/proc/self/status").exists():
         return None
     status = subprocess.run(
         [sys.executable, "-c", PROGRAM, str(packed)], check=True, capture_output=True, text=True
     ).stdout
-    found = re.search(r"VmHWM:\s+(\d+) kB", status)
-    return int(found.group(1)) * 1024 if found else None
+    match = re.search(r"VmHWM:\s+(\d+) kB", status)
+    return int(match.group(1)) * 1024 if match else None
 
 
 def measure(grid: Grid) -> pd.DataFrame:
-    """One row an arm and dataset, on its first fold: the columns of the cell, peak_rss_bytes."""
+    """Return a row for each measured arm, on its first fold: cell and peak_rss_bytes."""
     rows = []
     for experiment in grid.measured:
         fold = experiment.folds[0]

@@ -1,4 +1,4 @@
-"""What is measured: packed models of the grid, and the two baselines in full precision."""
+"""What is measured: the packed models of the grid, and two baselines in full precision."""
 
 import os
 from collections.abc import Iterator
@@ -29,7 +29,11 @@ class Subject:
 
 
 def pin_to_one_thread() -> int:
-    """One thread for every library, on one processor; returns its number, -1 where it cannot."""
+    """Limit every library to one thread, pinned to one processor.
+
+    Returns:
+        The number of the processor, or -1 where the system cannot pin.
+    """
     torch.set_num_threads(1)
     threadpool_limits(1)
     if not hasattr(os, "sched_setaffinity"):  # macOS
@@ -40,35 +44,40 @@ def pin_to_one_thread() -> int:
 
 
 def subjects(grid: Grid, dataset: str, fold: int) -> list[Subject]:
-    """The packed models of all measured arms of a dataset and fold, and the baselines."""
+    """Return the packed models of all measured arms of a dataset and fold, and the baselines."""
     vectors = np.array(tables.read(grid.sources[dataset].table).vectors)
-    own = [e for e in grid.measured if e.dataset == dataset and fold in e.folds]
-    found = []
-    for experiment in own:
+    arms = [e for e in grid.measured if e.dataset == dataset and fold in e.folds]
+    models = []
+    for experiment in arms:
         packed = PackedModel(grid.packed(experiment, fold))
         about = experiment.columns | {"fold": fold, "runtime": "packed"}
-        found.append(Subject(about, packed, packed.normalize(vectors)))
-    if own:
+        models.append(Subject(about, packed, packed.normalize(vectors)))
+    if arms:
         classes = len(packed.manifest["classes"])
-        x = found[0].x
-        for runtime, network in baselines(own[0].spec, x.shape[1], classes):
-            about = dict.fromkeys(found[0].about) | {
+        x = models[0].x
+        for runtime, network in baselines(arms[0].spec, x.shape[1], classes):
+            about = dict.fromkeys(models[0].about) | {
                 "dataset": dataset,
-                "synthetic": own[0].synthetic,
+                "synthetic": arms[0].synthetic,
                 "arm": "FP32-Base",
                 "model": "FP32-Base",
                 "experts": "fp32",
                 "fold": fold,
                 "runtime": runtime,
             }
-            found.append(Subject(about, network, x))
-    return found
+            models.append(Subject(about, network, x))
+    return models
 
 
 def baselines(spec: dict[str, Any], d_in: int, classes: int) -> Iterator[tuple[str, Network]]:
-    """The float32 network of this size, in torch's eager mode and in ONNX Runtime.
+    """Yield runtime and float32 network, in torch's eager mode and in ONNX Runtime.
 
-    Its weights are random: they change no time.
+    Its weights are random, which does not change its time.
+
+    Args:
+        spec: of an experiment, for the widths of the network.
+        d_in: D, values of an embedding.
+        classes: C, number of classes.
     """
     expert = build_expert(
         "fp32",

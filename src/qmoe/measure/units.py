@@ -1,4 +1,7 @@
-"""The only place where units are converted. Ours are SI: seconds, joules, grams, bytes."""
+"""The only module that converts units. Ours are seconds, joules, grams and bytes.
+
+The published code calls 1000 x kWh millijoules: defect D7 (docs/defects.md).
+"""
 
 J_PER_KWH = 3.6e6
 G_PER_KG = 1e3
@@ -6,15 +9,15 @@ NS_PER_MS = 1e6
 
 
 def joules(kwh: float) -> float:
-    """Kilowatt hours, as codecarbon reports them, in joules."""
+    """Convert kilowatt hours, codecarbon's unit, to joules."""
     return kwh * J_PER_KWH
 
 
 def grams(kg: float) -> float:
-    """Kilograms in grams."""
+    """Convert kilograms to grams."""
     return kg * G_PER_KG
 
 
 def milliseconds(ns: int) -> float:
-    """Nanoseconds in milliseconds."""
+    """Convert nanoseconds to milliseconds."""
     return ns / NS_PER_MS

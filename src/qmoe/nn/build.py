@@ -1,4 +1,4 @@
-"""From the specification of an experiment to an untrained model."""
+"""Untrained models, built from the specification of an experiment."""
 
 from typing import Any
 
@@ -12,10 +12,16 @@ Model = Single | Mixture
 
 
 def build_model(spec: dict[str, Any], d_in: int, classes: int, *, seed: int) -> Model:
-    """The model that `spec` (see `qmoe.grid`) describes, initialised from `seed`.
+    """Return the model that `spec` describes, with weights drawn from `seed`.
 
-    A set of one expert is that network alone; a larger set stands behind a router. The router is
-    made first, so that all mixtures of a seed begin with the same one.
+    A single expert is that network alone; several experts stand behind a router. The router is
+    built first, so that all mixtures of a seed start with the same one.
+
+    Args:
+        spec: of an experiment, see `qmoe.experiment`.
+        d_in: D, values of an embedding.
+        classes: C, number of classes.
+        seed: of torch's random generator.
     """
     torch.manual_seed(seed)
     protocol = spec["protocol"]

@@ -1,8 +1,8 @@
-"""Curiosity strategies: rules that bend routing probabilities by the router's uncertainty.
+"""Curiosity strategies: rules that change routing probabilities by the router's uncertainty.
 
-All take p (N, E), rows summing to 1, and return the same shape, renormalised. They are written
-for the Python array API (data-apis.org/array-api): the same lines train in torch and serve packed
-models in NumPy.
+Every rule takes probabilities p (N, E), whose rows sum to 1, the strength alpha and the evidence
+for the batch, and returns p (N, E), renormalised. The rules are written for the Python array API
+(data-apis.org/array-api): the same lines train in torch and serve packed models in NumPy.
 """
 
 from collections.abc import Callable
@@ -18,30 +18,30 @@ TINY = 1e-12
 
 @dataclass(frozen=True)
 class Evidence:
-    """What a rule may look at, beside p and alpha, for a batch of N samples and E experts."""
+    """What a rule may use, besides p and alpha, for a batch of N clips and E experts."""
 
-    uncertainty: Array  # (N,) u', scaled to [0, 1]
-    escalate: Array  # (N,) bool, the alpha fraction of samples with the largest u
-    samples: Array  # (T, N, E) Monte-Carlo routing probabilities
-    bits: Array  # (E,) nominal precision of each expert
+    uncertainty: Array  # (N,) u', the uncertainty scaled to [0, 1]
+    escalate: Array  # (N,) bool: the clip is in the alpha fraction with the largest u
+    samples: Array  # (T, N, E) routing probabilities of the T Monte-Carlo passes
+    bits: Array  # (E,) nominal bits of a weight of each expert
 
     @property
     def beta(self) -> Array:
-        """(E,) precision scaled to [0, 1]; zeros where all experts are alike."""
+        """(E,) bits scaled to [0, 1]; zeros where all experts have the same number."""
         xp = array_namespace(self.bits)
         low, high = xp.min(self.bits), xp.max(self.bits)
         return (self.bits - low) / xp.clip(high - low, min=TINY)
 
     @property
     def most_precise(self) -> Array:
-        """(E,) one-hot of the expert with the most bits, the first of equals."""
+        """(E,) one-hot code of the expert with the most bits, the first among equals."""
         xp = array_namespace(self.bits)
         indices = xp.arange(self.bits.shape[0], device=device(self.bits))
         return xp.astype(indices == xp.argmax(self.bits), self.bits.dtype)
 
 
 def uncertainty(samples: Array) -> Array:
-    """u = sum_i Var_t[p_i^(t)], unbiased: (T, N, E) -> (N,)."""
+    """Return u = sum_i Var_t[p_i^(t)], with the unbiased variance: (T, N, E) -> (N,)."""
     xp = array_namespace(samples)
     return xp.sum(xp.var(samples, axis=0, correction=1), axis=-1)
 
@@ -55,11 +55,17 @@ def weigh(
     u_range: Array | None,
     u_escalate: Array | None,
 ) -> Evidence:
-    """Scale u (N,) to [0, 1] and say whom to escalate.
+    """Return the evidence of a batch: scale u to [0, 1] and mark the clips to escalate.
 
-    By `u_range` (2,) and the threshold `u_escalate` (), learnt on the training part; or, where
-    both are None, by the batch at hand (as published, D4: a clip's route depends on its
-    neighbours, and a batch of one knows no curiosity).
+    Args:
+        u: (N,) uncertainty of the router.
+        samples: (T, N, E) routing probabilities of the Monte-Carlo passes.
+        bits: (E,) nominal bits of each expert.
+        alpha: strength of the rule.
+        u_range: (2,) range of u on the training clips. None takes the range of the batch, as
+            published: defect D4 (docs/defects.md), by which the route of a clip depends on its
+            neighbours and curiosity is off for a batch of one clip.
+        u_escalate: () threshold of u above which a clip is escalated; None as above.
     """
     xp = array_namespace(u)
     if u_range is None:
@@ -93,7 +99,10 @@ def _tilt(p: Array, exponent: Array) -> Array:
 
 
 def kl_global(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """p_i exp(alpha KL(p||uniform)). The factor is the same for all i: an identity map."""
+    """p_i exp(alpha KL(p||uniform)): Eq. 8 as published, up to v3 of the paper.
+
+    The factor is the same for every expert, so that the rule changes nothing.
+    """
     xp = array_namespace(p)
     kl = xp.sum(p * _log(p * p.shape[-1]), axis=-1, keepdims=True)
     return _normalize(p * xp.exp(xp.clip(alpha * kl, max=80.0)))  # float32 overflows at 88
@@ -112,7 +121,7 @@ def entropy_regularization(p: Array, alpha: float, evidence: Evidence) -> Array:
 
 
 def precision_prior(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """p_i exp(alpha u' beta_i): uncertain samples lean to precise experts."""
+    """p_i exp(alpha u' beta_i): the more uncertain a clip, the more precise its expert."""
     return _tilt(p, alpha * evidence.uncertainty[:, None] * evidence.beta)
 
 
@@ -122,7 +131,7 @@ def precision_sharp(p: Array, alpha: float, evidence: Evidence) -> Array:
 
 
 def escalation(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """The alpha fraction of most uncertain samples goes to the most precise expert outright."""
+    """Send the most uncertain clips, a fraction alpha of them, to the most precise expert."""
     xp = array_namespace(p)
     return xp.where(evidence.escalate[:, None], evidence.most_precise, p)
 
@@ -137,9 +146,9 @@ def soft_escalation(p: Array, alpha: float, evidence: Evidence) -> Array:
 def information_gain(p: Array, alpha: float, evidence: Evidence) -> Array:
     """pbar_i exp(alpha KL_i), with KL_i = mean_t p_i^t log(p_i^t / pbar_i).
 
-    The KL terms of a sample add up to the mutual information between the choice of expert and the
-    router's weights (Houlsby et al. 2011, arXiv 1112.5745), which makes this the reading of Eq. 8
-    in which its terms are an information gain. Ours, not the paper's.
+    The KL terms of a clip add up to the mutual information between the choice of expert and the
+    router's weights (Houlsby et al. 2011, arXiv 1112.5745): a reading of Eq. 8 in which its terms
+    are an information gain. This rule is ours, not the paper's.
     """
     xp = array_namespace(p)
     mean = xp.mean(evidence.samples, axis=0)

@@ -1,4 +1,4 @@
-"""The feed-forward networks of the paper: two hidden layers and a head."""
+"""The feed-forward networks of the paper: hidden layers and a head."""
 
 from collections.abc import Callable
 from itertools import pairwise
@@ -18,7 +18,7 @@ BITS: dict[str, float] = {
     "bitnet": 1.58,
     "popcount": 1.58,
 }
-"""Nominal weight precision in bits of every scheme; the precision-aware rules rank by it."""
+"""Nominal bits of a weight in every scheme; the precision-aware curiosity rules rank by them."""
 
 Layer = Callable[[int, int], nn.Module]
 
@@ -34,12 +34,12 @@ def build_expert(
     popcount_gradient: str,
     ptq8_activations: str,
 ) -> nn.Sequential:
-    """[layer, LayerNorm, ReLU, Dropout] for every hidden size, then a head: (N, d_in) -> (N, C).
+    """Return layer, LayerNorm, ReLU and Dropout for each width, then a head: (N, D) -> (N, C).
 
     Args:
         scheme: a key of `BITS`.
-        d_in: embedding values per clip.
-        classes: C, width of the logits.
+        d_in: D, values of an embedding.
+        classes: C, number of classes.
         hidden: widths of the hidden layers.
         dropout: probability of dropping a hidden unit.
         q16: "float32" leaves the 16-bit scheme unquantised (as published), "k_bit" quantises it.
@@ -47,8 +47,7 @@ def build_expert(
         ptq8_activations: range of the dynamic activations, "per_batch" or "per_row".
 
     Raises:
-        KeyError: for an unknown scheme.
-
+        KeyError: there is no such scheme.
     """
 
     def post_training(a: int, b: int) -> nn.Module:
@@ -76,5 +75,5 @@ def build_expert(
 
 
 def parameter_count(model: nn.Module) -> int:
-    """Trainable values in `model`; buffers do not count."""
+    """Return the number of trainable values in `model`; buffers do not count."""
     return sum(p.numel() for p in model.parameters())

@@ -1,4 +1,4 @@
-"""Linear layers, one for each quantisation scheme. All map (N, in) to (N, out) in float32."""
+"""Linear layers, one for each quantisation scheme; all map (N, in) to (N, out) in float32."""
 
 from functools import partial
 
@@ -18,18 +18,26 @@ from qmoe.nn.quantizers import (
 )
 
 
-class BitLinear(nn.Module):
-    """Pre-LayerNorm, int8 activations, k-bit weights; trained through the quantisers.
+class _Quantized(nn.Module):
+    """LayerNorm, weight (out, in) and bias (out,) of a layer that quantises at every call."""
 
-    `quantize=False` leaves both in float32: the published 16-bit layer does so.
-    """
-
-    def __init__(self, d_in: int, d_out: int, bits: int, *, quantize: bool = True) -> None:
+    def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d_in)
         self.weight = nn.Parameter(torch.empty(d_out, d_in))
         self.bias = nn.Parameter(torch.zeros(d_out))
         nn.init.xavier_uniform_(self.weight)
+
+
+class BitLinear(_Quantized):
+    """A layer with LayerNorm, int8 activations and k-bit weights, trained through the quantisers.
+
+    Each weight has `bits` bits. `quantize=False` leaves activations and weights in float32, as the
+    published 16-bit layer does.
+    """
+
+    def __init__(self, d_in: int, d_out: int, bits: int, *, quantize: bool = True) -> None:
+        super().__init__(d_in, d_out)
         self.bits, self.quantize = bits, quantize
 
     def forward(self, x: Tensor) -> Tensor:
@@ -44,15 +52,8 @@ class BitLinear(nn.Module):
         )
 
 
-class BitNetLinear(nn.Module):
-    """Pre-LayerNorm, ternary activations, ternary weights scaled per output row."""
-
-    def __init__(self, d_in: int, d_out: int) -> None:
-        super().__init__()
-        self.norm = nn.LayerNorm(d_in)
-        self.weight = nn.Parameter(torch.empty(d_out, d_in))
-        self.bias = nn.Parameter(torch.zeros(d_out))
-        nn.init.xavier_uniform_(self.weight)
+class BitNetLinear(_Quantized):
+    """A layer with LayerNorm, ternary activations, and ternary weights with a scale per output."""
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, in) -> (N, out)."""
@@ -64,10 +65,11 @@ class BitNetLinear(nn.Module):
 
 
 class PopcountLinear(nn.Module):
-    """Ternary on both sides, no scale, no bias: a dot product of bit-planes.
+    """A layer with ternary activations and weights, no scale and no bias.
 
-    The same 0.05 threshold serves activations and weights (by output row). As published nothing
-    flows back through it (`trainable=False`), so the weights stay where they started.
+    It can be computed as a dot product of bit-planes. Activations and weights have the same
+    threshold, 0.05 of the mean magnitude of a row. As published (`trainable=False`) no gradient
+    passes through it, so that its weights never change.
     """
 
     def __init__(self, d_in: int, d_out: int, *, trainable: bool) -> None:
@@ -83,7 +85,7 @@ class PopcountLinear(nn.Module):
 
 
 class PostTrainingLinear(nn.Linear):
-    """A float32 layer until `quantized` is set; from then on int8 weights, dynamic activations."""
+    """A float32 layer that, once `quantized` is set, has int8 weights and dynamic activations."""
 
     def __init__(self, d_in: int, d_out: int, *, per_row: bool) -> None:
         super().__init__(d_in, d_out)
@@ -98,7 +100,7 @@ class PostTrainingLinear(nn.Linear):
 
 
 def quantize_after_training(model: nn.Module) -> None:
-    """Switch every post-training layer of `model` to its int8 form, in place."""
+    """Switch every `PostTrainingLinear` in `model` to its int8 form, in place."""
     for module in model.modules():
         if isinstance(module, PostTrainingLinear):
             module.quantized = True

@@ -1,4 +1,4 @@
-"""A mixture of quantised experts behind a router."""
+"""Mixtures of quantised experts behind a router, and single networks with the same interface."""
 
 from dataclasses import dataclass
 
@@ -8,25 +8,25 @@ from torch import Tensor, nn
 from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
 from qmoe.nn.router import Router
 
-LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on the training part, D4 corrected
+LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on training clips: D4 (docs/defects.md) mended
 
 
 @dataclass(frozen=True)
 class Output:
-    """What a model says of a batch of N clips.
+    """The outputs of a model for a batch of N clips.
 
-    A single network routes nothing: its `expert` is 0, its `gate` 1 and its `uncertainty` NaN.
+    A single network has no router: its `expert` is 0, its `gate` 1 and its `uncertainty` NaN.
     """
 
     logits: Tensor  # (N, C)
     expert: Tensor  # (N,) index of the expert with the largest gate
     gate: Tensor  # (N,) routing probability of that expert, after curiosity
     uncertainty: Tensor  # (N,) u, not scaled
-    balance: Tensor  # () sum_i (mean over the batch of p_i)^2
+    balance: Tensor  # () load-balancing term of the loss: sum_i (mean of p_i over the batch)^2
 
 
 class Single(nn.Module):
-    """One expert, in the shape of a mixture."""
+    """One network with the interface of a mixture."""
 
     def __init__(self, expert: nn.Module) -> None:
         super().__init__()
@@ -43,23 +43,21 @@ class Single(nn.Module):
         )
 
     def calibrate(self, x: Tensor) -> None:
-        """Nothing to learn from the training part."""
+        """Do nothing: a single network has no router to calibrate."""
 
 
 class Mixture(nn.Module):
-    """Top-k mixture: sum over the k chosen experts of expert_i(x) p_i, p not renormalised.
+    """A top-k mixture: the sum of expert_i(x) p_i over the k chosen experts, p not renormalised.
 
     Args:
         router: gives (N, E) logits and Monte-Carlo samples.
         experts: E networks (N, D) -> (N, C).
-        bits: nominal precision of each expert.
+        bits: nominal bits of each expert.
         strategy: a key of `STRATEGIES`, or "none".
         alpha: strength of the strategy.
-        top_k: experts run for a sample, 1 in the paper.
-        per_batch: scale u over the batch at hand (as published, D4: a clip's route depends on its
-            neighbours, and a batch of one knows no curiosity) instead of by quantiles of u on the
-            training part, which `calibrate` stores with the model.
-
+        top_k: experts that run for each clip, 1 in the paper.
+        per_batch: scale u over each batch (as published: defect D4, docs/defects.md) instead of by
+            quantiles of u on the training clips, which `calibrate` stores with the model.
     """
 
     bits: Tensor
@@ -87,7 +85,7 @@ class Mixture(nn.Module):
 
     @torch.no_grad()
     def calibrate(self, x: Tensor) -> None:
-        """Store the quantiles of u over the training part x (N, D)."""
+        """Store the quantiles of u on the training clips, x (N, D)."""
         if self.per_batch or not self.router.bayesian:
             return
         u = uncertainty(self.router.sample(x))
@@ -97,7 +95,7 @@ class Mixture(nn.Module):
         self.u_escalate = escalate if self.alpha < 1 else torch.full_like(escalate, -torch.inf)
 
     def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(N, D) -> p (N, E) before curiosity, p after it, u (N,), NaN for a plain router."""
+        """(N, D) -> p (N, E) before and after curiosity, and u (N,), NaN for a plain router."""
         p = self.router(x).softmax(dim=-1)
         if not self.router.bayesian:
             return p, p, p.new_full((len(p),), torch.nan)
@@ -116,7 +114,7 @@ class Mixture(nn.Module):
         return p, STRATEGIES[self.strategy](p, self.alpha, evidence), u
 
     def forward(self, x: Tensor) -> Output:
-        """(N, D) -> Output. Only the chosen experts run, each on its own rows."""
+        """(N, D) -> Output. Each expert runs only on the clips that are routed to it."""
         p, gates, u = self.route(x)
         top, chosen = gates.topk(self.top_k, dim=-1)
         logits: Tensor | None = None

@@ -1,61 +1,54 @@
 """Quantisers as pure functions of a tensor.
 
-Every function returns *dequantised* float32 values on the quantiser's grid. `straight_through`
-wraps one so that the forward value is exactly the quantised one and the gradient is the identity.
+Each returns float32 values of the shape of its input, which lie on the quantiser's grid.
+`straight_through` applies one with the gradient of the identity, `no_gradient` with none.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 Quantizer = Callable[[Tensor], Tensor]
 
-ACTIVATION_FLOOR = 1e-5  # smallest max|x| of a row; keeps silent rows finite
-TERNARY_ACTIVATION_THRESHOLD = 0.05  # times mean |x| of the row
-TERNARY_WEIGHT_THRESHOLD = 0.15  # times mean |W| of the output row
+ACTIVATION_FLOOR = 1e-5  # lower bound of max|x| in a row, so that rows of zeros stay finite
+TERNARY_ACTIVATION_THRESHOLD = 0.05  # times the mean |x| of the row
+TERNARY_WEIGHT_THRESHOLD = 0.15  # times the mean |W| of the output row
 
 
-class _StraightThrough(torch.autograd.Function):
+class _Quantize(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
+    def forward(ctx: Any, x: Tensor, quantize: Quantizer, through: bool) -> Tensor:
+        ctx.through = through
         return quantize(x)
 
     @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return gradients[0], None
-
-
-class _NoGradient(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: object, x: Tensor, quantize: Quantizer) -> Tensor:
-        return quantize(x)
-
-    @staticmethod
-    def backward(ctx: object, *gradients: Tensor) -> tuple[Tensor, None]:
-        return torch.zeros_like(gradients[0]), None
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        gradient = gradients[0]
+        return gradient if ctx.through else torch.zeros_like(gradient), None, None
 
 
 def straight_through(x: Tensor, quantize: Quantizer) -> Tensor:
-    """`quantize(x)` whose gradient is that of x (Bengio et al. 2013, arXiv 1308.3432)."""
-    out: Tensor = _StraightThrough.apply(x, quantize)
+    """Return `quantize(x)` with the gradient of x (Bengio et al. 2013, arXiv 1308.3432)."""
+    out: Tensor = _Quantize.apply(x, quantize, True)
     return out
 
 
 def no_gradient(x: Tensor, quantize: Quantizer) -> Tensor:
-    """`quantize(x)` whose gradient is zero, as the derivative of a step function is."""
-    out: Tensor = _NoGradient.apply(x, quantize)
+    """Return `quantize(x)` with a gradient of zero, the derivative of a step function."""
+    out: Tensor = _Quantize.apply(x, quantize, False)
     return out
 
 
 def int8_activations(x: Tensor) -> Tensor:
-    """Symmetric int8 per row: (..., D) -> (..., D), steps of max|x| / 127."""
+    """Return (..., D) in steps of max|x| / 127 of its row: symmetric int8."""
     scale = 127.0 / x.abs().amax(dim=-1, keepdim=True).clamp_(min=ACTIVATION_FLOOR)
     return (x * scale).round_().clamp_(-128, 127).div_(scale)
 
 
 def k_bit_weights(w: Tensor, bits: int) -> Tensor:
-    """Weights (out, in) on 2^bits levels around their common mean; one bit: the bare sign.
+    """Return weights (out, in), less their mean, on 2^bits levels; with one bit their signs.
 
     The sign of exactly zero is zero, as in the published code.
     """
@@ -71,14 +64,14 @@ def k_bit_weights(w: Tensor, bits: int) -> Tensor:
 
 
 def ternary_activations(x: Tensor) -> Tensor:
-    """Signs of (..., D), zero below 0.05 of the row's mean magnitude; no scale."""
+    """Return the signs of (..., D), zero below 0.05 of the row's mean magnitude; no scale."""
     magnitude = x.abs()
     threshold = TERNARY_ACTIVATION_THRESHOLD * magnitude.mean(dim=-1, keepdim=True)
     return x.sign().mul_((magnitude >= threshold).to(x.dtype))
 
 
 def ternary_weights(w: Tensor) -> Tensor:
-    """BitNet weights (out, in): {-1, 0, 1} per output row, times the row's mean kept magnitude."""
+    """Return BitNet weights (out, in): in each row -1, 0 or 1 times the mean magnitude it keeps."""
     centred = w - w.mean(dim=1, keepdim=True)
     magnitude = centred.abs()
     threshold = TERNARY_WEIGHT_THRESHOLD * magnitude.mean(dim=1, keepdim=True)
@@ -88,10 +81,10 @@ def ternary_weights(w: Tensor) -> Tensor:
 
 
 def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
-    """Asymmetric 8-bit activations with the range found at run time: (N, D) -> (N, D).
+    """Return activations (N, D) in asymmetric 8 bits, with a range found at run time.
 
-    `per_row=False` takes one range over the batch, as the usual runtimes do, so a row's value
-    depends on its neighbours; `per_row=True` takes a range for each row. Zero is always exact.
+    `per_row=False` takes one range for the batch, as common runtimes do, so that a row depends on
+    its neighbours; `per_row=True` takes a range for each row. Zero is always exact.
     """
     low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if per_row else x.aminmax()
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
@@ -101,6 +94,6 @@ def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
 
 
 def int8_weights(w: Tensor) -> Tensor:
-    """Symmetric int8 weights (out, in) with one scale for the matrix: the post-training scheme."""
+    """Return weights (out, in) in symmetric int8 with one scale: the post-training scheme."""
     scale = (w.abs().max() / 127.0).clamp(min=torch.finfo(w.dtype).tiny)
     return (w / scale).round().clamp(-127, 127).mul(scale)

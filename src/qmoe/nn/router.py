@@ -9,9 +9,19 @@ from torch import Tensor, nn
 class Router(nn.Module):
     """Linear(D, 128) ReLU Dropout Linear(128, 64) ReLU [Dropout] Linear(64, E).
 
-    The Bayesian router has the second Dropout. Its Monte-Carlo passes use T fixed dropout masks,
-    drawn once from `seed` and kept with the model: each mask is one sampled router, shared by all
-    clips, so that a clip's uncertainty does not depend on its neighbours or on a random state.
+    Only the Bayesian router has the second Dropout. Its Monte-Carlo passes use fixed dropout
+    masks, drawn once from `seed` and stored with the model. Each mask is one sampled router for
+    all clips, so that the uncertainty of a clip depends on neither its neighbours nor a random
+    state.
+
+    Args:
+        d_in: D, values of an embedding.
+        experts: E, number of experts.
+        hidden: widths of the hidden layers.
+        dropout: probability of dropping a hidden unit.
+        bayesian: whether the second Dropout is there.
+        samples: T, number of Monte-Carlo passes.
+        seed: of the masks.
     """
 
     mask_first: Tensor
@@ -46,16 +56,16 @@ class Router(nn.Module):
             kept = torch.rand(samples, 1, width, generator=generator) >= dropout
             return kept / (1.0 - dropout)
 
-        # Made on every router alike, so that arms with and without curiosity start the same.
+        # Every router draws them, so that arms with and without curiosity start the same.
         self.register_buffer("mask_first", masks(hidden[0]))
         self.register_buffer("mask_last", masks(hidden[-1]))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, D) -> (N, E) logits; dropout is on in training only, as in any network."""
+        """(N, D) -> (N, E) logits; dropout is on during training only, as in any network."""
         h = self.middle(self.dropout(self.first(x).relu()))
         return self.last(self.dropout(h) if self.bayesian else h)
 
     def sample(self, x: Tensor) -> Tensor:
-        """(N, D) -> (T, N, E) probabilities under the T fixed masks; the first layer runs once."""
+        """(N, D) -> (T, N, E) probabilities under the T masks; the first layer runs only once."""
         h = self.middle(self.first(x).relu() * self.mask_first)
         return self.last(h * self.mask_last).softmax(dim=-1)

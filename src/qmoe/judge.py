@@ -1,0 +1,56 @@
+"""Where the judge and the paper are, and keys of the files that the judge makes from a run.
+
+The judge's code is hashed and not imported: expanding the grid must stay fast.
+"""
+
+from collections.abc import Iterable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from qmoe.config import PAPER, PARAMS, read_yaml
+from qmoe.keys import key, sha256, source_key, versions
+from qmoe.paths import NOTEBOOK
+
+CODE = Path(str(find_spec("referee").origin)).parent  # type: ignore[union-attr]
+_PROJECT = Path(__file__).parents[2]
+_SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no table
+
+
+def paper_folder(paper: str | None = None) -> Path:
+    """Return the paper's folder: below the current one, or else beside this package's source.
+
+    Args:
+        paper: its path in params.yaml; None reads it from params.yaml, where there is one.
+    """
+    if paper is None:
+        paper = read_yaml(PARAMS).get("paper", PAPER) if PARAMS.exists() else PAPER
+    here, beside = Path(paper), _PROJECT / paper
+    return here if here.exists() or not beside.exists() else beside
+
+
+def tables_key(run: Any, paper: str) -> str:
+    """Return the key of tables, verdicts and the audit: of the run, the code and the paper."""
+    rooms = sorted(p.name for p in CODE.iterdir() if p.is_dir() and p.name not in _SHOWING)
+    code = [
+        source_key("describe.py"),  # what the judge is told of the run
+        source_key("*.py", *(f"{room}/*.py" for room in rooms), root=CODE),
+    ]
+    return key([run, code, _hashes(paper_folder(paper).glob("*.*"))])
+
+
+def figures_key(tables: str) -> str:
+    """Return the key of the figures that are drawn from the tables with the key `tables`."""
+    return key([tables, source_key("figures/*.py", root=CODE), versions("matplotlib", "pillow")])
+
+
+def report_key(figures: str) -> str:
+    """Return the key of the results page and the notebook, from the key of the figures."""
+    templates = [p for p in (CODE / "report/templates").rglob("*") if p.is_file()]
+    files = _hashes([*templates, *([NOTEBOOK] if NOTEBOOK.exists() else [])])
+    code = source_key("report/*.py", root=CODE)
+    return key([figures, code, files, versions("jinja2", "nbconvert")])
+
+
+def _hashes(files: Iterable[Path]) -> list[str]:
+    return sorted(sha256(path) for path in files if path.is_file())

@@ -21,7 +21,7 @@ except UserError as error:
 
 with open(workflow.source_path("../../params.yaml")) as file:
     OVERRIDES = json.dumps(difference(yaml.safe_load(file), config))
-PAPER = GRID.paper
+PAPER = GRID.params.paper
 SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
 
 STALE = []  # markers that the main process writes before any job

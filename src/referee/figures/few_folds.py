@@ -167,8 +167,8 @@ def power_of_means(effects: ArrayLike, n: int, ratio: float) -> pd.DataFrame:
     """Power of two paired t tests over n folds, two-sided at 5 %.
 
     `effects` are true differences, in standard deviations of the differences of folds; `ratio` is
-    n_test / n_train, 1 / (n - 1) for n folds. Columns: effect, naive_t (takes folds for independent),
-    corrected (Nadeau and Bengio 2003).
+    n_test / n_train, 1 / (n - 1) for n folds. Columns: effect, naive_t (takes folds for
+    independent), corrected_t (Nadeau and Bengio 2003).
     """
     values = np.asarray(effects, dtype=float)
     columns = {

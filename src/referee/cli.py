@@ -32,20 +32,23 @@ Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend o
 
 @app.command()
 def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "") -> None:
-    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
-    import pandas as pd
-
+    """Write the tables of scores as CSV, Markdown and LaTeX, and numbers for `dvc metrics`."""
     from referee import provenance
+    from referee.contract import read_scores
     from referee.files import write_whole
-    from referee.tables import scores as make
+    from referee.paper import read
+    from referee.tables import build
+    from referee.tables.tidy import tidy_tables
 
-    frame = pd.read_csv(cells)
-    table = make.table1(frame)
-    caption = "Table 1. F1 across datasets." + make.scope(frame)
-    files = make.write(table, folder / "table1", caption)
+    about = read(paper)
+    scores = {"cells": read_scores(cells, about)}
+    names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
+    made = build.write_all(names, about, tidy_tables(scores.get), folder, {})
+    numbers = [build.metrics(made[n], scores["cells"], about.score.name) for n in made][:1]
     metrics = folder.parent / "metrics.json"
-    write_whole({metrics: json.dumps(make.metrics(table), indent=1) + "\n"})
-    provenance.write(folder / "provenance.json", key, [*files, metrics])
+    write_whole({metrics: json.dumps(*numbers, indent=1) + "\n"} if numbers else {})
+    files = build.files(made, about, folder)
+    provenance.write(folder / "provenance.json", key, files + [metrics] * len(numbers))
 
 
 @app.command()
@@ -57,28 +60,17 @@ def measured_tables(
     paper: PaperFolder = None,
     key: Key = "",
 ) -> None:
-    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
-    import pandas as pd
-
+    """Write the tables of what was measured as CSV, Markdown and LaTeX."""
     from referee import provenance
-    from referee.tables import measured as make
-    from referee.tables.scores import marked, write
+    from referee.paper import read
+    from referee.tables import build
+    from referee.tables.tidy import read_files, tidy_tables
 
-    latency, energy, memory = (
-        marked(pd.read_csv(measurements / f"{what}.csv"))
-        for what in ("latency", "energy", "memory")
-    )
-    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
-    captions = make.captions(scores, latency, energy, make.processors(measurements))
-    scores = marked(scores)
-    by_arm = make.per_arm(latency, energy, memory, sizes)
-    made = {
-        "table2": make.table2(scores, by_arm),
-        "table3": make.table3(scores, by_arm),
-        "table4": make.table4(scores, latency, by_arm),
-        "carbon": make.carbon(energy),
-    }
-    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
+    about = read(paper)
+    frames, processors = read_files(about, cells, packed, measurements)
+    names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
+    made = build.write_all(names, about, tidy_tables(frames.get), folder, processors)
+    files = build.files(made, about, folder)
     provenance.write(folder / "measured.json", key, files, measurements)
 
 
@@ -122,15 +114,16 @@ def significance(
     key: Key = "",
 ) -> None:
     """Write the significance files: each test as published beside the corrected one."""
-    import pandas as pd
-
     from referee import provenance
-    from referee.tables import significance as made
+    from referee.paper import read
+    from referee.tables import build
+    from referee.tables.tidy import read_files, tidy_tables
 
-    latency, energy = (
-        measurements and pd.read_csv(measurements / f"{what}.csv") for what in ("latency", "energy")
-    )
-    files = made.write(made.tables(pd.read_csv(cells), latency, energy), folder)
+    about = read(paper)
+    frames, processors = read_files(about, cells, None, measurements)
+    names = [name for name, t in about.tables.items() if t.folder == "significance"]
+    made = build.write_all(names, about, tidy_tables(frames.get), folder, processors)
+    files = build.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, files, measurements)
 
 

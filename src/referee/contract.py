@@ -18,6 +18,7 @@ from referee.errors import InputError
 from referee.paper import Paper
 
 PACKED = "packed"  # the runtime of the models that were trained; other runtimes are baselines
+NO_RULE = "none"  # the strategy of an arm whose model no rule varies
 INFERENCE = "inference"  # what an energy is of, beside a training epoch
 WHAT = ("latency", "energy", "memory")  # measurements, each a table of its own
 
@@ -52,7 +53,7 @@ _ARM = (
     Column("protocol", "text", "how folds were made and training was stopped", "{decides}"),
     Column("arm", "text", "what is compared: a name of model, strategy and strength"),
     Column("model", "text", "the model of the arm, as the paper calls it", "{arm}"),
-    Column("strategy", "text", "rule that varies the model; `none` where there is none", "none"),
+    Column("strategy", "text", f"rule that varies the model; `{NO_RULE}` where there is none", NO_RULE),
     Column("alpha", "number", "strength of the rule; empty without one", np.nan),
     Column("experts", "text", "networks of the model, joined by `+`", "{model}"),
     Column("seed", "number", "seed of the training"),
@@ -144,12 +145,22 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
     column = paper.score.column
     if column not in frame:
         raise InputError(f"{path} has no column {column}, the score of this paper")
-    frame = frame.assign(score=frame[column])
+    return scored(frame, column)
+
+
+def scored(cells: pd.DataFrame, column: str) -> pd.DataFrame:
+    """The cells with `score`, and with `n_train` where it can be told, see `read_scores`."""
+    frame = cells.assign(score=cells[column])
     if {"n_fit", "n_stop", "n_test"} <= set(frame) and f"stop_{column}" in frame:
         same = (frame["n_stop"] == frame["n_test"]) & (frame[f"stop_{column}"] == frame["score"])
         on_test = same.groupby([frame["dataset"], frame["protocol"]]).transform("mean") > 0.5
         frame = frame.assign(n_train=frame["n_fit"] + frame["n_stop"].where(~on_test, 0))
     return frame
+
+
+def is_mixture(arms: pd.DataFrame) -> "pd.Series[bool]":
+    """Which rows are of a mixture of several experts."""
+    return arms["experts"].str.contains("+", regex=False)
 
 
 @dataclass(frozen=True)

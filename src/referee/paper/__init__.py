@@ -26,6 +26,7 @@ class Score(Part):
     column: str = "score"
     name: str = "score"  # in headings of CSV files: f1 gives `f1_mean`
     words: str = "score"  # in prose: Weighted F1
+    heading: str = "score"  # in headings for people: F1
 
 
 class Expert(Part):
@@ -60,6 +61,7 @@ class Paper(Claims):
     experts: dict[str, Expert] = Field(default={})
     datasets: dict[str, PaperDataset] = Field(default={})
     tables: dict[str, TableLayout] = Field(default={})
+    table_notes: dict[str, str] = Field(default={})  # of captions of tables
     dimension: int | None = None  # values of an embedding in the paper
 
     @model_validator(mode="before")

@@ -1,0 +1,317 @@
+"""Columns of tables: which values each number is made of, and by which function.
+
+A table is stated once, as columns. `Sheet` builds the table from them; `referee.explain` reads the
+same columns to tell what a number was made of, and computes it again.
+"""
+
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from math import nan
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from referee.errors import InputError
+from referee.values import CELL
+
+TABLE = "table"  # in the place of a tidy table: the table that is being built
+
+Step = Callable[[list[Any]], list[Any]]
+
+
+@dataclass(frozen=True)
+class Values:
+    """One column of those rows of a tidy table that belong to a row of the table that is built.
+
+    Attributes:
+        source: the column.
+        tidy: name of the tidy table.
+        keys: columns of the tidy table, each with the label of the row that it must equal; a
+            column that the tidy table lacks does not select.
+        where: columns of the tidy table, each with the value that it must have.
+
+    """
+
+    source: str
+    tidy: str
+    keys: Mapping[str, str]
+    where: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A function of groups of values; it is called once for each row of a table.
+
+    Attributes:
+        function: takes a Series for each group, indexed by dataset, seed and fold, in the order
+            of the tidy table; its docstring tells people how the number is made.
+        values: the groups.
+        steps: functions that the list of groups goes through first, in this order.
+        given: further arguments of the function.
+        of_row: further arguments, each with the column of the same row that holds it.
+
+    """
+
+    function: Callable[..., Any]
+    values: tuple[Values, ...] = ()
+    steps: tuple[Step, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
+    of_row: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, part: str) -> "Column":
+        """A column that holds one part of what the function returns."""
+        return Column(self, part)
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column: a call, and the attribute or key of its result, empty for the result itself.
+
+    A name with a field, such as `latency_batch{batch_size}_ms`, stands for many columns: one for
+    each value that the column `over` of the tidy table `of` holds.
+    """
+
+    call: Call
+    part: str = ""
+    over: str = ""
+    of: str = ""
+
+    def each(self, of: str, over: str) -> "Column":
+        """The column once for each value of a column of a tidy table."""
+        return replace(self, of=of, over=over)
+
+
+Columns = Mapping[str, Any]  # Column, or a constant, by name
+LABEL = nan  # in the place of a column: the label of this name is shown here
+
+
+def stepped(groups: list[Any], steps: Iterable[Step]) -> list[Any]:
+    """The groups after the steps."""
+    for step in steps:
+        groups = step(groups)
+    return groups
+
+
+def part_of(result: Any, part: str) -> Any:
+    """One part of the result of a call."""
+    if not part:
+        return result
+    return result[part] if isinstance(result, Mapping | pd.Series) else getattr(result, part)
+
+
+def path(function: Callable[..., Any]) -> str:
+    """The path by which a function can be imported."""
+    return f"{function.__module__}.{function.__qualname__}"
+
+
+def told(function: Callable[..., Any]) -> str:
+    """What a function does: the first paragraph of its docstring, without the last full stop."""
+    text = inspect.getdoc(function) or function.__name__
+    return " ".join(text.split("\n\n")[0].split()).rstrip(".")
+
+
+def key(value: Any) -> Any:
+    """A value as a key: everything that is missing is None."""
+    value = value.item() if hasattr(value, "item") else value
+    return None if pd.isna(value) else value
+
+
+class Tidy:
+    """Tidy tables by name, read when they are first needed; rows are found through an index."""
+
+    def __init__(self, read: Callable[[str], pd.DataFrame | None]) -> None:
+        """Take the function that reads a tidy table by its name, None where there is none."""
+        self._read = read
+        self._frames: dict[str, pd.DataFrame | None] = {}
+        self._indices: dict[tuple[str, ...], dict[Any, NDArray[np.int64]]] = {}
+        self._series: dict[tuple[str, str], pd.Series[Any]] = {}
+
+    def frame(self, name: str) -> pd.DataFrame | None:
+        """A tidy table, None where there is none."""
+        if name not in self._frames:
+            self._frames[name] = self._read(name)
+        return self._frames[name]
+
+    def need(self, name: str) -> pd.DataFrame:
+        """A tidy table that must be there.
+
+        Raises:
+            InputError: it is not.
+
+        """
+        frame = self.frame(name)
+        if frame is None:
+            raise InputError(f"there is no table of {name}")
+        return frame
+
+    def has(self, values: Values) -> bool:
+        """Whether the values can be there at all: the tidy table with their column."""
+        frame = self.frame(values.tidy)
+        return frame is not None and values.source in frame
+
+    def positions(self, name: str, wanted: Mapping[str, Any]) -> NDArray[np.int64]:
+        """The rows of a tidy table in which columns have the wanted values, in their order."""
+        frame = self.need(name)
+        names = [column for column in wanted if column in frame]
+        if (name, *names) not in self._indices:
+            self._indices[name, *names] = _index(frame, names)
+        at = tuple(key(wanted[column]) for column in names)
+        return self._indices[name, *names].get(at, np.empty(0, dtype=np.int64))
+
+    def series(self, name: str, source: str) -> "pd.Series[Any]":
+        """A column of a tidy table, indexed by dataset, seed and fold."""
+        if (name, source) not in self._series:
+            frame = self.need(name)
+            index = pd.MultiIndex.from_frame(frame.reindex(columns=CELL))
+            self._series[name, source] = frame[source].set_axis(index)
+        return self._series[name, source]
+
+
+def _index(frame: pd.DataFrame, names: list[str]) -> dict[Any, NDArray[np.int64]]:
+    if not names:
+        return {(): np.arange(len(frame))}
+    groups = frame.groupby(names, sort=False, dropna=False)
+    number = groups.ngroup().to_numpy()
+    order = np.argsort(number, kind="stable")
+    ends = np.cumsum(np.bincount(number))
+    rows = np.split(order, ends[:-1]) if len(frame) else []
+    firsts = frame[names].iloc[[own[0] for own in rows]]
+    columns = [[key(value) for value in firsts[name]] for name in names]
+    return dict(zip(zip(*columns, strict=True), rows, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """A row of a table: what is known of it beforehand, and its columns."""
+
+    labels: Mapping[str, Any]
+    columns: Columns
+
+
+class Sheet:
+    """A table whose numbers are computed when they are asked for, each call once a row.
+
+    The names of columns are those after `expanded`. A column whose name begins with `_` is used
+    by others and is not shown.
+    """
+
+    def __init__(self, rows: Sequence[Row], tidy: Tidy) -> None:
+        """Take the rows and the tidy tables that their values are in."""
+        self.rows = rows
+        self.tidy = tidy
+        self._known = [dict(row.labels) for row in rows]
+        self._results: dict[tuple[int, int], Any] = {}
+        self._stepped: dict[tuple[int, int, int], list[Any] | None] = {}
+        self._indices: dict[tuple[str, ...], dict[Any, list[int]]] = {}
+
+    def number(self, at: int, name: str) -> Any:
+        """The number in a row and a column; NaN where the row has no such column."""
+        known = self._known[at]
+        if name not in known:
+            column = self.rows[at].columns.get(name, nan)
+            known[name] = self._made(at, column) if isinstance(column, Column) else column
+        return known[name]
+
+    def _made(self, at: int, column: Column) -> Any:
+        call = column.call
+        if (at, id(call)) not in self._results:
+            groups = self._groups(at, call)
+            result = None
+            if groups is not None:
+                result = call.function(*groups, **self.arguments(at, call))
+            self._results[at, id(call)] = result
+        result = self._results[at, id(call)]
+        return nan if result is None else part_of(result, column.part)
+
+    def _groups(self, at: int, call: Call) -> list[Any] | None:
+        """The values of a call after its steps; None where a group has no rows at all.
+
+        Calls that share their values and steps share the groups.
+        """
+        shared = at, id(call.values), id(call.steps)
+        if shared not in self._stepped:
+            groups: list[Any] | None = [self.group(at, values) for values in call.values]
+            if groups is not None and all(len(group) for group in groups):
+                groups = stepped(groups, call.steps)
+            else:
+                groups = None
+            self._stepped[shared] = groups
+        return self._stepped[shared]
+
+    def arguments(self, at: int, call: Call) -> dict[str, Any]:
+        """The arguments of a call beside its groups of values."""
+        of_row = {name: self.number(at, other) for name, other in call.of_row.items()}
+        return {**call.given, **of_row}
+
+    def wanted(self, at: int, values: Values) -> dict[str, Any]:
+        """What the columns of a tidy table must be for a row of this one."""
+        keys = {name: self.number(at, label) for name, label in values.keys.items()}
+        return keys | dict(values.where)
+
+    def positions(self, at: int, values: Values) -> Any:
+        """Rows of the tidy table, or of this one, that hold the values."""
+        wanted = self.wanted(at, values)
+        if values.tidy != TABLE:
+            return self.tidy.positions(values.tidy, wanted)
+        names = tuple(wanted)
+        if names not in self._indices:
+            index = self._indices.setdefault(names, {})
+            for row in range(len(self.rows)):
+                index.setdefault(tuple(key(self.number(row, n)) for n in names), []).append(row)
+        return self._indices[names].get(tuple(map(key, wanted.values())), [])
+
+    def group(self, at: int, values: Values) -> "pd.Series[Any]":
+        """The values for a row, indexed by dataset, seed and fold."""
+        positions = self.positions(at, values)
+        if values.tidy != TABLE:
+            return self.tidy.series(values.tidy, values.source).iloc[positions]
+        index = pd.MultiIndex.from_tuples(
+            [(self.number(row, "dataset"), nan, nan) for row in positions], names=CELL
+        )
+        return pd.Series([self.number(row, values.source) for row in positions], index=index)
+
+    def frame(self, names: Sequence[str]) -> pd.DataFrame:
+        """The table, with these columns."""
+        rows = range(len(self.rows))
+        return pd.DataFrame({name: [self.number(at, name) for at in rows] for name in names})
+
+
+def expanded(columns: Columns, tidy: Tidy) -> dict[str, Any]:
+    """The columns by their names, those that stand for many each by itself.
+
+    Columns whose values are in a tidy table that is absent are left out.
+    """
+    made: dict[str, Any] = {}
+    for name, column in columns.items():
+        if not isinstance(column, Column) or _possible(column, tidy):
+            made |= dict(each(name, column, tidy))
+    return made
+
+
+def _possible(column: Column, tidy: Tidy) -> bool:
+    return all(values.tidy == TABLE or tidy.has(values) for values in column.call.values)
+
+
+def each(name: str, column: Any, tidy: Tidy) -> Iterator[tuple[str, Any]]:
+    """The columns that one stands for, by name."""
+    if not isinstance(column, Column) or not column.over:
+        yield name, column
+        return
+    frame = tidy.frame(column.of)
+    for value in [] if frame is None or column.over not in frame else frame[column.over].unique():
+        call = _restricted(column.call, column.of, column.over, key(value))
+        yield name.format_map({column.over: key(value)}), Column(call, column.part)
+
+
+@cache
+def _restricted(call: Call, tidy: str, column: str, value: Any) -> Call:
+    """The call with its values of one tidy table restricted to one value of a column."""
+    values = tuple(
+        replace(group, where={**group.where, column: value}) if group.tidy == tidy else group
+        for group in call.values
+    )
+    return replace(call, values=values)

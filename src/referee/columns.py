@@ -33,6 +33,7 @@ class Values:
         keys: columns of the tidy table, each with the label of the row that it must equal; a
             column that the tidy table lacks does not select.
         where: columns of the tidy table, each with the value that it must have.
+        steps: functions that the group goes through by itself, in a list of one.
 
     """
 
@@ -40,6 +41,7 @@ class Values:
     tidy: str
     keys: Mapping[str, str]
     where: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[Step, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,7 +207,8 @@ class Sheet:
         self.tidy = tidy
         self._known = [dict(row.labels) for row in rows]
         self._results: dict[tuple[int, int], Any] = {}
-        self._stepped: dict[tuple[int, int, int], list[Any] | None] = {}
+        self._stepped: dict[tuple[int, int, tuple[Step, ...]], list[Any] | None] = {}
+        self._shared: dict[tuple[Any, ...], pd.Series[Any]] = {}
         self._indices: dict[tuple[str, ...], dict[Any, list[int]]] = {}
 
     def number(self, at: int, name: str) -> Any:
@@ -219,7 +222,7 @@ class Sheet:
     def _made(self, at: int, column: Column) -> Any:
         call = column.call
         if (at, id(call)) not in self._results:
-            groups = self._groups(at, call)
+            groups = self._groups(at, call.values, call.steps)
             result = None
             if groups is not None:
                 result = call.function(*groups, **self.arguments(at, call))
@@ -227,20 +230,33 @@ class Sheet:
         result = self._results[at, id(call)]
         return nan if result is None else part_of(result, column.part)
 
-    def _groups(self, at: int, call: Call) -> list[Any] | None:
+    def _groups(
+        self, at: int, values: tuple[Values, ...], steps: tuple[Step, ...]
+    ) -> list[Any] | None:
         """The values of a call after its steps; None where a group has no rows at all.
 
-        Calls that share their values and steps share the groups.
+        Calls that share their values share the groups, and those after the same first steps.
         """
-        shared = at, id(call.values), id(call.steps)
+        shared = at, id(values), steps
         if shared not in self._stepped:
-            groups: list[Any] | None = [self.group(at, values) for values in call.values]
-            if groups is not None and all(len(group) for group in groups):
-                groups = stepped(groups, call.steps)
+            if steps:
+                groups = self._groups(at, values, steps[:-1])
+                self._stepped[shared] = None if groups is None else steps[-1](groups)
             else:
-                groups = None
-            self._stepped[shared] = groups
+                groups = [self._alone(at, group) for group in values]
+                self._stepped[shared] = groups if all(map(len, groups)) else None
         return self._stepped[shared]
+
+    def _alone(self, at: int, values: Values) -> "pd.Series[Any]":
+        """The values of one group after its own steps; rows of one baseline share them."""
+        if values.tidy == TABLE:
+            return self.group(at, values)
+        wanted = tuple((name, key(value)) for name, value in self.wanted(at, values).items())
+        shared = values.tidy, values.source, values.steps, wanted
+        if shared not in self._shared:
+            group = self.group(at, values)
+            self._shared[shared] = stepped([group], values.steps)[0] if len(group) else group
+        return self._shared[shared]
 
     def arguments(self, at: int, call: Call) -> dict[str, Any]:
         """The arguments of a call beside its groups of values."""

@@ -31,18 +31,24 @@ ALPHA = 0.05
 OVER_DATASETS = "mean over datasets"
 
 
-def sides(score: str, tidy: str, keys: Iterable[str]) -> tuple[Values, Values, Values]:
+def sides(
+    score: str, tidy: str, keys: Iterable[str], steps: tuple[Step, ...] = ()
+) -> tuple[Values, Values, Values]:
     """Scores of the arm and of its baseline, and the ratio of test to training clips.
 
     Args:
         score: column of the scores.
         tidy: name of the tidy table.
         keys: what both sides have in common with the row.
+        steps: from the rows of a cell to its score.
 
     """
-    own = {name: name for name in keys}
-    arm, baseline = own | {"arm": "arm"}, own | {"arm": "baseline"}
-    return Values(score, tidy, arm), Values(score, tidy, baseline), Values("ratio", tidy, arm)
+    both = {name: name for name in keys}
+    return (
+        Values(score, tidy, both | {"arm": "arm"}, steps=steps),
+        Values(score, tidy, both | {"arm": "baseline"}, steps=steps),
+        Values("ratio", tidy, both | {"arm": "arm"}, steps=steps),
+    )
 
 
 def columns(
@@ -50,7 +56,6 @@ def columns(
     baseline: Values,
     ratio: Values,
     *,
-    before: tuple[Step, ...] = (),
     margin: float = paired.MARGIN,
     relative: bool = False,
 ) -> dict[str, Any]:
@@ -63,7 +68,6 @@ def columns(
         arm: the scores of the arm.
         baseline: the scores of the same cells of the baseline.
         ratio: n_test / n_train of the cells.
-        before: steps from the rows of a cell to its score.
         margin: of equivalence, in units of the score.
         relative: the margin is a share of the baseline's mean.
 
@@ -71,9 +75,7 @@ def columns(
         Columns by name, in the order in which files show them.
 
     """
-    both, sides = (arm, baseline), (*before, in_order)
-    by_cell = (*before, paired_by_cell)
-    by_fold = (*by_cell, mean_of_each_fold)
+    both, by_cell, by_fold = (arm, baseline), (paired_by_cell,), (paired_by_cell, mean_of_each_fold)
     of_ratio = {"test_train_ratio": "test_train_ratio"}
     of_margin = of_ratio | {"margin": "margin"}
     t = Call(paired.corrected_t, both, by_cell, of_row=of_ratio | {"family": "family_size"})
@@ -82,7 +84,7 @@ def columns(
     flip = Call(paired.sign_flip, both, by_cell)
     effect = Call(paired.effect_size, both, by_cell)
     spreads = Call(spread.sd_ratio, both, by_fold)
-    share = Call(share_of_the_baseline, (baseline,), sides, {"share": margin})
+    share = Call(share_of_the_baseline, (baseline,), (in_order,), {"share": margin})
     return {
         "n": t["n"],
         "pairing": "+".join(CELL),
@@ -96,7 +98,7 @@ def columns(
         "ci_low": t["ci_low"],
         "ci_high": t["ci_high"],
         "naive_p": Call(paired.paired_t, both, by_cell)["p"],
-        "test_train_ratio": Call(mean, (ratio,), sides)[""],
+        "test_train_ratio": Call(mean, (ratio,), (in_order,))[""],
         **_parts(t, se="se", df="df", corrected_t="statistic", corrected_p="p"),
         **_parts(t, smallest_p="smallest_p", smallest_detectable="detectable"),
         "margin": share[""] if relative else margin,
@@ -110,7 +112,7 @@ def columns(
         "brown_forsythe_p": Call(spread.brown_forsythe, both, by_fold)["p"],
         "detectable_sd_ratio": spreads["detectable"],
         "_note": t["note"],
-        "note": Call(note, both, sides, of_row={"test": "_note"})[""],
+        "note": Call(note, both, (in_order,), of_row={"test": "_note"})[""],
         **_family_columns(),
     }
 

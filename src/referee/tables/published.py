@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from referee.columns import LABEL, Call, Step, Values
+from referee.columns import LABEL, Call, Values
 from referee.stats import spread
 from referee.stats.result import stars
 from referee.values import count, mean_of_each_cell, without_empty
@@ -52,19 +52,9 @@ def mixed_deviation_reduction(arm: Any, baseline: Any) -> float:
     return float(100 * (1 - arm.to_numpy().std() / std)) if std > 0 else nan
 
 
-def t_columns(
-    arm: Values, baseline: Values, before: tuple[Step, ...] = (), what: str = "per dataset"
-) -> dict[str, Any]:
-    """The columns of the published t test.
-
-    Args:
-        arm: the scores of the arm.
-        baseline: the scores of the baseline.
-        before: steps from the rows of a cell to its score.
-        what: the values of one test, in words.
-
-    """
-    steps = (*before, without_empty)
+def t_columns(arm: Values, baseline: Values, what: str) -> dict[str, Any]:
+    """The columns of the published t test of scores; `what` says which values one test takes."""
+    steps = (without_empty,)
     alternative = {"alternative": "published_alternative"}
     t = Call(published_t, (arm, baseline), steps, of_row=alternative)
     given = {"what": f"paired t, {what}, uncorrected"}

@@ -45,21 +45,21 @@ def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     margin of equivalence of times and energies is a share of the baseline's mean. The published
     test pooled their datasets: it stands in the row of the mean over datasets.
     """
-    source, name, before, relative = {
+    source, name, steps, relative = {
         "scores": (paper.score.column, CELLS, (), False),
         "latency": ("latency_ms", CELL_LATENCY, (median_of_each_cell,), True),
         "energy": ("energy_j", CELL_ENERGY, (), True),
     }[layout.kind]
-    here = comparison.sides(source, name, HERE)
-    pooled = comparison.sides(source, name, POOLED)[:2]
+    here = comparison.sides(source, name, HERE, steps)
+    pooled = comparison.sides(source, name, POOLED, steps)[:2]
     margin = RELATIVE_MARGIN if relative else paired.MARGIN
-    own = comparison.columns(*here, before=before, margin=margin, relative=relative)
+    own = comparison.columns(*here, margin=margin, relative=relative)
     over = comparison.columns_over_datasets(["protocol", "batch_size", "arm", "baseline"])
-    whole = published.t_columns(*pooled, before, "datasets pooled")
+    whole = published.t_columns(*pooled, "datasets pooled")
     return Definition(
         BY_BATCH if relative else LABELS,
         name,
-        own | published.t_columns(*here[:2], before),
+        own | published.t_columns(*here[:2], "per dataset"),
         over | (whole if relative else published.NOT_POOLED),
     )
 
@@ -250,7 +250,7 @@ def _families(layout: TableLayout, frame: pd.DataFrame) -> list[Family]:
 def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The labels of each comparison within a protocol: an arm, its baseline and a dataset."""
     arms = cells[cells["runtime"] == PACKED].drop_duplicates("arm")
-    scores = cells.assign(score=0.0)
+    scores = cells[[*CELL, "arm"]].assign(score=0.0)
     for _, arm in arms[_asked(family, arms)].iterrows():
         plain = arms[(arms["experts"] == arm["experts"]) & (arms["strategy"] == NO_RULE)]
         for baseline in [family.baseline] if family.baseline else plain["arm"]:

@@ -202,13 +202,22 @@ def explain(
     column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     paper: PaperFolder = None,
+    training_source: Annotated[
+        str | None, typer.Option(help="key of the training code here; without it that of the run")
+    ] = None,
 ) -> None:
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
-    from referee.explain import explain as why
+    from referee.explain.explain import explain as explain_number
+    from referee.explain.explain import explain_cell
+    from referee.explain.markdown import explanation_markdown
+    from referee.paper import read
 
-    cell = Path(what).is_dir()
-    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
-    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
+    about = read(paper)
+    if Path(what).is_dir():
+        found = explain_cell(Path(what), about, source=training_source)
+    else:
+        found = explain_number(what, row, column, about, source=training_source)
+    print(json.dumps(asdict(found), indent=1) if as_json else explanation_markdown(found))
 
 
 @app.command()

@@ -18,8 +18,8 @@ from referee.claims.verdicts import Evidence
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.claims import Claim
+from referee.contract import scored
 from referee.stats import compare
-from referee.tables.significance import scores
 from referee.words import listed, number
 
 CLASSES = {"esc50": 5, "quinn": 5, "urbansound8k": 10}  # as the paper trained them
@@ -67,7 +67,7 @@ class View:
         """All cells, with `score`, `n_train` and the paper's name of the dataset."""
         cells = self.inputs.cells
         own = cells[cells["protocol"] == self.protocol]
-        frame = scores(own).assign(dataset=own["dataset"])
+        frame = scored(own, self.paper.score.column)
         return frame.assign(dataset=frame["dataset"].map(paper_name), named=own["dataset"])
 
     @cached_property

@@ -9,7 +9,7 @@ import pandas as pd
 from scipy import stats
 
 from referee.audit.routing import BITS
-from referee.tables.scores import ARM
+from referee.tables.definition import ARM
 
 KEYS = ["dataset", "synthetic", *ARM, "arm", "seed", "fold", "experts", "cell"]
 

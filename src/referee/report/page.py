@@ -9,9 +9,11 @@ import yaml
 
 from referee.claims import ledger, page
 from referee.errors import InputError
-from referee.explain import explain
-from referee.explain.recipes import TABLES
+from referee.explain.experiments import code
+from referee.explain.origins import origins as origins_of
+from referee.explain.table import WrittenTable, measurements as measurements_of
 from referee.figures import EXPERIMENTS
+from referee.paper import Paper
 from referee.paper import read as read_paper
 from referee.report import claims, parts, story
 from referee.report.parts import Experiments
@@ -47,22 +49,23 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
         InputError: a file of the run is not there.
 
     """
-    measurements = explain.measurements(results / "tables/measured.json")
+    paper = read_paper()
+    measurements = measurements_of(results / "tables/measured.json")
     found = parts.experiments(results, measurements)
     experiments = Experiments({own["folder"]: own["anchor"] for own in found})
     entries = ledger.ledger(
-        read_paper(),
+        paper,
         ledger.read_inputs(results / "cells.csv", results / "packed.csv", measurements),
     )
     paths = _paths(results)
     frames = {name: pd.read_csv(path) for name, path in paths.items()}
     origins = {
-        name: _origins(name, path, frames[name], experiments)
+        name: _origins(name, path, frames[name], experiments, paper)
         for name, path in paths.items()
-        if name in TABLES
     }
     tables = {
-        name: _table(name, path, frames[name], origins.get(name)) for name, path in paths.items()
+        name: _table(name, path, frames[name], origins.get(name), paper)
+        for name, path in paths.items()
     }
     audit = json.loads(_read(results / "audit.json"))
     figures = parts.figures(results / "figures")
@@ -81,7 +84,7 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
         "figures": run_figures,
         "origins": list(origins.values()),
         "experiments": found,
-        "code": explain.code(),
+        "code": code(),
         "key": key,
         "machine": _machine(measurements),
         "configuration": yaml.safe_dump(params, sort_keys=False),
@@ -119,22 +122,23 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
 
 
 def _origins(
-    name: str, path: Path, table: pd.DataFrame, experiments: Experiments
+    name: str, path: Path, table: pd.DataFrame, experiments: Experiments, paper: Paper
 ) -> dict[str, Any]:
-    columns = table if name in TITLES else parts.test_columns(table)[0]
-    made = explain.origins(path, list(columns))
-    return parts.origins(name, TITLES_OF_ALL[name], _keys(table, name), made, experiments)
+    columns = table if name in TITLES else parts.test_columns(table, paper.score)[0]
+    made = origins_of(path, paper, list(columns))
+    keys = _keys(table, WrittenTable(path, paper).keys)
+    return parts.origins(name, TITLES_OF_ALL[name], keys, made, experiments)
 
 
 def _table(
-    name: str, path: Path, table: pd.DataFrame, origins: dict[str, Any] | None
+    name: str, path: Path, table: pd.DataFrame, origins: dict[str, Any] | None, paper: Paper
 ) -> dict[str, Any]:
     columns = parts.paper_columns if name in TITLES else parts.test_columns
     rows = origins["rows"] if origins else []
     linked = {number["anchor"] for row in rows for number in row["numbers"]}
     title = TITLES_OF_ALL[name]
     caption = _read(path.with_suffix(".md")).split("\n", 1)[0].removeprefix(f"{title}.")
-    return parts.linked_table(name, title, caption, *columns(table), linked)
+    return parts.linked_table(name, title, caption, *columns(table, paper.score), linked)
 
 
 def _paths(results: Path) -> dict[str, Path]:
@@ -144,8 +148,8 @@ def _paths(results: Path) -> dict[str, Path]:
     return {name: path for name, path in paths.items() if path.exists()}
 
 
-def _keys(table: pd.DataFrame, name: str) -> list[str]:
-    named = [key for key in TABLES[name].keys if "arm" not in table or key not in story.ARM]
+def _keys(table: pd.DataFrame, names: list[str]) -> list[str]:
+    named = [key for key in names if "arm" not in table or key not in story.ARM]
     keys = table[named].astype(object)
     return [
         parts.plain(" · ".join(str(key) for key in row if pd.notna(key) and key != "none"))

@@ -13,11 +13,13 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from referee.errors import InputError
-from referee.explain import explain
-from referee.explain.explain import Origin
+from referee.contract import IDENTITY, of_packed
+from referee.explain.experiments import experiments as experiments_of
+from referee.explain.experiments import training_source
+from referee.explain.origins import Origin
+from referee.paper import Score
 from referee.stats import compare
-from referee.tables import measured, significance
-from referee.tables import scores as tables
+from referee.tables import measured, people
 
 NAMES = ("model", "arm")  # the column that names a row
 
@@ -46,16 +48,16 @@ def heading(words: str) -> str:
     return re.sub(r" (ms|J|g|W|s|kB)$", r" (\1)", words)
 
 
-def paper_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def paper_columns(table: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The columns of a table of `results/tables` that people see: numbers, and words."""
     shown = [name for name in table if not name.endswith("_std")]
-    return table[shown], tables.for_people(table)
+    return table[shown], people.for_people(table, score)
 
 
-def test_columns(table: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+def test_columns(table: pd.DataFrame, score: Score) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Those of a table of `results/significance`."""
-    people = compare.for_people(table, significance.PEOPLE)
-    return table[people.columns], people
+    shown = compare.for_people(table, people.test_columns(score))
+    return table[shown.columns], shown
 
 
 def linked_table(
@@ -159,7 +161,7 @@ def experiments(results: Path, measurements: Path | None) -> list[dict[str, Any]
     cells = pd.read_csv(results / "cells.csv")
     costs = _costs(cells, results, measurements)
     try:
-        found = explain.experiments(cells)
+        found = experiments_of(cells, training_source(results / "cells.csv"))
     except InputError:  # the tables were brought here without the cells
         return []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
@@ -175,20 +177,19 @@ def experiments(results: Path, measurements: Path | None) -> list[dict[str, Any]
 
 def _costs(cells: pd.DataFrame, results: Path, measurements: Path | None) -> pd.DataFrame:
     """Bytes, latency and energy of each cell, in the order of the cells."""
-    by_cell = pd.MultiIndex.from_frame(cells[explain.IDENTITY])
+    by_cell = pd.MultiIndex.from_frame(cells[list(IDENTITY)])
     parts = []
     if (results / "packed.csv").exists():
-        packed = pd.read_csv(results / "packed.csv").set_index(explain.IDENTITY)
+        packed = pd.read_csv(results / "packed.csv").set_index(list(IDENTITY))
         parts.append((packed[["disk_bytes"]] / 1000).set_axis(["disk kB"], axis=1))
     if measurements is not None:
-        calls = pd.read_csv(measurements / "latency.csv").query("runtime == 'packed'")
-        used = pd.read_csv(measurements / "energy.csv")
-        used = used.query("runtime == 'packed' and per == 'inference'")
+        calls = of_packed(pd.read_csv(measurements / "latency.csv"))
+        used = of_packed(pd.read_csv(measurements / "energy.csv"))
         parts += [
             measured.by_batch(
-                calls, explain.IDENTITY, "latency_ms", "latency batch{} ms", "median"
+                calls, list(IDENTITY), "latency_ms", "latency batch{} ms", "median"
             ),
-            measured.by_batch(used, explain.IDENTITY, "energy_j", "energy batch{} J", "mean"),
+            measured.by_batch(used, list(IDENTITY), "energy_j", "energy batch{} J", "mean"),
         ]
     frames = [part.reindex(by_cell).reset_index(drop=True) for part in parts]
     return pd.concat([pd.DataFrame(index=cells.index), *frames], axis=1)

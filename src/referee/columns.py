@@ -5,9 +5,8 @@ same columns to tell what a number was made of, and computes it again.
 """
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from math import nan
 from typing import Any
 
@@ -23,7 +22,7 @@ TABLE = "table"  # in the place of a tidy table: the table that is being built
 Step = Callable[[list[Any]], list[Any]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Values:
     """One column of those rows of a tidy table that belong to a row of the table that is built.
 
@@ -71,20 +70,10 @@ class Call:
 
 @dataclass(frozen=True)
 class Column:
-    """A column: a call, and the attribute or key of its result, empty for the result itself.
-
-    A name with a field, such as `latency_batch{batch_size}_ms`, stands for many columns: one for
-    each value that the column `over` of the tidy table `of` holds.
-    """
+    """A column: a call, and the attribute or key of its result, empty for the result itself."""
 
     call: Call
     part: str = ""
-    over: str = ""
-    of: str = ""
-
-    def each(self, of: str, over: str) -> "Column":
-        """The column once for each value of a column of a tidy table."""
-        return replace(self, of=of, over=over)
 
 
 Columns = Mapping[str, Any]  # Column, or a constant, by name
@@ -150,10 +139,18 @@ class Tidy:
             raise InputError(f"there is no table of {name}")
         return frame
 
-    def has(self, values: Values) -> bool:
-        """Whether the values can be there at all: the tidy table with their column."""
-        frame = self.frame(values.tidy)
-        return frame is not None and values.source in frame
+    def possible(self, columns: Columns) -> dict[str, Any]:
+        """The columns without those whose values are in no tidy table."""
+
+        def there(values: Values) -> bool:
+            frame = None if values.tidy == TABLE else self.frame(values.tidy)
+            return values.tidy == TABLE or (frame is not None and values.source in frame)
+
+        return {
+            name: column
+            for name, column in columns.items()
+            if not isinstance(column, Column) or all(map(there, column.call.values))
+        }
 
     def positions(self, name: str, wanted: Mapping[str, Any]) -> NDArray[np.int64]:
         """The rows of a tidy table in which columns have the wanted values, in their order."""
@@ -197,8 +194,7 @@ class Row:
 class Sheet:
     """A table whose numbers are computed when they are asked for, each call once a row.
 
-    The names of columns are those after `expanded`. A column whose name begins with `_` is used
-    by others and is not shown.
+    A column whose name begins with `_` is used by others and is not shown.
     """
 
     def __init__(self, rows: Sequence[Row], tidy: Tidy) -> None:
@@ -206,8 +202,8 @@ class Sheet:
         self.rows = rows
         self.tidy = tidy
         self._known = [dict(row.labels) for row in rows]
-        self._results: dict[tuple[int, int], Any] = {}
-        self._stepped: dict[tuple[int, int, tuple[Step, ...]], list[Any] | None] = {}
+        self._results: dict[tuple[int, Call], Any] = {}
+        self._stepped: dict[Any, list[Any] | None] = {}
         self._shared: dict[tuple[Any, ...], pd.Series[Any]] = {}
         self._indices: dict[tuple[str, ...], dict[Any, list[int]]] = {}
 
@@ -221,13 +217,13 @@ class Sheet:
 
     def _made(self, at: int, column: Column) -> Any:
         call = column.call
-        if (at, id(call)) not in self._results:
+        if (at, call) not in self._results:
             groups = self._groups(at, call.values, call.steps)
             result = None
             if groups is not None:
                 result = call.function(*groups, **self.arguments(at, call))
-            self._results[at, id(call)] = result
-        result = self._results[at, id(call)]
+            self._results[at, call] = result
+        result = self._results[at, call]
         return nan if result is None else part_of(result, column.part)
 
     def _groups(
@@ -237,7 +233,7 @@ class Sheet:
 
         Calls that share their values share the groups, and those after the same first steps.
         """
-        shared = at, id(values), steps
+        shared = at, values, steps
         if shared not in self._stepped:
             if steps:
                 groups = self._groups(at, values, steps[:-1])
@@ -294,40 +290,3 @@ class Sheet:
         """The table, with these columns."""
         rows = range(len(self.rows))
         return pd.DataFrame({name: [self.number(at, name) for at in rows] for name in names})
-
-
-def expanded(columns: Columns, tidy: Tidy) -> dict[str, Any]:
-    """The columns by their names, those that stand for many each by itself.
-
-    Columns whose values are in a tidy table that is absent are left out.
-    """
-    made: dict[str, Any] = {}
-    for name, column in columns.items():
-        if not isinstance(column, Column) or _possible(column, tidy):
-            made |= dict(each(name, column, tidy))
-    return made
-
-
-def _possible(column: Column, tidy: Tidy) -> bool:
-    return all(values.tidy == TABLE or tidy.has(values) for values in column.call.values)
-
-
-def each(name: str, column: Any, tidy: Tidy) -> Iterator[tuple[str, Any]]:
-    """The columns that one stands for, by name."""
-    if not isinstance(column, Column) or not column.over:
-        yield name, column
-        return
-    frame = tidy.frame(column.of)
-    for value in [] if frame is None or column.over not in frame else frame[column.over].unique():
-        call = _restricted(column.call, column.of, column.over, key(value))
-        yield name.format_map({column.over: key(value)}), Column(call, column.part)
-
-
-@cache
-def _restricted(call: Call, tidy: str, column: str, value: Any) -> Call:
-    """The call with its values of one tidy table restricted to one value of a column."""
-    values = tuple(
-        replace(group, where={**group.where, column: value}) if group.tidy == tidy else group
-        for group in call.values
-    )
-    return replace(call, values=values)

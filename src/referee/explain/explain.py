@@ -112,10 +112,11 @@ def explain(
             f"{written.path}, row {at + 1}: {column} is empty; an arm without cells, or without "
             "two to differ, has no number there"
         )
+    files = [written.file(values) for values in call.values]
     rows = [written.rows(at, values) for values in call.values]
     groups = [
-        {"source": values.source, "file": written.file(values), "cells": _cells(own, values.source)}
-        for values, own in zip(call.values, rows, strict=True)
+        {"source": values.source, "file": file, "cells": _cells(cells, values.source)}
+        for values, file, cells in zip(call.values, files, rows, strict=True)
     ]
     arguments = {name: key(v) for name, v in written.sheet.arguments(at, call).items()}
     explanation = Explanation(

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import TABLE, Column, Columns, Row, Sheet, Tidy, Values, each
+from referee.columns import TABLE, Column, Columns, Row, Sheet, Tidy, Values
 from referee.contract import (
     MEASUREMENTS,
     PACKED_MODELS,
@@ -114,22 +114,16 @@ class WrittenTable:
         if not pd.api.types.is_numeric_dtype(self.frame[name]):
             return None
         columns: Columns = self.sheet.rows[at].columns
-        column = columns.get(name) or self._of_many(columns, name)
+        column = columns.get(name)
         if name in self.keys:
             column = self.definition.label(name)
         return column if isinstance(column, Column) else None
 
-    def _of_many(self, columns: Columns, name: str) -> Column | None:
-        """The column among those that stand for many."""
-        for stem, column in columns.items():
-            if isinstance(column, Column) and column.over and name.startswith(stem.split("{")[0]):
-                for one, made in each(stem, column, self.tidy):
-                    if one == name:
-                        return made
-        return None
-
     def _read(self, name: str) -> pd.DataFrame | None:
-        path = self._path(name)
+        try:
+            path = self._path(name)
+        except InputError:  # the record names no measurements: a number that needs them says so
+            return None
         if name == CELLS:
             return read_scores(path, self.paper)
         columns = PACKED_MODELS if name == "packed" else MEASUREMENTS[name]

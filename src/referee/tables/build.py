@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Sheet, Tidy, expanded
+from referee.columns import Sheet, Tidy
 from referee.files import write_whole
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
@@ -48,7 +48,7 @@ def table(layout: TableLayout, paper: Paper, tidy: Tidy) -> pd.DataFrame | None:
         return None
     if layout.folder == "tables":
         return built(made, tidy, measured.rows_of(layout, made.tidy, tidy))
-    columns = expanded(made.columns, tidy)
+    columns = tidy.possible(made.columns)
     sheet = Sheet(significance.rows(made, layout, columns, tidy), tidy)
     frame = sheet.frame([*made.keys, *(name for name in columns if not name.startswith("_"))])
     return frame.astype({"n_folds": "Int64"}) if "n_folds" in frame else frame

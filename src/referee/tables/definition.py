@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Call, Column, Columns, Row, Sheet, Tidy, Values, expanded
+from referee.columns import Call, Column, Columns, Row, Sheet, Tidy, Values, key
 from referee.stats.comparison import OVER_DATASETS
 from referee.values import same
 
@@ -41,6 +41,12 @@ class Definition:
         return Call(same, (Values(name, self.tidy, {key: key for key in names}),))[""]
 
 
+def batch_sizes(tidy: Tidy, name: str) -> list[int]:
+    """The batch sizes in a tidy table, in their order; none where there is no such table."""
+    frame = tidy.frame(name)
+    return [] if frame is None else [key(size) for size in frame["batch_size"].unique()]
+
+
 def built(definition: Definition, tidy: Tidy, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
     """The table, with a row for each combination of the keys.
 
@@ -53,6 +59,6 @@ def built(definition: Definition, tidy: Tidy, chosen: pd.DataFrame | None = None
     frame = tidy.frame(definition.tidy) if chosen is None else chosen
     assert frame is not None
     labels = frame[list(definition.keys)].drop_duplicates()
-    columns = expanded(definition.columns, tidy)
+    columns = tidy.possible(definition.columns)
     rows = [Row(row, columns) for row in labels.to_dict("records")]
     return Sheet(rows, tidy).frame([*definition.keys, *columns])

@@ -4,6 +4,7 @@ A row of packed models is a dataset, protocol and arm, or an arm; a runtime that
 packed models is of no protocol.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -13,7 +14,7 @@ from referee.columns import Call, Tidy, Values
 from referee.contract import is_mixture, of_packed
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
-from referee.tables.definition import ARM, ROW, Definition, built
+from referee.tables.definition import ARM, ROW, Definition, batch_sizes, built
 from referee.tables.scores import averages, of_arm
 from referee.tables.tidy import (
     CELLS,
@@ -28,9 +29,9 @@ from referee.tables.tidy import (
 RUNTIME = (*ROW, "runtime")
 
 
-def here(source: str, tidy: str, keys: tuple[str, ...] = ROW) -> Values:
-    """Values of an arm on one dataset; `keys` are what they share with the row."""
-    return Values(source, tidy, {name: name for name in keys})
+def here(source: str, tidy: str, keys: tuple[str, ...] = ROW, **where: Any) -> Values:
+    """Values that share `keys` with the row, and have the values `where`."""
+    return Values(source, tidy, {name: name for name in keys}, where)
 
 
 def sizes(*names: str, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
@@ -44,23 +45,39 @@ def sizes(*names: str, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
     }
 
 
-def costs(keys: tuple[str, ...] = ROW) -> dict[str, Any]:
+def by_batch_size(
+    tidy: Tidy, keys: tuple[str, ...], time: Any, energy: Any, of_row: Mapping[str, str]
+) -> dict[str, Any]:
+    """Columns of time, energy and carbon of packed models, for each batch size.
+
+    Args:
+        tidy: the tidy tables.
+        keys: labels that tell the rows apart.
+        time: function of the times.
+        energy: function of energies, and of carbon.
+        of_row: further arguments of both.
+
+    """
+    columns = {}
+    for stem, unit, name, function in (
+        ("latency", "ms", PACKED_LATENCY, time),
+        ("energy", "j", PACKED_ENERGY, energy),
+        ("carbon", "g", PACKED_ENERGY, energy),
+    ):
+        for size in batch_sizes(tidy, name):
+            values = here(f"{stem}_{unit}", name, keys, batch_size=size)
+            columns[f"{stem}_batch{size}_{unit}"] = Call(function, (values,), of_row=of_row)[""]
+    return columns
+
+
+def costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
     """Columns of an arm on one dataset: time, energy and carbon by batch size, and bytes.
 
-    `keys` tell the rows apart.
-
     Energies are means over the folds that were measured, empty where one of them was below the
-    resolution of the meter.
+    resolution of the meter. `keys` tell the rows apart.
     """
-    time = Call(of.median, (here("latency_ms", PACKED_LATENCY, keys),))[""]
-    joules = Call(of.mean_of_all, (here("energy_j", PACKED_ENERGY, keys),))[""]
-    grams = Call(of.mean_of_all, (here("carbon_g", PACKED_ENERGY, keys),))[""]
-    return {
-        "latency_batch{batch_size}_ms": time.each(PACKED_LATENCY, "batch_size"),
-        "energy_batch{batch_size}_j": joules.each(PACKED_ENERGY, "batch_size"),
-        "carbon_batch{batch_size}_g": grams.each(PACKED_ENERGY, "batch_size"),
-        **sizes("disk", "resident", "published", "peak_rss", keys=keys),
-    }
+    batches = by_batch_size(tidy, keys, of.median, of.mean_of_all, {})
+    return batches | sizes("disk", "resident", "published", "peak_rss", keys=keys)
 
 
 def networks(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -70,10 +87,9 @@ def networks(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     score = Call(of.mean_and_deviation, (own,))
     columns = {"n": score["n"], f"{name}_mean": score["mean"], f"{name}_std": score["std"]}
     if layout.reference:
-        where = {"experts": layout.reference.experts}
-        other = Values(paper.score.column, CELLS, {key: key for key in keys[:2]}, where)
+        other = here(paper.score.column, CELLS, keys[:2], experts=layout.reference.experts)
         columns[layout.reference.column] = Call(of.percent_of_second, (own, other))[""]
-    return Definition(keys, CELLS, columns | costs(keys))
+    return Definition(keys, CELLS, columns | costs(tidy, keys))
 
 
 def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -82,15 +98,9 @@ def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     Columns of measurements are means over the datasets of the arm.
     """
     score, name = averages(paper, rows_of(layout, CELLS, tidy)), paper.score.name
-    own = {"measured": "datasets"}
-    each = {"datasets": "datasets"}
     kinds = dict(zip(("single", "plain", "varied"), layout.types, strict=True))
-    time = Call(of.mean_of_medians, (of_arm("latency_ms", PACKED_LATENCY),), of_row=each)[""]
-    joules = Call(of.mean_of_means, (of_arm("energy_j", PACKED_ENERGY),), of_row=each)[""]
-    grams = Call(of.mean_of_means, (of_arm("carbon_g", PACKED_ENERGY),), of_row=each)[""]
-    both = (of_arm(paper.score.column), of_arm("energy_j", PACKED_ENERGY))
-    per_joule = Call(of.quotient_of_means, both, given=score.given, of_row=own)[""]
-    disk = Call(of.mean_of_largest, (of_arm("disk_bytes", PACKED_MODELS),), of_row=each)[""]
+    all_of = {"datasets": "datasets"}
+    disk = Call(of.mean_of_largest, (of_arm("disk_bytes", PACKED_MODELS),), of_row=all_of)
     columns = {
         "type": Call(of.kind, (of_arm("experts"), of_arm("strategy")), given=kinds)[""],
         "datasets": Call(of.names, (of_arm("dataset"),))[""],
@@ -98,12 +108,17 @@ def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         "n": score["n"],
         f"avg_{name}_mean": score["mean"],
         f"avg_{name}_std": score["std"],
-        "latency_batch{batch_size}_ms": time.each(PACKED_LATENCY, "batch_size"),
-        "energy_batch{batch_size}_j": joules.each(PACKED_ENERGY, "batch_size"),
-        "carbon_batch{batch_size}_g": grams.each(PACKED_ENERGY, "batch_size"),
-        "disk_bytes": disk,
-        f"{name}_per_j_batch{{batch_size}}": per_joule.each(PACKED_ENERGY, "batch_size"),
+        **by_batch_size(tidy, ARM, of.mean_of_medians, of.mean_of_means, all_of),
+        "disk_bytes": disk[""],
     }
+    for size in batch_sizes(tidy, PACKED_ENERGY):
+        joules = here("energy_j", PACKED_ENERGY, ARM, batch_size=size)
+        columns[f"{name}_per_j_batch{size}"] = Call(
+            of.quotient_of_means,
+            (*score.values, joules),
+            given=score.given,
+            of_row={"measured": "datasets"},
+        )[""]
     return Definition(ARM, CELLS, columns)
 
 
@@ -132,8 +147,7 @@ def latency(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         "std_ms": described["std"],
     }
     for runtime in layout.speedups_over:
-        keys = {key: key for key in ("dataset", "batch_size")}
-        other = Values("latency_ms", LATENCY, keys, {"runtime": runtime})
+        other = here("latency_ms", LATENCY, ("dataset", "batch_size"), runtime=runtime)
         columns[f"speedup_over_{runtime}"] = Call(of.second_over_first, (calls, other))[""]
     score = Call(of.mean_and_deviation, (here(paper.score.column, CELLS, RUNTIME),))
     parameters = Call(of.same, (here("parameter_count", CELLS, RUNTIME),))[""]
@@ -171,8 +185,9 @@ def per_arm(
         MEMORY: memory,
         PACKED_MODELS: packed,
     }
+    tidy = Tidy(frames.get)
     arms = pd.concat([frame[list(ROW)].drop_duplicates() for frame in frames.values()])
-    return built(Definition(ROW, PACKED_MODELS, costs()), Tidy(frames.get), arms)
+    return built(Definition(ROW, PACKED_MODELS, costs(tidy)), tidy, arms)
 
 
 def by_batch(

@@ -7,7 +7,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from referee.tables import significance
+from referee.contract import read_scores
+from referee.paper import read
+from referee.tables import build
+from referee.tables.tidy import tidy_tables
+
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 
 @dataclass
@@ -43,8 +48,9 @@ class Made:
         cells = pd.DataFrame(rows)
         cells.to_csv(self.folder / "cells.csv", index=False)
         paths = {"cells": self.folder / "cells.csv"}
-        tests = significance.tables(cells, None, None)
-        significance.write(tests, self.folder / "significance")
+        tidy = tidy_tables({"cells": read_scores(paths["cells"], PAPER)}.get)
+        names = [name for name, t in PAPER.tables.items() if t.folder == "significance"]
+        build.write_all(names, PAPER, tidy, self.folder / "significance", {})
         paths["significance"] = self.folder / "significance"
         if self.measured:
             paths |= self._measure(rng, cells)

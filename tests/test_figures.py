@@ -39,8 +39,9 @@ from referee.figures import (
 )
 from referee.figures.results import Results, label, predictions, read
 from referee.stats.power import detectable_t
-from referee.tables import latex
-from referee.tables import scores as tables
+from referee.paper import read as read_paper
+from referee.tables import build, latex
+from referee.tables.tidy import tidy_tables
 
 
 @pytest.fixture(scope="module")
@@ -398,10 +399,12 @@ def document(results: Results, run: dict[str, Path], tmp_path: Path) -> Path:
     """A results folder with tables, wide and long ones, figures and the document."""
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
-    table1 = tables.table1(pd.read_csv(run["cells"]))
+    tidy = tidy_tables({"cells": pd.read_csv(run["cells"])}.get)
+    table1 = build.table(PAPER.tables["table1"], PAPER, tidy)
+    assert table1 is not None
     folder = tmp_path / "tables"
-    tables.write(table1, folder / "table1", "Table 1. F1 of 100 % of my_data.")
-    tables.write(wide, folder / "carbon", "Supplementary. Every cell & more.")
+    build.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
+    build.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
     with style.context():
         for name in FIGURES:
             figure = Figure(figsize=(2, 1))

@@ -194,7 +194,8 @@ def comparisons(
         family: name of the family; Holm corrects within it. The means over datasets are a family
             of their own.
         own: the columns of a comparison on one dataset, see `columns`.
-        over: the columns of a mean over datasets, see `columns_over_datasets`.
+        over: the columns of a mean over datasets, see `columns_over_datasets`; none of them for
+            no such rows.
         end: of the names of both families.
 
     Returns:
@@ -203,7 +204,7 @@ def comparisons(
 
     """
     rows = [Row({**row, "family": family + end}, own) for row in labels]
-    datasets = Counter(_but_dataset(row) for row in labels)
+    datasets = Counter(_but_dataset(row) for row in labels if over)
     mean = {"dataset": OVER_DATASETS, "family": f"{family}, {OVER_DATASETS}{end}"}
     return rows + [Row({**dict(group), **mean}, over) for group, n in datasets.items() if n > 1]
 

@@ -21,9 +21,8 @@ from referee.contract import read_measurements, read_scores
 from referee.errors import InputError
 from referee.explain import explain as why
 from referee.explain import table as written
-from referee.explain.experiments import code
 from referee.explain.markdown import explanation_markdown
-from referee.explain.origins import Origin, origins
+from referee.explain.origins import origins
 from referee.paper import read
 from referee.tables import build, significance
 from referee.tables.tidy import tidy_tables

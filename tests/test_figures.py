@@ -38,8 +38,8 @@ from referee.figures import (
     style,
 )
 from referee.figures.results import Results, label, predictions, read
-from referee.stats.power import detectable_t
 from referee.paper import read as read_paper
+from referee.stats.power import detectable_t
 from referee.tables import build, latex
 from referee.tables.tidy import tidy_tables
 
@@ -392,6 +392,9 @@ def test_every_sign_with_a_meaning_is_escaped() -> None:
     assert latex.escape("50 % of my_data & $x^2 ±") == (
         r"50 \% of my\_data \& \$x\textasciicircum{}2 $\pm$"
     )
+
+
+PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 
 @pytest.fixture

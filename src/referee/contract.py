@@ -53,7 +53,9 @@ _ARM = (
     Column("protocol", "text", "how folds were made and training was stopped", "{decides}"),
     Column("arm", "text", "what is compared: a name of model, strategy and strength"),
     Column("model", "text", "the model of the arm, as the paper calls it", "{arm}"),
-    Column("strategy", "text", f"rule that varies the model; `{NO_RULE}` where there is none", NO_RULE),
+    Column(
+        "strategy", "text", f"rule that varies the model; `{NO_RULE}` where there is none", NO_RULE
+    ),
     Column("alpha", "number", "strength of the rule; empty without one", np.nan),
     Column("experts", "text", "networks of the model, joined by `+`", "{model}"),
     Column("seed", "number", "seed of the training"),

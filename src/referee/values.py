@@ -19,39 +19,39 @@ Groups = list[Any]
 
 
 def in_order(groups: Groups) -> Groups:
-    """values in the order of their cells."""
+    """Values in the order of their cells."""
     return [values.sort_index(kind="stable") for values in groups]
 
 
 def paired_by_cell(groups: Groups) -> Groups:
-    """values paired by cell, without cells that lack a value in any group."""
+    """Values paired by cell, without cells that lack a value in any group."""
     groups = in_order(groups)
     there = np.logical_and.reduce([values.notna().to_numpy() for values in groups])
     return [values[there] for values in groups]
 
 
 def without_empty(groups: Groups) -> Groups:
-    """without empty values."""
+    """Without empty values."""
     return [values.dropna() for values in groups]
 
 
 def mean_of_each_fold(groups: Groups) -> Groups:
-    """mean of each fold over the seeds."""
+    """Mean of each fold over the seeds."""
     return [values.groupby(level="fold").mean() for values in groups]
 
 
 def mean_of_each_cell(groups: Groups) -> Groups:
-    """mean of each cell."""
+    """Mean of each cell."""
     return [values.groupby(level=CELL, sort=False).mean() for values in groups]
 
 
 def median_of_each_cell(groups: Groups) -> Groups:
-    """median of each cell."""
+    """Median of each cell."""
     return [values.groupby(level=CELL, sort=False).median() for values in groups]
 
 
 def paired_by_repeat(groups: Groups) -> Groups:
-    """repeats of the cells that all groups have, paired by their turn."""
+    """Repeats of the cells that all groups have, paired by their turn."""
     turns = [values.groupby(level=CELL, sort=False).cumcount() for values in groups]
     keyed = [
         values.set_axis([*zip(values.index, turn, strict=True)])
@@ -65,42 +65,42 @@ def paired_by_repeat(groups: Groups) -> Groups:
 
 
 def count(values: Any) -> int:
-    """number of values."""
+    """Number of values."""
     return len(values)
 
 
 def total(values: Any) -> int:
-    """sum."""
+    """Sum."""
     return int(values.sum())
 
 
 def mean(values: Any) -> float:
-    """mean of the values that are there."""
+    """Mean of the values that are there."""
     return float(values.mean()) if len(values) else float("nan")
 
 
 def mean_of_all(values: Any) -> float:
-    """mean, empty if a value is."""
+    """Mean, empty if a value is."""
     return float(values.mean(skipna=False))
 
 
 def median(values: Any) -> float:
-    """median."""
+    """Median."""
     return float(values.median())
 
 
 def largest(values: Any) -> Any:
-    """largest value."""
+    """Largest value."""
     return values.max()
 
 
 def same(values: Any) -> Any:
-    """the same in all rows."""
+    """The same in all rows."""
     return values.iloc[0]
 
 
 def mean_and_deviation(values: Any) -> dict[str, Any]:
-    """number, mean and standard deviation (ddof 1) of the values."""
+    """Number, mean and standard deviation (ddof 1) of the values."""
     by_dataset = _by_dataset(values)
     return {
         "n": by_dataset.count().item(),
@@ -110,7 +110,7 @@ def mean_and_deviation(values: Any) -> dict[str, Any]:
 
 
 def means_and_deviations(arm: Any, baseline: Any) -> dict[str, float]:
-    """mean and standard deviation (ddof 1) of each group."""
+    """Mean and standard deviation (ddof 1) of each group."""
     return {
         "mean": mean(arm),
         "std": arm.std(),
@@ -120,7 +120,7 @@ def means_and_deviations(arm: Any, baseline: Any) -> dict[str, float]:
 
 
 def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
-    """number of values; mean over datasets of their means; root mean square over datasets of their
+    """Number of values; mean over datasets of their means; root mean square over datasets of their
     standard deviations (ddof 1).
 
     Both are empty where the values are not of all `datasets`.
@@ -134,37 +134,35 @@ def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
 
 
 def mean_of_medians(values: Any, datasets: str) -> float:
-    """mean over datasets of the medians; empty where the values are not of all `datasets`."""
+    """Mean over datasets of the medians; empty where the values are not of all `datasets`."""
     return _mean_over(_by_dataset(values).median(), datasets)
 
 
 def mean_of_largest(values: Any, datasets: str) -> float:
-    """mean over datasets of the largest; empty where the values are not of all `datasets`."""
+    """Mean over datasets of the largest; empty where the values are not of all `datasets`."""
     return _mean_over(_by_dataset(values).max(), datasets)
 
 
 def mean_of_means(values: Any, datasets: str) -> float:
-    """mean over datasets of the means; empty where a value is, or where one of `datasets` has none."""
+    """Mean over datasets of the means; empty where a value is, or where one of `datasets` has none."""
     return _mean_over(_by_dataset(values).agg(lambda own: own.mean(skipna=False)), datasets)
 
 
 def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:
-    """what the arm is: a single network, or a mixture, whose model a rule varies or not."""
+    """What the arm is: a single network, or a mixture, whose model a rule varies or not."""
     if "+" not in experts.iloc[0]:
         return single
     return plain if strategy.iloc[0] == NO_RULE else varied
 
 
 def names(values: Any) -> str:
-    """the names, each once."""
+    """The names, each once."""
     return " ".join(values.unique())
 
 
 def quotient_of_means(first: Any, second: Any, datasets: str, measured: str) -> float:
-    """mean over datasets of the first group / mean over datasets of the second."""
-    return float(
-        average_over_datasets(first, datasets)["mean"] / mean_of_means(second, measured)
-    )
+    """Mean over datasets of the first group / mean over datasets of the second."""
+    return float(average_over_datasets(first, datasets)["mean"] / mean_of_means(second, measured))
 
 
 def percent_of_second(first: Any, second: Any) -> float:
@@ -173,12 +171,12 @@ def percent_of_second(first: Any, second: Any) -> float:
 
 
 def second_over_first(first: Any, second: Any) -> float:
-    """median of the second group / median."""
+    """Median of the second group / median."""
     return float(second.median() / first.median())
 
 
 def of_calls(values: Any) -> dict[str, float]:
-    """number of calls, their median with its 95 % interval by order statistics, 95th percentile and
+    """Number of calls, their median with its 95 % interval by order statistics, 95th percentile and
     standard deviation (ddof 1).
 
     The interval assumes no distribution (scipy.stats.quantile_test).

@@ -15,10 +15,10 @@ import pandas as pd
 
 from referee.claims import arithmetic, verdicts
 from referee.claims.verdicts import Evidence
+from referee.contract import scored
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.claims import Claim
-from referee.contract import scored
 from referee.stats import compare
 from referee.words import listed, number
 

@@ -38,7 +38,6 @@ from referee.claims.verdicts import Evidence, Verdict
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.claims import Claim
-from referee.tables.measured import processors
 from referee.words import number
 
 PROTOCOLS = ("as_published", "corrected")
@@ -270,5 +269,8 @@ def read_inputs(cells: Path, packed: Path | None, measurements: Path | None) -> 
         latency=optional(measured("latency.csv")),
         energy=optional(measured("energy.csv")),
         routing=precision_routing(scored),
-        machines=processors(measurements) if measurements else {},
+        machines={
+            path.stem: json.loads(path.read_text(encoding="utf-8"))["processor"]
+            for path in sorted(measurements.glob("*.json") if measurements else [])
+        },
     )

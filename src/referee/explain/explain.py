@@ -9,14 +9,14 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import CELL, Column, key, part_of, path, stepped
+from referee.columns import Column, key, part_of, path, stepped
 from referee.contract import IDENTITY
 from referee.errors import InputError
 from referee.explain.experiments import code, experiments, spec_of, training_source
 from referee.explain.origins import steps_of
 from referee.explain.table import WrittenTable
 from referee.paper import Paper
-from referee.values import same
+from referee.values import CELL, same
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Explanation:
 def function_at(where: str) -> Callable[..., Any]:
     """The function of a path."""
     function: Any = pydoc.locate(where)
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def recompute(explanation: Explanation) -> float:

@@ -5,7 +5,6 @@ import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -21,7 +20,7 @@ from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables.build import definition
 from referee.tables.definition import Definition
-from referee.tables.tidy import CELLS, FILES, IDENTITY, marked, tidy_tables
+from referee.tables.tidy import CELLS, FILES, IDENTITY, tidy_tables
 
 RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
 
@@ -44,14 +43,14 @@ def measurements(record: Path) -> Path:
 
 
 def read_csv(path: Path) -> pd.DataFrame:
-    """Read a table that was written, every number to its last digit.
+    """Read a table that was written.
 
     Raises:
         InputError: it is not there.
 
     """
     try:
-        return pd.read_csv(path, float_precision="round_trip")
+        return pd.read_csv(path)
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from referee.figures import style
 from referee.figures.results import CELLS, Results
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
-from referee.tables.measured import ROW, per_arm
+from referee.tables.definition import ROW
+from referee.tables.measured import per_arm
 from referee.words import listed, spaced
 
 SECTION = "cost"
@@ -50,10 +51,10 @@ def costs(results: Results) -> pd.DataFrame | None:
     if any(table is None for table in tables):
         return None
     measured = per_arm(*tables)
-    grouped = results.cells.groupby(ROW, sort=False, dropna=False)
+    grouped = results.cells.groupby(list(ROW), sort=False, dropna=False)
     scores = grouped["f1_weighted"].agg(n="count", f1_mean="mean", f1_std="std")
     about = grouped[["label", "experts"]].first()
-    joined = about.join(scores).reset_index().merge(measured, on=ROW, how="inner")
+    joined = about.join(scores).reset_index().merge(measured, on=list(ROW), how="inner")
     kind = np.where(
         ~joined["experts"].str.contains("+", regex=False),
         "single network",

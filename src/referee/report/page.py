@@ -11,7 +11,8 @@ from referee.claims import ledger, page
 from referee.errors import InputError
 from referee.explain.experiments import code
 from referee.explain.origins import origins as origins_of
-from referee.explain.table import WrittenTable, measurements as measurements_of
+from referee.explain.table import WrittenTable
+from referee.explain.table import measurements as measurements_of
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.paper import read as read_paper
@@ -60,8 +61,7 @@ def render(results: Path, params: dict[str, Any], key: str) -> dict[str, str]:
     paths = _paths(results)
     frames = {name: pd.read_csv(path) for name, path in paths.items()}
     origins = {
-        name: _origins(name, path, frames[name], experiments, paper)
-        for name, path in paths.items()
+        name: _origins(name, path, frames[name], experiments, paper) for name, path in paths.items()
     }
     tables = {
         name: _table(name, path, frames[name], origins.get(name), paper)

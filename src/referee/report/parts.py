@@ -12,8 +12,8 @@ from typing import Any
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from referee.errors import InputError
 from referee.contract import IDENTITY, of_packed
+from referee.errors import InputError
 from referee.explain.experiments import experiments as experiments_of
 from referee.explain.experiments import training_source
 from referee.explain.origins import Origin
@@ -186,9 +186,7 @@ def _costs(cells: pd.DataFrame, results: Path, measurements: Path | None) -> pd.
         calls = of_packed(pd.read_csv(measurements / "latency.csv"))
         used = of_packed(pd.read_csv(measurements / "energy.csv"))
         parts += [
-            measured.by_batch(
-                calls, list(IDENTITY), "latency_ms", "latency batch{} ms", "median"
-            ),
+            measured.by_batch(calls, list(IDENTITY), "latency_ms", "latency batch{} ms", "median"),
             measured.by_batch(used, list(IDENTITY), "energy_j", "energy batch{} J", "mean"),
         ]
     frames = [part.reindex(by_cell).reset_index(drop=True) for part in parts]

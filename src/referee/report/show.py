@@ -8,6 +8,7 @@ import pandas as pd
 from IPython.display import HTML
 from markupsafe import escape
 
+from referee.paper import read as read_paper
 from referee.report import parts
 
 
@@ -21,7 +22,9 @@ def table(path: Path, title: str) -> HTML:
     frame = pd.read_csv(path)
     columns = parts.paper_columns if path.parent.name == "tables" else parts.test_columns
     caption = path.with_suffix(".md").read_text(encoding="utf-8").split("\n", 1)[0]
-    shown = parts.linked_table(path.stem, title, caption, *columns(frame), set())
+    shown = parts.linked_table(
+        path.stem, title, caption, *columns(frame, read_paper().score), set()
+    )
     return HTML(f"<p class='soft'>{escape(caption)}</p>" + _macro("table", shown))
 
 

@@ -12,7 +12,6 @@ from referee.columns import Sheet, Tidy
 from referee.errors import InputError
 from referee.stats import paired
 from referee.stats.comparison import (
-    OVER_DATASETS,
     columns,
     columns_over_datasets,
     comparisons,

@@ -135,9 +135,7 @@ def columns_over_datasets(labels: Iterable[str]) -> dict[str, Any]:
     n = Call(total, of_rows("n"))[""]
     error = Call(error_over_datasets, of_rows("se", "df"))
     known = {"estimate": "_difference", "n": "n", "se": "se", "df": "df"}
-    t = Call(
-        paired.t_from, given={"test": "corrected t"}, of_row=known | {"family": "family_size"}
-    )
+    t = Call(paired.t_from, given={"test": "corrected t"}, of_row=known | {"family": "family_size"})
     tost = Call(paired.tost_from, of_row=known | {"margin": "margin"})
     return {
         "_family": Call(family_of_datasets, of_row={"family": "family"})[""],
@@ -214,19 +212,19 @@ def _but_dataset(labels: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
 
 
 def share_of_the_baseline(baseline: Any, share: float) -> float:
-    """share of the mean of the baseline."""
+    """Share of the mean of the baseline."""
     return share * mean(baseline)
 
 
 def note(arm: Any, baseline: Any, test: str) -> str:
-    """how many cells have no value, and what the test notes."""
+    """How many cells have no value, and what the test notes."""
     lacking = int((arm.isna() | baseline.isna()).sum())
     words = f"{lacking} of {len(arm)} cells without a value" if lacking else ""
     return "; ".join(filter(None, [words, test]))
 
 
 def note_over_datasets(datasets: Any, test: str) -> str:
-    """the datasets, and what the test notes."""
+    """The datasets, and what the test notes."""
     return "; ".join(filter(None, [f"of {', '.join(map(str, datasets))}", test]))
 
 
@@ -236,7 +234,7 @@ def family_of_datasets(family: str) -> str:
 
 
 def error_over_datasets(se: Any, df: Any) -> dict[str, float]:
-    """standard error and degrees of freedom of the mean over datasets, whose errors are independent.
+    """Standard error and degrees of freedom of the mean over datasets, whose errors are independent.
 
     The degrees of freedom are Satterthwaite's.
     """
@@ -259,5 +257,3 @@ def verdict(note: str, difference: float, holm_p: float, tost_holm_p: float) -> 
         direction = "higher" if difference > 0 else "lower"
         return direction + (", within the margin" if same else "")
     return "equivalent" if same else "inconclusive"
-
-

@@ -9,9 +9,7 @@ from referee.tables.tidy import CELLS, ENERGY, LATENCY
 from referee.words import listed
 
 
-def caption(
-    layout: TableLayout, paper: Paper, tidy: Tidy, processors: Mapping[str, str]
-) -> str:
+def caption(layout: TableLayout, paper: Paper, tidy: Tidy, processors: Mapping[str, str]) -> str:
     """The caption of a table.
 
     Args:

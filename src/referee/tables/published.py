@@ -20,7 +20,7 @@ from referee.values import count, mean_of_each_cell, without_empty
 
 
 def published_t(arm: Any, baseline: Any, alternative: str) -> dict[str, float]:
-    """paired t test of values paired by their order; empty where their numbers differ."""
+    """Paired t test of values paired by their order; empty where their numbers differ."""
     if len(arm) != len(baseline) or len(arm) < 2:
         return {"t": nan, "p": nan}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
@@ -30,7 +30,7 @@ def published_t(arm: Any, baseline: Any, alternative: str) -> dict[str, float]:
 
 
 def deviation_ddof0(values: Any) -> float:
-    """standard deviation, ddof 0."""
+    """Standard deviation, ddof 0."""
     return float(values.std(ddof=0))
 
 

@@ -147,7 +147,7 @@ def _spread_columns(both: tuple[Values, ...], steps: tuple[Step, ...]) -> dict[s
 
 
 def side_by_side(arm: Any, baseline: Any) -> dict[str, Any]:
-    """number of values; mean and standard deviation (ddof 1) of each group."""
+    """Number of values; mean and standard deviation (ddof 1) of each group."""
     return {
         "n": len(arm),
         "mean": arm.to_numpy().mean(),
@@ -158,25 +158,25 @@ def side_by_side(arm: Any, baseline: Any) -> dict[str, Any]:
 
 
 def repeats(arm: Any, baseline: Any) -> dict[str, int]:
-    """number of times, of cells, and the fewest times of a cell."""
+    """Number of times, of cells, and the fewest times of a cell."""
     cells = arm.groupby(level=CELL).size()
     return {"n": len(arm), "cells": len(cells), "repeats": int(cells.min()) if len(cells) else 0}
 
 
 def enough_repeats(groups: list[Any]) -> list[Any]:
-    """if no cell has too few repeats."""
+    """If no cell has too few repeats."""
     few = repeats(*groups)["repeats"] < REPEATS
     return [values.iloc[:0] for values in groups] if few else groups
 
 
 def residuals(groups: list[Any]) -> list[Any]:
-    """logarithms about the median of each cell."""
+    """Logarithms about the median of each cell."""
     logs = [np.log(values) for values in groups]
     return [log - log.groupby(level=CELL, sort=False).transform("median") for log in logs]
 
 
 def logarithm(value: float) -> float:
-    """logarithm of sd_ratio."""
+    """Logarithm of sd_ratio."""
     return float(np.log(value)) if value > 0 else nan
 
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from referee.contract import read_scores
 from referee.paper import read
 from referee.tables import build
-from referee.tables.tidy import tidy_tables
+from referee.tables.tidy import Files
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
@@ -48,9 +47,8 @@ class Made:
         cells = pd.DataFrame(rows)
         cells.to_csv(self.folder / "cells.csv", index=False)
         paths = {"cells": self.folder / "cells.csv"}
-        tidy = tidy_tables({"cells": read_scores(paths["cells"], PAPER)}.get)
         names = [name for name, t in PAPER.tables.items() if t.folder == "significance"]
-        build.write_all(names, PAPER, tidy, self.folder / "significance", {})
+        build.write_all(names, Files(PAPER, paths["cells"]), self.folder / "significance")
         paths["significance"] = self.folder / "significance"
         if self.measured:
             paths |= self._measure(rng, cells)

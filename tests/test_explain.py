@@ -17,7 +17,6 @@ from scipy import stats
 
 from referee import provenance
 from referee.columns import told
-from referee.contract import read_measurements, read_scores
 from referee.errors import InputError
 from referee.explain import explain as why
 from referee.explain import table as written
@@ -25,7 +24,7 @@ from referee.explain.markdown import explanation_markdown
 from referee.explain.origins import origins
 from referee.paper import read
 from referee.tables import build, significance
-from referee.tables.tidy import tidy_tables
+from referee.tables.tidy import Files
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 HERE = "0123456789"
@@ -139,28 +138,26 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frame.to_csv(measurements / f"{name}.csv", index=False)
     run = {"grid": "", "params": {}, "training_source": HERE}
     (root / "run.json").write_text(json.dumps(run))
-    frames = {"cells": read_scores(root / "cells.csv", PAPER), "packed": packed}
-    times = read_measurements(measurements, PAPER)
-    frames |= {"latency": times.latency, "energy": times.energy, "memory": times.memory}
-    write("tables", frames, root)
+    everything = Files(PAPER, root / "cells.csv", root / "packed.csv", measurements)
+    write("tables", everything, root)
     provenance.write(root / "tables/measured.json", "", [], measurements)
     # few rows are enough: the tables of significance are large and slow
-    few = frames["cells"]["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
-    kept = {"cells": frames["cells"][few & (frames["cells"]["protocol"] == "corrected")]}
-    for name in ("latency", "energy"):
-        frame = frames[name]
-        rows = frame["arm"].isin(kept["cells"]["arm"]) & (frame["batch_size"] == 64)
-        kept[name] = frame[rows & (frame["protocol"] != "as_published")]
+    few = tmp_path_factory.mktemp("few")
+    for name, frame in (("cells", cells), ("latency", latency), ("energy", energy)):
+        rows = frame["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
+        rows &= frame["protocol"] != "as_published"
+        rows &= (frame["batch_size"] == 64) if name != "cells" else True
+        frame[rows].to_csv(few / f"{name}.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(significance, "REPEATS", 3)
-        write("significance", kept, root)
+        write("significance", Files(PAPER, few / "cells.csv", None, few), root)
     provenance.write(root / "significance/provenance.json", "", [], measurements)
     return root
 
 
-def write(folder: str, frames: dict[str, Any], root: Path) -> None:
+def write(folder: str, inputs: Files, root: Path) -> None:
     names = [name for name, layout in PAPER.tables.items() if layout.folder == folder]
-    build.write_all(names, PAPER, tidy_tables(frames.get), root / folder, {})
+    build.write_all(names, inputs, root / folder)
 
 
 def explain(table: str | Path, row: str, column: str) -> why.Explanation:

@@ -16,7 +16,7 @@ from referee.errors import InputError
 from referee.paper import read
 from referee.stats import compare
 from referee.tables import build
-from referee.tables.tidy import tidy_tables
+from referee.tables.tidy import Files, tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 NAMES = [name for name, layout in PAPER.tables.items() if layout.folder == "significance"]
@@ -243,11 +243,13 @@ def test_without_measurements_the_f1_is_tested() -> None:
 
 def test_a_grid_without_mixtures_has_files_all_the_same(tmp_path: Path) -> None:
     alone = CELLS[CELLS["arm"] == "FP32-Base"]
-    frames = {"cells": through_a_file(alone)}
-    frames |= {"latency": latencies(50, alone), "energy": energies(alone)}
-    build.write_all(NAMES, PAPER, tidy_tables(frames.get), tmp_path, {})
-    assert {p.stem for p in tmp_path.iterdir()} == set(NAMES)
-    assert pd.read_csv(tmp_path / "table3_f1.csv").empty
+    for frame, name in ((alone, "cells"), (latencies(50, alone), "latency"),
+                        (energies(alone), "energy")):  # fmt: skip
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    inputs = Files(PAPER, tmp_path / "cells.csv", None, tmp_path)
+    made = build.write_all(NAMES, inputs, tmp_path / "made")
+    assert {p.stem for p in (tmp_path / "made").iterdir()} == set(NAMES) == set(made)
+    assert pd.read_csv(tmp_path / "made/table3_f1.csv").empty
 
 
 def test_a_table_of_scores_alone_is_enough() -> None:

@@ -34,21 +34,20 @@ Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend o
 def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "") -> None:
     """Write the tables of scores as CSV, Markdown and LaTeX, and numbers for `dvc metrics`."""
     from referee import provenance
-    from referee.contract import read_scores
     from referee.files import write_whole
     from referee.paper import read
     from referee.tables import build
-    from referee.tables.tidy import tidy_tables
+    from referee.tables.tidy import Files
 
     about = read(paper)
-    scores = {"cells": read_scores(cells, about)}
+    inputs = Files(about, cells)
     names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
-    made = build.write_all(names, about, tidy_tables(scores.get), folder, {})
-    numbers = [build.metrics(made[n], scores["cells"], about.score.name) for n in made][:1]
+    made = build.write_all(names, inputs, folder)
     metrics = folder.parent / "metrics.json"
-    write_whole({metrics: json.dumps(*numbers, indent=1) + "\n"} if numbers else {})
+    numbers = build.metrics(made, inputs)
+    write_whole({metrics: json.dumps(numbers, indent=1) + "\n"})
     files = build.files(made, about, folder)
-    provenance.write(folder / "provenance.json", key, files + [metrics] * len(numbers))
+    provenance.write(folder / "provenance.json", key, [*files, metrics])
 
 
 @app.command()
@@ -64,12 +63,12 @@ def measured_tables(
     from referee import provenance
     from referee.paper import read
     from referee.tables import build
-    from referee.tables.tidy import read_files, tidy_tables
+    from referee.tables.tidy import Files
 
     about = read(paper)
-    frames, processors = read_files(about, cells, packed, measurements)
+    inputs = Files(about, cells, packed, measurements)
     names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
-    made = build.write_all(names, about, tidy_tables(frames.get), folder, processors)
+    made = build.write_all(names, inputs, folder)
     files = build.files(made, about, folder)
     provenance.write(folder / "measured.json", key, files, measurements)
 
@@ -117,12 +116,12 @@ def significance(
     from referee import provenance
     from referee.paper import read
     from referee.tables import build
-    from referee.tables.tidy import read_files, tidy_tables
+    from referee.tables.tidy import Files
 
     about = read(paper)
-    frames, processors = read_files(about, cells, None, measurements)
+    inputs = Files(about, cells, None, measurements)
     names = [name for name, t in about.tables.items() if t.folder == "significance"]
-    made = build.write_all(names, about, tidy_tables(frames.get), folder, processors)
+    made = build.write_all(names, inputs, folder)
     files = build.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, files, measurements)
 

@@ -120,8 +120,7 @@ def means_and_deviations(arm: Any, baseline: Any) -> dict[str, float]:
 
 
 def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
-    """Number of values; mean over datasets of their means; root mean square over datasets of their
-    standard deviations (ddof 1).
+    """Mean over datasets of the means, and root mean square of the standard deviations (ddof 1).
 
     Both are empty where the values are not of all `datasets`.
     """
@@ -144,7 +143,7 @@ def mean_of_largest(values: Any, datasets: str) -> float:
 
 
 def mean_of_means(values: Any, datasets: str) -> float:
-    """Mean over datasets of the means; empty where a value is, or where one of `datasets` has none."""
+    """Mean over datasets of the means; empty where a value or one of `datasets` is missing."""
     return _mean_over(_by_dataset(values).agg(lambda own: own.mean(skipna=False)), datasets)
 
 
@@ -176,10 +175,9 @@ def second_over_first(first: Any, second: Any) -> float:
 
 
 def of_calls(values: Any) -> dict[str, float]:
-    """Number of calls, their median with its 95 % interval by order statistics, 95th percentile and
-    standard deviation (ddof 1).
+    """Number, median, 95th percentile and standard deviation (ddof 1) of the calls.
 
-    The interval assumes no distribution (scipy.stats.quantile_test).
+    The 95 % interval of the median is that of order statistics (scipy.stats.quantile_test).
     """
     interval = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
     return {

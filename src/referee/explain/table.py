@@ -9,18 +9,12 @@ from pathlib import Path
 import pandas as pd
 
 from referee.columns import TABLE, Column, Columns, Row, Sheet, Tidy, Values
-from referee.contract import (
-    MEASUREMENTS,
-    PACKED_MODELS,
-    read_scores,
-    read_table,
-)
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables.build import definition
 from referee.tables.definition import Definition
-from referee.tables.tidy import CELLS, FILES, IDENTITY, tidy_tables
+from referee.tables.tidy import CELLS, FILES, IDENTITY, Files, tidy_tables
 
 RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
 
@@ -90,7 +84,7 @@ class WrittenTable:
     @cached_property
     def tidy(self) -> Tidy:
         """The tidy tables that it was made of."""
-        return tidy_tables(self._read)
+        return tidy_tables(self._files.read)
 
     @cached_property
     def definition(self) -> Definition:
@@ -118,25 +112,31 @@ class WrittenTable:
             column = self.definition.label(name)
         return column if isinstance(column, Column) else None
 
-    def _read(self, name: str) -> pd.DataFrame | None:
+    @cached_property
+    def _files(self) -> Files:
+        results = self.path.parents[1]
         try:
-            path = self._path(name)
-        except InputError:  # the record names no measurements: a number that needs them says so
-            return None
-        if name == CELLS:
-            return read_scores(path, self.paper)
-        columns = PACKED_MODELS if name == "packed" else MEASUREMENTS[name]
-        return read_table(path, columns, self.paper.decides)
+            folder = measurements(self._record)
+        except InputError:  # a number that needs measurements says so, see `file`
+            folder = None
+        return Files(self.paper, results / "cells.csv", results / "packed.csv", folder)
 
-    def _path(self, name: str) -> Path:
-        if name in (CELLS, "packed"):
-            return self.path.parents[1] / f"{name}.csv"
-        return measurements(self.path.parent / RECORDS[self.layout.folder]) / f"{name}.csv"
+    @property
+    def _record(self) -> Path:
+        return self.path.parent / RECORDS[self.layout.folder]
 
     def file(self, values: Values) -> str:
-        """The file that holds some values."""
+        """The file that holds some values.
+
+        Raises:
+            InputError: it is one of measurements, and no record names their folder.
+
+        """
+        if values.tidy == TABLE:
+            return self.path.as_posix()
         name = FILES.get(values.tidy, values.tidy)
-        return (self.path if name == TABLE else self._path(name)).as_posix()
+        above = self.path.parents[1] if name in (CELLS, "packed") else measurements(self._record)
+        return (above / f"{name}.csv").as_posix()
 
     def rows(self, at: int, values: Values) -> pd.DataFrame:
         """The rows of a tidy table that hold some values, with the folder of each cell."""

@@ -34,10 +34,12 @@ class Reference(Part):
 class TableLayout(Part):
     """One table: the folder of the results in which it lies, its title and what it shows.
 
-    `kind` names a definition of `referee.tables`: in the folder `tables` they are `scores`,
-    `networks`, `mixtures`, `latency` and `energy`, in `significance` also `score_spread` and
-    `latency_spread`. `notes` are keys of the paper's `table_notes` that end the caption, `text` begins
-    it. `beside` are experts that a table of mixtures shows beside them.
+    `kind` names a definition, see `referee.tables.build`. The caption is the title, then `text`,
+    then the notes that `notes` names in the paper's `table_notes`. `families` are the comparisons
+    of a table of `significance`. A table of `networks` also shows scores in percent of those of
+    its `reference`; a table of `mixtures` also shows the experts `beside` them, and calls a single
+    network, a mixture and one that a rule varies by its `types`; a table of `latency` has
+    speed-ups over some runtimes.
     """
 
     folder: Literal["tables", "significance"]
@@ -51,4 +53,4 @@ class TableLayout(Part):
     reference: Reference | None = None
     beside: tuple[str, ...] = ()
     types: tuple[str, str, str] = ("single network", "mixture", "varied mixture")
-    speedups_over: tuple[str, ...] = ()  # runtimes
+    speedups_over: tuple[str, ...] = ()

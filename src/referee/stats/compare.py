@@ -81,7 +81,7 @@ def pairs(scores: pd.DataFrame, arm: str, baseline: str) -> pd.DataFrame:
 
 
 def with_ratio(scores: pd.DataFrame, of: list[str]) -> pd.DataFrame:
-    """The scores with `ratio`, n_test / n_train, see `pairs`; `of` tells the sets of folds apart."""
+    """The scores with `ratio`, see `pairs`; `of` are columns that tell sets of folds apart."""
     if {"n_train", "n_test"} <= set(scores):
         return scores.assign(ratio=scores["n_test"] / scores["n_train"])
     folds = scores.groupby(of)["fold"].transform("nunique")

@@ -234,9 +234,9 @@ def family_of_datasets(family: str) -> str:
 
 
 def error_over_datasets(se: Any, df: Any) -> dict[str, float]:
-    """Standard error and degrees of freedom of the mean over datasets, whose errors are independent.
+    """Standard error of the mean over datasets, and its degrees of freedom (Satterthwaite).
 
-    The degrees of freedom are Satterthwaite's.
+    The errors of datasets are independent.
     """
     squares = se**2
     error = sqrt(squares.sum(skipna=False)) / len(se)

@@ -13,9 +13,10 @@ from referee.paper.tables import TableLayout
 from referee.stats import compare
 from referee.tables import measured, scores, significance
 from referee.tables.captions import caption
-from referee.tables.definition import Definition, built
+from referee.tables.definition import ARM, Definition, built
 from referee.tables.latex import escape
 from referee.tables.people import for_people, test_columns
+from referee.tables.tidy import Files, tidy_tables
 
 DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Definition]] = {
     ("tables", "scores"): scores.scores,
@@ -83,28 +84,24 @@ def write(
     return write_whole({stem.with_suffix(suffix): text for suffix, text in texts.items()})
 
 
-def write_all(
-    names: Iterable[str], paper: Paper, tidy: Tidy, folder: Path, processors: Mapping[str, str]
-) -> dict[str, pd.DataFrame]:
-    """Build and write some tables of the paper; those of what was not measured are left out.
-
-    Args:
-        names: of the tables.
-        paper: they are of.
-        tidy: the tidy tables.
-        folder: to write to.
-        processors: the processor behind each measurement, for the captions.
+def write_all(names: Iterable[str], inputs: Files, folder: Path) -> dict[str, pd.DataFrame]:
+    """Build and write some tables of a paper; those of what was not measured are left out.
 
     Returns:
         The tables that were written, by name.
 
+    Raises:
+        InputError: what they are made of is not as it must be.
+
     """
-    made = {}
+    paper, tidy, made = inputs.paper, tidy_tables(inputs.read), {}
     for name in names:
-        frame = table(paper.tables[name], paper, tidy)
+        layout = paper.tables[name]
+        frame = table(layout, paper, tidy)
         if frame is not None:
             made[name] = frame
-            write(name, frame, paper, folder, caption(paper.tables[name], paper, tidy, processors))
+            text = caption(layout, paper, tidy, inputs.measured.processors)
+            write(name, frame, paper, folder, text)
     return made
 
 
@@ -114,19 +111,16 @@ def files(names: Iterable[str], paper: Paper, folder: Path) -> list[Path]:
     return [folder / f"{name}.{s}" for name in names for s in suffixes[paper.tables[name].folder]]
 
 
-def metrics(frame: pd.DataFrame, cells: pd.DataFrame, name: str) -> dict[str, Any]:
-    """Average score of every protocol and arm of a table of scores, for `dvc metrics`.
-
-    Args:
-        frame: the table.
-        cells: the tidy table, which names the arms.
-        name: of the score in headings.
-
-    """
-    keys = ["protocol", "model", "strategy", "alpha"]
+def metrics(made: Mapping[str, pd.DataFrame], inputs: Files) -> dict[str, Any]:
+    """Average score of every protocol and arm of tables of scores, for `dvc metrics`."""
+    keys, name = list(ARM), inputs.paper.score.name
+    cells = inputs.read("cells")
+    assert cells is not None
     arms = cells[[*keys, "arm"]].drop_duplicates(keys)
     values = [f"avg_{name}_mean", f"avg_{name}_std"]
-    made: dict[str, Any] = {}
-    for row in frame.merge(arms, on=keys, how="left").to_dict("records"):
-        made.setdefault(row["protocol"], {})[row["arm"]] = {value: row[value] for value in values}
-    return made
+    numbers: dict[str, Any] = {}
+    for frame in made.values():
+        for row in frame.merge(arms, on=keys, how="left").to_dict("records"):
+            of_arm = {value: row[value] for value in values}
+            numbers.setdefault(row["protocol"], {})[row["arm"]] = of_arm
+    return numbers

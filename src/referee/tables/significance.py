@@ -164,7 +164,7 @@ def repeats(arm: Any, baseline: Any) -> dict[str, int]:
 
 
 def enough_repeats(groups: list[Any]) -> list[Any]:
-    """If no cell has too few repeats."""
+    """No values where a cell has too few repeats for a spread."""
     few = repeats(*groups)["repeats"] < REPEATS
     return [values.iloc[:0] for values in groups] if few else groups
 

@@ -4,6 +4,8 @@ Synthetic datasets are marked in all of them.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +13,7 @@ import pandas as pd
 from referee.columns import Tidy
 from referee.contract import (
     PACKED,
+    Measured,
     of_packed,
     read_measurements,
     read_scores,
@@ -40,33 +43,41 @@ def marked(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(dataset=frame["dataset"] + mark)
 
 
-def read_files(
-    paper: Paper, cells: Path, packed: Path | None, measurements: Path | None
-) -> tuple[dict[str, pd.DataFrame | None], dict[str, str]]:
-    """Read the files that tables are made of.
+@dataclass(frozen=True)
+class Files:
+    """The files that tables are made of; None what there is not.
 
-    Args:
+    Attributes:
         paper: names the score.
         cells: the tidy table of scores.
-        packed: that of packed models, None for no sizes.
-        measurements: their folder, None for nothing measured.
-
-    Returns:
-        The tables by the name of their file, and the processor behind each measurement.
-
-    Raises:
-        InputError: a file is not as the contract says.
+        packed: the table of packed models.
+        measurements: the folder of latency, energy and memory.
 
     """
-    run = read_measurements(measurements, paper)
-    frames = {
-        CELLS: read_scores(cells, paper),
-        PACKED_MODELS: packed and read_table(packed, PACKED_COLUMNS, paper.decides),
-        LATENCY: run.latency,
-        ENERGY: run.energy,
-        MEMORY: run.memory,
-    }
-    return frames, run.processors
+
+    paper: Paper
+    cells: Path
+    packed: Path | None = None
+    measurements: Path | None = None
+
+    @cached_property
+    def measured(self) -> Measured:
+        """What the folder of measurements holds."""
+        return read_measurements(self.measurements, self.paper)
+
+    def read(self, name: str) -> pd.DataFrame | None:
+        """The table of a file.
+
+        Raises:
+            InputError: it is not as the contract says.
+
+        """
+        if name == CELLS:
+            return read_scores(self.cells, self.paper)
+        if name == PACKED_MODELS:
+            return self.packed and read_table(self.packed, PACKED_COLUMNS, self.paper.decides)
+        table: pd.DataFrame | None = getattr(self.measured, name)
+        return table
 
 
 def tidy_tables(read: Read) -> Tidy:

@@ -12,12 +12,17 @@ from referee.columns import Sheet, Tidy
 from referee.errors import InputError
 from referee.stats import paired
 from referee.stats.comparison import (
+    ALPHA,
+    OVER_DATASETS,
     columns,
     columns_over_datasets,
     comparisons,
     sides,
 )
 from referee.values import CELL
+
+__all__ = ["ALPHA", "KEYS", "OVER_DATASETS", "checked", "compare", "markdown", "pairs"]
+__all__ += ["for_people", "frame", "with_ratio"]
 
 KEYS = CELL
 COLUMNS = ["dataset", "arm", "seed", "fold", "score"]

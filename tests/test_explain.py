@@ -16,14 +16,14 @@ from conftest import copy_project
 from scipy import stats
 
 from referee import provenance
-from referee.columns import told
 from referee.errors import InputError
 from referee.explain import explain as why
-from referee.explain import table as written
-from referee.explain.markdown import explanation_markdown
+from referee.explain import written_table as written
 from referee.explain.origins import origins
+from referee.explain.printed import explanation_markdown
 from referee.paper import read
-from referee.tables import build, significance
+from referee.sheet import told
+from referee.tables import make, significance
 from referee.tables.tidy import Files
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
@@ -157,7 +157,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def write(folder: str, inputs: Files, root: Path) -> None:
     names = [name for name, layout in PAPER.tables.items() if layout.folder == folder]
-    build.write_all(names, inputs, root / folder)
+    make.write_all(names, inputs, root / folder)
 
 
 def explain(table: str | Path, row: str, column: str) -> why.Explanation:

@@ -40,7 +40,7 @@ from referee.figures import (
 from referee.figures.results import Results, label, predictions, read
 from referee.paper import read as read_paper
 from referee.stats.power import detectable_t
-from referee.tables import build, latex
+from referee.tables import latex, make
 from referee.tables.tidy import tidy_tables
 
 
@@ -403,11 +403,11 @@ def document(results: Results, run: dict[str, Path], tmp_path: Path) -> Path:
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
     tidy = tidy_tables({"cells": pd.read_csv(run["cells"])}.get)
-    table1 = build.table(PAPER.tables["table1"], PAPER, tidy)
+    table1 = make.table(PAPER.tables["table1"], PAPER, tidy)
     assert table1 is not None
     folder = tmp_path / "tables"
-    build.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
-    build.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
+    make.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
+    make.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
     with style.context():
         for name in FIGURES:
             figure = Figure(figsize=(2, 1))

@@ -34,7 +34,7 @@ from qmoe.measure.subjects import Subject
 from qmoe.nominal import theoretical_bytes
 from referee.contract import read_measurements
 from referee.paper import read as read_paper
-from referee.tables import build, captions, measured
+from referee.tables import captions, make, measured
 from referee.tables.tidy import marked, tidy_tables
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -470,7 +470,7 @@ PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 
 def table_of(name: str, frames: Frames) -> pd.DataFrame:
-    made = build.table(PAPER.tables[name], PAPER, tidy_tables(frames.get))
+    made = make.table(PAPER.tables[name], PAPER, tidy_tables(frames.get))
     assert made is not None
     return made
 

@@ -15,7 +15,7 @@ from referee.contract import read_measurements, read_scores
 from referee.errors import InputError
 from referee.paper import read
 from referee.stats import compare
-from referee.tables import build
+from referee.tables import make
 from referee.tables.tidy import Files, tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
@@ -94,7 +94,7 @@ def tables(
 ) -> dict[str, pd.DataFrame]:  # fmt: skip
     frames = {"cells": through_a_file(cells), "latency": latency, "energy": energy}
     tidy = tidy_tables(frames.get)
-    made = {name: build.table(PAPER.tables[name], PAPER, tidy) for name in names}
+    made = {name: make.table(PAPER.tables[name], PAPER, tidy) for name in names}
     return {name: table for name, table in made.items() if table is not None}
 
 
@@ -247,7 +247,7 @@ def test_a_grid_without_mixtures_has_files_all_the_same(tmp_path: Path) -> None:
                         (energies(alone), "energy")):  # fmt: skip
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     inputs = Files(PAPER, tmp_path / "cells.csv", None, tmp_path)
-    made = build.write_all(NAMES, inputs, tmp_path / "made")
+    made = make.write_all(NAMES, inputs, tmp_path / "made")
     assert {p.stem for p in (tmp_path / "made").iterdir()} == set(NAMES) == set(made)
     assert pd.read_csv(tmp_path / "made/table3_f1.csv").empty
 
@@ -260,7 +260,7 @@ def test_a_table_of_scores_alone_is_enough() -> None:
     assert set(table["baseline"]) == {"FP32-Base"}
     assert set(table["arm"]) == set(ARMS) - {"FP32-Base"}
     assert (table.query("dataset == 'demo'")["test_train_ratio"] == 1 / 4).all()  # five folds
-    of_means = build.table(
+    of_means = make.table(
         PAPER.tables["table1"], PAPER, tidy_tables({"cells": through_a_file(few)}.get)
     )
     assert of_means is not None

@@ -8,7 +8,7 @@ import pytest
 
 from referee import provenance
 from referee.paper import read
-from referee.tables import build
+from referee.tables import make
 from referee.tables.captions import scope
 from referee.tables.tidy import tidy_tables
 
@@ -36,7 +36,7 @@ TIDY = tidy_tables({"cells": CELLS}.get)
 
 
 def table1() -> pd.DataFrame:
-    made = build.table(PAPER.tables["table1"], PAPER, TIDY)
+    made = make.table(PAPER.tables["table1"], PAPER, TIDY)
     assert made is not None
     return made
 
@@ -59,7 +59,7 @@ def test_an_arm_without_all_datasets_has_no_average() -> None:
 
 
 def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
-    build.write("table1", table1(), PAPER, tmp_path, "Table 1. " + scope(PAPER, TIDY))
+    make.write("table1", table1(), PAPER, tmp_path, "Table 1. " + scope(PAPER, TIDY))
     for suffix in ("md", "tex"):
         assert "demo synthetic" in (tmp_path / f"table1.{suffix}").read_text()
     assert "not the paper's data" in (tmp_path / "table1.md").read_text()

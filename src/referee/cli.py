@@ -36,17 +36,17 @@ def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "
     from referee import provenance
     from referee.files import write_whole
     from referee.paper import read
-    from referee.tables import build
+    from referee.tables import make
     from referee.tables.tidy import Files
 
     about = read(paper)
     inputs = Files(about, cells)
     names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
-    made = build.write_all(names, inputs, folder)
+    made = make.write_all(names, inputs, folder)
     metrics = folder.parent / "metrics.json"
-    numbers = build.metrics(made, inputs)
+    numbers = make.metrics(made, inputs)
     write_whole({metrics: json.dumps(numbers, indent=1) + "\n"})
-    files = build.files(made, about, folder)
+    files = make.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, [*files, metrics])
 
 
@@ -62,14 +62,14 @@ def measured_tables(
     """Write the tables of what was measured as CSV, Markdown and LaTeX."""
     from referee import provenance
     from referee.paper import read
-    from referee.tables import build
+    from referee.tables import make
     from referee.tables.tidy import Files
 
     about = read(paper)
     inputs = Files(about, cells, packed, measurements)
     names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
-    made = build.write_all(names, inputs, folder)
-    files = build.files(made, about, folder)
+    made = make.write_all(names, inputs, folder)
+    files = make.files(made, about, folder)
     provenance.write(folder / "measured.json", key, files, measurements)
 
 
@@ -115,14 +115,14 @@ def significance(
     """Write the significance files: each test as published beside the corrected one."""
     from referee import provenance
     from referee.paper import read
-    from referee.tables import build
+    from referee.tables import make
     from referee.tables.tidy import Files
 
     about = read(paper)
     inputs = Files(about, cells, None, measurements)
     names = [name for name, t in about.tables.items() if t.folder == "significance"]
-    made = build.write_all(names, inputs, folder)
-    files = build.files(made, about, folder)
+    made = make.write_all(names, inputs, folder)
+    files = make.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, files, measurements)
 
 
@@ -208,7 +208,7 @@ def explain(
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
     from referee.explain.explain import explain as explain_number
     from referee.explain.explain import explain_cell
-    from referee.explain.markdown import explanation_markdown
+    from referee.explain.printed import explanation_markdown
     from referee.paper import read
 
     about = read(paper)

@@ -144,7 +144,7 @@ def mean_of_largest(values: Any, datasets: str) -> float:
 
 def mean_of_means(values: Any, datasets: str) -> float:
     """Mean over datasets of the means; empty where a value or one of `datasets` is missing."""
-    return _mean_over(_by_dataset(values).agg(lambda own: own.mean(skipna=False)), datasets)
+    return _mean_over(_by_dataset(values).agg(lambda one: one.mean(skipna=False)), datasets)
 
 
 def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:

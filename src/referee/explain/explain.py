@@ -9,13 +9,13 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Column, key, part_of, path, stepped
 from referee.contract import IDENTITY
 from referee.errors import InputError
-from referee.explain.experiments import code, experiments, spec_of, training_source
 from referee.explain.origins import steps_of
-from referee.explain.table import WrittenTable
+from referee.explain.remake import code, experiments, spec_of, training_source
+from referee.explain.written_table import WrittenTable
 from referee.paper import Paper
+from referee.sheet import Call, Formula, key, part_of, path, stepped
 from referee.values import CELL, same
 
 
@@ -37,7 +37,7 @@ class Explanation:
         aggregation: path of the function that takes them.
         arguments: further arguments of it.
         part: attribute or key of the number in what it returns; empty for all of it.
-        experiments: see `referee.explain.experiments.experiments`.
+        experiments: see `referee.explain.remake.experiments`.
         code: the commit that is checked out, and whether files differ from it.
 
     """
@@ -112,12 +112,7 @@ def explain(
             f"{written.path}, row {at + 1}: {column} is empty; an arm without cells, or without "
             "two to differ, has no number there"
         )
-    files = [written.file(values) for values in call.values]
-    rows = [written.rows(at, values) for values in call.values]
-    groups = [
-        {"source": values.source, "file": file, "cells": _cells(cells, values.source)}
-        for values, file, cells in zip(call.values, files, rows, strict=True)
-    ]
+    groups, rows = _groups(written, at, call)
     arguments = {name: key(v) for name, v in written.sheet.arguments(at, call).items()}
     explanation = Explanation(
         table=written.path.as_posix(),
@@ -137,6 +132,19 @@ def explain(
     return explanation
 
 
+def _groups(
+    written: WrittenTable, at: int, call: Call
+) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
+    """The groups of an explanation, and the rows of the tidy tables that they are in."""
+    files = [written.file(values) for values in call.values]
+    rows = [written.rows(at, values) for values in call.values]
+    groups = [
+        {"source": values.source, "file": file, "cells": _cells(cells, values.source)}
+        for values, file, cells in zip(call.values, files, rows, strict=True)
+    ]
+    return groups, rows
+
+
 def _check(explanation: Explanation) -> None:
     complete = all(group["cells"] for group in explanation.groups)
     number = recompute(explanation) if complete else None
@@ -148,7 +156,7 @@ def _check(explanation: Explanation) -> None:
         )
 
 
-def _place(written: WrittenTable, row: str, column: str) -> tuple[int, Column]:
+def _place(written: WrittenTable, row: str, column: str) -> tuple[int, Formula]:
     """The row from 0, and how its number in the column is made."""
     names = ", ".join(written.frame.columns)
     if column not in written.frame:

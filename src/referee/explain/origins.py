@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.columns import TABLE, Column, Step, Values, key, path, told
-from referee.explain.table import WrittenTable, with_cells
+from referee.explain.written_table import WrittenTable, with_cells
 from referee.paper import Paper
+from referee.sheet import TABLE, Formula, Step, Values, key, path, told
 from referee.tables.tidy import CELLS
 
 
@@ -83,13 +83,13 @@ class _Folders:
         return self.cells[tidy]
 
 
-def steps_of(column: Column) -> list[Step]:
+def steps_of(column: Formula) -> list[Step]:
     """The steps of a column, from the rows of a tidy table on."""
     call = column.call
     return [*(call.values[0].steps if call.values else ()), *call.steps]
 
 
-def made_by(column: Column, arguments: Mapping[str, Any]) -> str:
+def made_by(column: Formula, arguments: Mapping[str, Any]) -> str:
     """How a number is made, in words: steps, function, arguments and part."""
     return in_words(steps_of(column), column.call.function, arguments, column.part)
 

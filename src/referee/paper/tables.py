@@ -34,7 +34,7 @@ class Reference(Part):
 class TableLayout(Part):
     """One table: the folder of the results in which it lies, its title and what it shows.
 
-    `kind` names a definition, see `referee.tables.build`. The caption is the title, then `text`,
+    `kind` names a definition, see `referee.tables.make`. The caption is the title, then `text`,
     then the notes that `notes` names in the paper's `table_notes`. `families` are the comparisons
     of a table of `significance`. A table of `networks` also shows scores in percent of those of
     its `reference`; a table of `mixtures` also shows the experts `beside` them, and calls a single

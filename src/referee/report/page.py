@@ -9,10 +9,10 @@ import yaml
 
 from referee.claims import ledger, page
 from referee.errors import InputError
-from referee.explain.experiments import code
 from referee.explain.origins import origins as origins_of
-from referee.explain.table import WrittenTable
-from referee.explain.table import measurements as measurements_of
+from referee.explain.remake import code
+from referee.explain.written_table import WrittenTable
+from referee.explain.written_table import measurements as measurements_of
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.paper import read as read_paper

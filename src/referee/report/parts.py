@@ -14,9 +14,9 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from referee.contract import IDENTITY, of_packed
 from referee.errors import InputError
-from referee.explain.experiments import experiments as experiments_of
-from referee.explain.experiments import training_source
 from referee.explain.origins import Origin
+from referee.explain.remake import experiments as experiments_of
+from referee.explain.remake import training_source
 from referee.paper import Score
 from referee.stats import compare
 from referee.tables import measured, people

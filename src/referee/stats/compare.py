@@ -8,8 +8,8 @@ from collections.abc import Iterable
 
 import pandas as pd
 
-from referee.columns import Sheet, Tidy
 from referee.errors import InputError
+from referee.sheet import Sheet, Tidy
 from referee.stats import paired
 from referee.stats.comparison import (
     ALPHA,
@@ -119,11 +119,11 @@ def compare(scores: pd.DataFrame, baseline: str, *, margin: float = paired.MARGI
     ]
     if not labels:
         raise InputError(f"no other arm shares a dataset with {baseline!r}: nothing to compare")
-    own = columns(*sides("score", SCORES, ["dataset"]), margin=margin)
+    single = columns(*sides("score", SCORES, ["dataset"]), margin=margin)
     over = columns_over_datasets(["arm", "baseline"])
-    rows = comparisons(labels, f"all arms against {baseline}", own, over)
+    rows = comparisons(labels, f"all arms against {baseline}", single, over)
     tidy = {SCORES: with_ratio(scores, ["arm", "dataset"])}
-    return frame(Sheet(rows, Tidy(tidy.get)), [*labels[0], *own])
+    return frame(Sheet(rows, Tidy(tidy.get)), [*labels[0], *single])
 
 
 def frame(sheet: Sheet, names: Iterable[str]) -> pd.DataFrame:

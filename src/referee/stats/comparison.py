@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from referee.columns import LABEL, TABLE, Call, Column, Columns, Row, Step, Values, key
+from referee.sheet import LABEL, TABLE, Call, Columns, Formula, Row, Step, Values, key
 from referee.stats import paired, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
@@ -75,15 +75,11 @@ def columns(
         Columns by name, in the order in which files show them.
 
     """
-    both, by_cell, by_fold = (arm, baseline), (paired_by_cell,), (paired_by_cell, mean_of_each_fold)
+    both, by_cell = (arm, baseline), (paired_by_cell,)
     of_ratio = {"test_train_ratio": "test_train_ratio"}
     of_margin = of_ratio | {"margin": "margin"}
     t = Call(paired.corrected_t, both, by_cell, of_row=of_ratio | {"family": "family_size"})
     means = Call(means_and_deviations, both, by_cell)
-    posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
-    flip = Call(paired.sign_flip, both, by_cell)
-    effect = Call(paired.effect_size, both, by_cell)
-    spreads = Call(spread.sd_ratio, both, by_fold)
     share = Call(share_of_the_baseline, (baseline,), (in_order,), {"share": margin})
     return {
         "n": t["n"],
@@ -103,6 +99,21 @@ def columns(
         **_parts(t, smallest_p="smallest_p", smallest_detectable="detectable"),
         "margin": share[""] if relative else margin,
         "tost_p": Call(paired.tost, both, by_cell, of_row=of_margin)["p"],
+        **_more_tests(both, of_margin),
+        "_note": t["note"],
+        "note": Call(note, both, (in_order,), of_row={"test": "_note"})[""],
+        **_family_columns(),
+    }
+
+
+def _more_tests(both: tuple[Values, ...], of_margin: Mapping[str, str]) -> dict[str, Any]:
+    """Tests beside the corrected t test, and those of the spread over the folds."""
+    by_cell, by_fold = (paired_by_cell,), (paired_by_cell, mean_of_each_fold)
+    posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
+    flip = Call(paired.sign_flip, both, by_cell)
+    effect = Call(paired.effect_size, both, by_cell)
+    spreads = Call(spread.sd_ratio, both, by_fold)
+    return {
         **{f"posterior_{side}": posterior[f"p_{side}"] for side in ("below", "within", "above")},
         **_parts(flip, sign_flip_p="p", sign_flip_smallest_p="smallest_p"),
         "wilcoxon_p": Call(paired.wilcoxon, both, by_cell)["p"],
@@ -111,9 +122,6 @@ def columns(
         **_parts(spreads, sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
         "brown_forsythe_p": Call(spread.brown_forsythe, both, by_fold)["p"],
         "detectable_sd_ratio": spreads["detectable"],
-        "_note": t["note"],
-        "note": Call(note, both, (in_order,), of_row={"test": "_note"})[""],
-        **_family_columns(),
     }
 
 
@@ -127,10 +135,10 @@ def columns_over_datasets(labels: Iterable[str]) -> dict[str, Any]:
         Columns by name.
 
     """
-    own = {name: name for name in labels} | {"family": "_family"}  # of the rows on each dataset
+    keys = {name: name for name in labels} | {"family": "_family"}  # of the rows on each dataset
 
     def of_rows(*sources: str) -> tuple[Values, ...]:
-        return tuple(Values(source, TABLE, own) for source in sources)
+        return tuple(Values(source, TABLE, keys) for source in sources)
 
     n = Call(total, of_rows("n"))[""]
     error = Call(error_over_datasets, of_rows("se", "df"))
@@ -160,11 +168,11 @@ def columns_over_datasets(labels: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _parts(call: Call, **parts: str) -> dict[str, Column]:
+def _parts(call: Call, **parts: str) -> dict[str, Formula]:
     return {name: call[part] for name, part in parts.items()}
 
 
-def corrected(p: str) -> Column:
+def corrected(p: str) -> Formula:
     """The column of Holm's correction of a column of p values, within the family of a row."""
     return Call(holm_within, (Values(p, TABLE, FAMILY),), of_row={"p": p})[""]
 
@@ -183,7 +191,7 @@ def _family_columns() -> dict[str, Any]:
 
 
 def comparisons(
-    labels: Sequence[Mapping[str, Any]], family: str, own: Columns, over: Columns, end: str = ""
+    labels: Sequence[Mapping[str, Any]], family: str, single: Columns, over: Columns, end: str = ""
 ) -> list[Row]:
     """The rows of a family of comparisons, and the means of each over its datasets.
 
@@ -191,7 +199,7 @@ def comparisons(
         labels: of each comparison, the dataset among them.
         family: name of the family; Holm corrects within it. The means over datasets are a family
             of their own.
-        own: the columns of a comparison on one dataset, see `columns`.
+        single: the columns of a comparison on one dataset, see `columns`.
         over: the columns of a mean over datasets, see `columns_over_datasets`; none of them for
             no such rows.
         end: of the names of both families.
@@ -201,7 +209,7 @@ def comparisons(
         a row for the unweighted mean of the differences. No scores are pooled.
 
     """
-    rows = [Row({**row, "family": family + end}, own) for row in labels]
+    rows = [Row({**row, "family": family + end}, single) for row in labels]
     datasets = Counter(_but_dataset(row) for row in labels if over)
     mean = {"dataset": OVER_DATASETS, "family": f"{family}, {OVER_DATASETS}{end}"}
     return rows + [Row({**dict(group), **mean}, over) for group, n in datasets.items() if n > 1]

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from referee.columns import Tidy
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
+from referee.sheet import Tidy
 from referee.tables.tidy import CELLS, ENERGY, LATENCY
 from referee.words import listed
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Call, Column, Columns, Row, Sheet, Tidy, Values, key
+from referee.sheet import Call, Columns, Formula, Row, Sheet, Tidy, Values, key
 from referee.stats.comparison import OVER_DATASETS
 from referee.values import same
 
@@ -35,7 +35,7 @@ class Definition:
         """The columns of a row."""
         return self.over if self.over and labels["dataset"] == OVER_DATASETS else self.columns
 
-    def label(self, name: str) -> Column:
+    def label(self, name: str) -> Formula:
         """The column of a label, which the rows of the tidy table share."""
         names = ("protocol", "arm", "batch_size") if "arm" in self.keys else self.keys
         return Call(same, (Values(name, self.tidy, {key: key for key in names}),))[""]

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from referee import values as of
-from referee.columns import Call, Tidy, Values
 from referee.contract import is_mixture, of_packed
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
+from referee.sheet import Call, Tidy, Values
+from referee.tables.by_dataset import averages, of_arm
 from referee.tables.definition import ARM, ROW, Definition, batch_sizes, built
-from referee.tables.scores import averages, of_arm
 from referee.tables.tidy import (
     CELLS,
     ENERGY,
@@ -83,12 +83,12 @@ def costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
 def networks(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     """Single networks on each dataset, their score also in percent of that of other experts."""
     keys, name = ("dataset", "protocol", "model"), paper.score.name
-    own = here(paper.score.column, CELLS, keys)
-    score = Call(of.mean_and_deviation, (own,))
+    scores = here(paper.score.column, CELLS, keys)
+    score = Call(of.mean_and_deviation, (scores,))
     columns = {"n": score["n"], f"{name}_mean": score["mean"], f"{name}_std": score["std"]}
     if layout.reference:
         other = here(paper.score.column, CELLS, keys[:2], experts=layout.reference.experts)
-        columns[layout.reference.column] = Call(of.percent_of_second, (own, other))[""]
+        columns[layout.reference.column] = Call(of.percent_of_second, (scores, other))[""]
     return Definition(keys, CELLS, columns | costs(tidy, keys))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from referee.columns import LABEL, Call, Values
+from referee.sheet import LABEL, Call, Values
 from referee.stats import spread
 from referee.stats.result import stars
 from referee.values import count, mean_of_each_cell, without_empty

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.columns import LABEL, TABLE, Call, Columns, Row, Step, Tidy, Values
 from referee.contract import NO_RULE, PACKED, is_mixture
 from referee.paper import Paper
 from referee.paper.tables import Family, TableLayout
+from referee.sheet import LABEL, TABLE, Call, Columns, Row, Step, Tidy, Values
 from referee.stats import compare, comparison, paired, spread
 from referee.stats.result import stars
 from referee.tables import published
@@ -53,13 +53,13 @@ def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     here = comparison.sides(source, name, HERE, steps)
     pooled = comparison.sides(source, name, POOLED, steps)[:2]
     margin = RELATIVE_MARGIN if relative else paired.MARGIN
-    own = comparison.columns(*here, margin=margin, relative=relative)
+    single = comparison.columns(*here, margin=margin, relative=relative)
     over = comparison.columns_over_datasets(["protocol", "batch_size", "arm", "baseline"])
     whole = published.t_columns(*pooled, "datasets pooled")
     return Definition(
         BY_BATCH if relative else LABELS,
         name,
-        own | published.t_columns(*here[:2], "per dataset"),
+        single | published.t_columns(*here[:2], "per dataset"),
         over | (whole if relative else published.NOT_POOLED),
     )
 

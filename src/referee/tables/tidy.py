@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from referee.columns import Tidy
 from referee.contract import (
     PACKED,
     Measured,
@@ -22,6 +21,7 @@ from referee.contract import (
 from referee.contract import PACKED_MODELS as PACKED_COLUMNS
 from referee.errors import InputError
 from referee.paper import Paper
+from referee.sheet import Tidy
 from referee.stats.compare import with_ratio
 
 CELLS, PACKED_MODELS = "cells", "packed"

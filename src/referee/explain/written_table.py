@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from referee.columns import TABLE, Column, Columns, Row, Sheet, Tidy, Values
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
-from referee.tables.build import definition
+from referee.sheet import TABLE, Columns, Formula, Row, Sheet, Tidy, Values
 from referee.tables.definition import Definition
+from referee.tables.make import definition
 from referee.tables.tidy import CELLS, FILES, IDENTITY, Files, tidy_tables
 
 RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
@@ -102,7 +102,7 @@ class WrittenTable:
         """The columns that tell its rows apart."""
         return [name for name in self.definition.keys if name in self.frame]
 
-    def column(self, at: int, name: str) -> Column | None:
+    def column(self, at: int, name: str) -> Formula | None:
         """How a number is made; None where it is none, or is no more than a constant."""
         if not pd.api.types.is_numeric_dtype(self.frame[name]):
             return None
@@ -110,7 +110,7 @@ class WrittenTable:
         column = columns.get(name)
         if name in self.keys:
             column = self.definition.label(name)
-        return column if isinstance(column, Column) else None
+        return column if isinstance(column, Formula) else None
 
     @cached_property
     def _files(self) -> Files:

@@ -63,20 +63,20 @@ class Call:
     given: Mapping[str, Any] = field(default_factory=dict)
     of_row: Mapping[str, str] = field(default_factory=dict)
 
-    def __getitem__(self, part: str) -> "Column":
+    def __getitem__(self, part: str) -> "Formula":
         """A column that holds one part of what the function returns."""
-        return Column(self, part)
+        return Formula(self, part)
 
 
 @dataclass(frozen=True)
-class Column:
+class Formula:
     """A column: a call, and the attribute or key of its result, empty for the result itself."""
 
     call: Call
     part: str = ""
 
 
-Columns = Mapping[str, Any]  # Column, or a constant, by name
+Columns = Mapping[str, Any]  # Formula, or a constant, by name
 LABEL = nan  # in the place of a column: the label of this name is shown here
 
 
@@ -149,7 +149,7 @@ class Tidy:
         return {
             name: column
             for name, column in columns.items()
-            if not isinstance(column, Column) or all(map(there, column.call.values))
+            if not isinstance(column, Formula) or all(map(there, column.call.values))
         }
 
     def positions(self, name: str, wanted: Mapping[str, Any]) -> NDArray[np.int64]:
@@ -178,7 +178,7 @@ def _index(frame: pd.DataFrame, names: list[str]) -> dict[Any, NDArray[np.int64]
     order = np.argsort(number, kind="stable")
     ends = np.cumsum(np.bincount(number))
     rows = np.split(order, ends[:-1]) if len(frame) else []
-    firsts = frame[names].iloc[[own[0] for own in rows]]
+    firsts = frame[names].iloc[[positions[0] for positions in rows]]
     columns = [[key(value) for value in firsts[name]] for name in names]
     return dict(zip(zip(*columns, strict=True), rows, strict=True))
 
@@ -212,10 +212,10 @@ class Sheet:
         known = self._known[at]
         if name not in known:
             column = self.rows[at].columns.get(name, nan)
-            known[name] = self._made(at, column) if isinstance(column, Column) else column
+            known[name] = self._made(at, column) if isinstance(column, Formula) else column
         return known[name]
 
-    def _made(self, at: int, column: Column) -> Any:
+    def _made(self, at: int, column: Formula) -> Any:
         call = column.call
         if (at, call) not in self._results:
             groups = self._groups(at, call.values, call.steps)

@@ -6,12 +6,12 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Sheet, Tidy
 from referee.files import write_whole
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
+from referee.sheet import Sheet, Tidy
 from referee.stats import compare
-from referee.tables import measured, scores, significance
+from referee.tables import by_dataset, measured, significance
 from referee.tables.captions import caption
 from referee.tables.definition import ARM, Definition, built
 from referee.tables.latex import escape
@@ -19,7 +19,7 @@ from referee.tables.people import for_people, test_columns
 from referee.tables.tidy import Files, tidy_tables
 
 DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Definition]] = {
-    ("tables", "scores"): scores.scores,
+    ("tables", "scores"): by_dataset.scores,
     ("tables", "networks"): measured.networks,
     ("tables", "mixtures"): measured.mixtures,
     ("tables", "latency"): measured.latency,

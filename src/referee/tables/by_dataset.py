@@ -4,9 +4,9 @@ from typing import Any
 
 import pandas as pd
 
-from referee.columns import Call, Tidy, Values
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
+from referee.sheet import Call, Tidy, Values
 from referee.tables.definition import ARM, Definition
 from referee.tables.tidy import CELLS
 from referee.values import average_over_datasets, mean_and_deviation

@@ -213,9 +213,9 @@ def explain(
 
     about = read(paper)
     if Path(what).is_dir():
-        found = explain_cell(Path(what), about, source=training_source)
+        found = explain_cell(Path(what), about, training_source=training_source)
     else:
-        found = explain_number(what, row, column, about, source=training_source)
+        found = explain_number(what, row, column, about, training_source=training_source)
     print(json.dumps(asdict(found), indent=1) if as_json else explanation_markdown(found))
 
 

@@ -12,7 +12,7 @@ import pandas as pd
 from referee.contract import IDENTITY
 from referee.errors import InputError
 from referee.explain.origins import steps_of
-from referee.explain.remake import code, experiments, spec_of, training_source
+from referee.explain.remake import code, experiments, spec_of, training_source_of
 from referee.explain.written_table import WrittenTable
 from referee.paper import Paper
 from referee.sheet import Call, Formula, key, part_of, path, stepped
@@ -84,7 +84,7 @@ def _values(cells: list[dict[str, Any]]) -> Any:
 
 
 def explain(
-    table: str | Path, row: str, column: str, paper: Paper, source: str | None = None
+    table: str | Path, row: str, column: str, paper: Paper, training_source: str | None = None
 ) -> Explanation:
     """What made a number.
 
@@ -94,7 +94,7 @@ def explain(
             (or what else tells rows of the table apart) contain.
         column: its name.
         paper: the table is of.
-        source: key of the training code that is here; None reads it from the run.
+        training_source: key of the training code that is here; None reads it from the run.
 
     Raises:
         InputError: table, row or column do not exist (those that do are named), the number is
@@ -125,7 +125,7 @@ def explain(
         aggregation=path(call.function),
         arguments=arguments,
         part=made.part,
-        experiments=_experiments(rows, source or training_source(written.path)),
+        experiments=_experiments(rows, training_source or training_source_of(written.path)),
         code=code(),
     )
     _check(explanation)
@@ -211,13 +211,13 @@ def _experiments(groups: list[pd.DataFrame], source: str | None) -> list[dict[st
     return experiments(pd.concat(cells).drop_duplicates("cell"), source) if cells else []
 
 
-def explain_cell(folder: Path, paper: Paper, source: str | None = None) -> Explanation:
+def explain_cell(folder: Path, paper: Paper, training_source: str | None = None) -> Explanation:
     """What made a cell: the explanation of its score.
 
     Args:
         folder: of the cell.
         paper: names the score.
-        source: key of the training code that is here; None reads it from the run.
+        training_source: key of the training code that is here; None reads it from the run.
 
     Raises:
         InputError: the folder is not a finished cell.
@@ -244,7 +244,7 @@ def explain_cell(folder: Path, paper: Paper, source: str | None = None) -> Expla
         arguments={},
         part="",
         experiments=_experiments(
-            [pd.DataFrame([scores | cell])], source or training_source(folder)
+            [pd.DataFrame([scores | cell])], training_source or training_source_of(folder)
         ),
         code=code(),
     )

@@ -26,7 +26,7 @@ def spec_of(experiment: Path) -> dict[str, Any]:
     return spec
 
 
-def training_source(inside: Path) -> str | None:
+def training_source_of(inside: Path) -> str | None:
     """The key of the training code, as the `run.json` of a run tells it; None without that file.
 
     `inside` is a file or folder of the run.

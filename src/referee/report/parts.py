@@ -16,7 +16,7 @@ from referee.contract import IDENTITY, of_packed
 from referee.errors import InputError
 from referee.explain.origins import Origin
 from referee.explain.remake import experiments as experiments_of
-from referee.explain.remake import training_source
+from referee.explain.remake import training_source_of
 from referee.paper import Score
 from referee.stats import compare
 from referee.tables import measured, people
@@ -161,7 +161,7 @@ def experiments(results: Path, measurements: Path | None) -> list[dict[str, Any]
     cells = pd.read_csv(results / "cells.csv")
     costs = _costs(cells, results, measurements)
     try:
-        found = experiments_of(cells, training_source(results / "cells.csv"))
+        found = experiments_of(cells, training_source_of(results / "cells.csv"))
     except InputError:  # the tables were brought here without the cells
         return []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())

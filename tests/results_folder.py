@@ -7,7 +7,11 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from referee.tables import significance
+from referee.paper import read
+from referee.tables import make
+from referee.tables.tidy import Files
+
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 
 @dataclass
@@ -43,8 +47,8 @@ class Made:
         cells = pd.DataFrame(rows)
         cells.to_csv(self.folder / "cells.csv", index=False)
         paths = {"cells": self.folder / "cells.csv"}
-        tests = significance.tables(cells, None, None)
-        significance.write(tests, self.folder / "significance")
+        names = [name for name, t in PAPER.tables.items() if t.folder == "significance"]
+        make.write_all(names, Files(PAPER, paths["cells"]), self.folder / "significance")
         paths["significance"] = self.folder / "significance"
         if self.measured:
             paths |= self._measure(rng, cells)

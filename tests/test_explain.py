@@ -15,14 +15,19 @@ import pytest
 from conftest import copy_project
 from scipy import stats
 
-from qmoe.errors import UserError
-from qmoe.grid import training_source
 from referee import provenance
+from referee.errors import InputError
 from referee.explain import explain as why
-from referee.tables import measured, significance
-from referee.tables import scores as tables
+from referee.explain import written_table as written
+from referee.explain.origins import origins
+from referee.explain.printed import explanation_markdown
+from referee.paper import read
+from referee.sheet import told
+from referee.tables import make, significance
+from referee.tables.tidy import Files
 
-HERE = training_source()
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
+HERE = "0123456789"
 ARMS = [
     ("FP32-Base", "none", None, "fp32"),
     ("Q16-Base", "none", None, "q16"),
@@ -131,26 +136,32 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     packed.to_csv(root / "packed.csv", index=False)
     for name, frame in (("latency", latency), ("energy", energy), ("memory", memory)):
         frame.to_csv(measurements / f"{name}.csv", index=False)
-    named, calls, used = (tables.marked(frame) for frame in (cells, latency, energy))
-    by_arm = measured.per_arm(calls, used, tables.marked(memory), tables.marked(packed))
-    folder = root / "tables"
-    tables.write(tables.table1(cells), folder / "table1", "")
-    tables.write(measured.table2(named, by_arm), folder / "table2", "")
-    tables.write(measured.table3(named, by_arm), folder / "table3", "")
-    tables.write(measured.table4(named, calls, by_arm), folder / "table4", "")
-    tables.write(measured.carbon(used), folder / "carbon", "")
-    provenance.write(folder / "measured.json", "", [], measurements)
+    run = {"grid": "", "params": {}, "training_source": HERE}
+    (root / "run.json").write_text(json.dumps(run))
+    everything = Files(PAPER, root / "cells.csv", root / "packed.csv", measurements)
+    write("tables", everything, root)
+    provenance.write(root / "tables/measured.json", "", [], measurements)
     # few rows are enough: the tables of significance are large and slow
-    few = cells["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
-    few &= cells["protocol"] == "corrected"
-    kept = [frame[frame["arm"].isin(cells.loc[few, "arm"])] for frame in (latency, energy)]
-    kept = [f[(f["protocol"] != "as_published") & (f["batch_size"] == 64)] for f in kept]
+    few = tmp_path_factory.mktemp("few")
+    for name, frame in (("cells", cells), ("latency", latency), ("energy", energy)):
+        rows = frame["arm"].isin(["FP32-Base", "M", "M-C kl_divergence 0.3"])
+        rows &= frame["protocol"] != "as_published"
+        rows &= (frame["batch_size"] == 64) if name != "cells" else True
+        frame[rows].to_csv(few / f"{name}.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(significance, "REPEATS", 3)
-        written = significance.tables(cells[few], *kept)
-    significance.write(written, root / "significance")
+        write("significance", Files(PAPER, few / "cells.csv", None, few), root)
     provenance.write(root / "significance/provenance.json", "", [], measurements)
     return root
+
+
+def write(folder: str, inputs: Files, root: Path) -> None:
+    names = [name for name, layout in PAPER.tables.items() if layout.folder == folder]
+    make.write_all(names, inputs, root / folder)
+
+
+def explain(table: str | Path, row: str, column: str) -> why.Explanation:
+    return why.explain(table, row, column, PAPER)
 
 
 @pytest.fixture
@@ -175,32 +186,22 @@ def numbers(table: Path) -> Iterator[tuple[int, str, str]]:
 
 
 def round_trip(table: str, row: int, column: str) -> float:
-    printed = json.dumps(asdict(why.explain(table, str(row), column)), allow_nan=False)
+    printed = json.dumps(asdict(explain(table, str(row), column)), allow_nan=False)
     return why.recompute(why.Explanation(**json.loads(printed)))
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without what takes long: hashes of the package, calls of git, files read again and again."""
-    read: dict[Any, pd.DataFrame] = {}
-    tidy: dict[Any, Any] = {}
-    really, really_tidy = pd.read_csv, why._tidy
+    """Without what takes long: calls of git, files read and indexed again and again."""
+    read: dict[Path, written.WrittenTable] = {}
 
-    def read_once(path: Path) -> pd.DataFrame:
-        if path not in read:
-            read[path] = really(path)
-        return read[path]
+    def once(path: Path, paper: Any) -> written.WrittenTable:
+        return read.setdefault(path, written.WrittenTable(path, paper))
 
-    def tidy_once(name: str, recipe: Any, path: Path) -> Any:
-        if (name, path.parent) not in tidy:
-            tidy[name, path.parent] = really_tidy(name, recipe, path)
-        return tidy[name, path.parent]
-
-    monkeypatch.setattr(why, "training_source", lambda: "")
     monkeypatch.setattr(why, "code", dict)
-    monkeypatch.setattr(why, "_experiments", lambda owns: [])
-    monkeypatch.setattr(why, "_read", read_once)
-    monkeypatch.setattr(why, "_tidy", tidy_once)
+    monkeypatch.setattr(why, "_experiments", lambda groups, source: [])
+    monkeypatch.setattr(why, "WrittenTable", once)
+    monkeypatch.setattr(significance, "REPEATS", 3)
 
 
 @pytest.mark.usefixtures("quick")
@@ -249,7 +250,7 @@ def test_significance_comes_back_to_the_last_digit(results: Path, table: str) ->
 
 
 def test_a_corrected_p_from_its_pairs(results: Path) -> None:
-    found = why.explain("table3_f1", "corrected esc50 M none", "corrected_p")
+    found = explain("table3_f1", "corrected esc50 M none", "corrected_p")
     arm, baseline = found.groups
     assert [cell["arm"] for cell in (arm["cells"][0], baseline["cells"][0])] == ["M", "FP32-Base"]
     mine, its = (
@@ -261,13 +262,13 @@ def test_a_corrected_p_from_its_pairs(results: Path) -> None:
     t = statistics.fmean(d) / (statistics.stdev(d) * math.sqrt(1 / len(d) + ratio))
     assert len(d) == 10
     assert found.value == pytest.approx(2 * stats.t.sf(abs(t), 9))
-    assert found.arguments == {"test_train_ratio": pytest.approx(ratio)}
+    assert found.arguments == {"test_train_ratio": pytest.approx(ratio), "family": 6}
     assert found.aggregation == "referee.stats.paired.corrected_t"
     assert found.part == "p"
 
 
 def test_a_speed_up_lists_the_calls_of_both(results: Path) -> None:
-    found = why.explain("table4", "esc50 corrected M-C 0.3 packed 64", "speedup_over_onnx_fp32")
+    found = explain("table4", "esc50 corrected M-C 0.3 packed 64", "speedup_over_onnx_fp32")
     own, base = (
         [call for cell in group["cells"] for call in cell["value"]] for group in found.groups
     )
@@ -280,13 +281,13 @@ def test_a_speed_up_lists_the_calls_of_both(results: Path) -> None:
 
 def test_tables_that_do_not_name_their_measurements(own_results: Path) -> None:
     (own_results / "tables/measured.json").unlink()
-    assert why.explain("table4", "1", "f1_mean").value > 0
-    with pytest.raises(UserError, match=r"measured\.json does not name the measurements"):
-        why.explain("table4", "1", "median_ms")
+    assert explain("table4", "1", "f1_mean").value > 0
+    with pytest.raises(InputError, match=r"measured\.json does not name the measurements"):
+        explain("table4", "1", "median_ms")
 
 
 def test_the_cells_are_those_of_the_arm(results: Path) -> None:
-    found = why.explain("table1", "corrected M-C 0.3", "esc50_f1_std")
+    found = explain("table1", "corrected M-C 0.3", "esc50_f1_std")
     frame = pd.read_csv(results / "cells.csv")
     own = frame.query(
         "dataset == 'esc50' and protocol == 'corrected' and model == 'M-C' and alpha == 0.3"
@@ -294,7 +295,7 @@ def test_the_cells_are_those_of_the_arm(results: Path) -> None:
     assert [cell["cell"] for cell in found.groups[0]["cells"]] == own["cell"].tolist()
     assert len(found.groups[0]["cells"]) == 10
     assert found.value == pytest.approx(statistics.stdev(own["f1_weighted"]))
-    average = why.explain("table1", "corrected M-C 0.3", "avg_f1_mean")
+    average = explain("table1", "corrected M-C 0.3", "avg_f1_mean")
     assert len(average.groups[0]["cells"]) == 30
     means = [
         statistics.fmean(
@@ -306,7 +307,7 @@ def test_the_cells_are_those_of_the_arm(results: Path) -> None:
 
 
 def test_a_row_by_number_and_by_words_is_the_same(results: Path) -> None:
-    by_number = why.explain(results / "tables/table3.csv", "3", "n")
+    by_number = explain(results / "tables/table3.csv", "3", "n")
     assert by_number.keys == {
         "protocol": "as_published",
         "model": "M-C",
@@ -314,13 +315,13 @@ def test_a_row_by_number_and_by_words_is_the_same(results: Path) -> None:
         "alpha": 0.1,
     }
     assert (
-        why.explain("table3", "as_published M-C 0.1", "n").groups[0]["cells"]
+        explain("table3", "as_published M-C 0.1", "n").groups[0]["cells"]
         == by_number.groups[0]["cells"]
     )
 
 
 def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
-    found = why.explain("table1", "1", "demo_synthetic_f1_mean")
+    found = explain("table1", "1", "demo_synthetic_f1_mean")
     first = found.experiments[0]
     folder = "results/cells/demo/as_published/fp32/none-None/seed0-abc"
     assert first["commands"][1] == f"qmoe train {folder}/spec.json --folds 0,1,2,3,4"
@@ -328,23 +329,37 @@ def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
     assert first["spec"]["versions"] == {"torch": "9.9"}
     assert first["embeddings_sha256"] == "feed"
     assert not first["same_training_code"]
-    assert why.explain("table1", "6", "demo_synthetic_f1_mean").experiments[0]["same_training_code"]
-    text = why.explanation_markdown(found)
+    assert explain("table1", "6", "demo_synthetic_f1_mean").experiments[0]["same_training_code"]
+    text = explanation_markdown(found)
     for needed in (repr(found.value), "feed", "torch 9.9", "OTHER code", *first["commands"]):
         assert needed in text
 
 
+def test_the_training_code_is_that_of_the_run_or_of_the_argument(own_results: Path) -> None:
+    def told(source: str | None = None) -> tuple[bool | None, str]:
+        found = why.explain("table1", "1", "demo_synthetic_f1_mean", PAPER, source)
+        return found.experiments[0]["same_training_code"], explanation_markdown(found)
+
+    assert told()[0] is False
+    assert told("0000000000")[0] is True
+    (own_results / "run.json").unlink()
+    same, text = told()
+    assert same is None
+    assert "it cannot be told whether" in text
+    assert told("0000000000")[0] is True
+
+
 def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, own_results: Path) -> None:
-    assert why.explain("table3", "1", "n").code == {"commit": None, "dirty": None}
+    assert explain("table3", "1", "n").code == {"commit": None, "dirty": None}
     project = copy_project(tmp_path)
     project.run("git", "init", "-q")
     project.run("git", "add", "-A")
     identity = ("-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false")
     project.run("git", *identity, "commit", "-qm", "first")
     commit = project.run("git", "rev-parse", "HEAD").strip()
-    assert why.explain("table3", "1", "n").code == {"commit": commit, "dirty": False}
+    assert explain("table3", "1", "n").code == {"commit": commit, "dirty": False}
     (tmp_path / "params.yaml").write_text("changed: 1\n")
-    assert why.explain("table3", "1", "n").code == {"commit": commit, "dirty": True}
+    assert explain("table3", "1", "n").code == {"commit": commit, "dirty": True}
 
 
 @pytest.mark.parametrize(
@@ -354,7 +369,7 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, own_results
         ("table3", "1", "f1", "avg_f1_mean, avg_f1_std"),
         ("table3", "1", "type", "these do: alpha, parameters, n, avg_f1_mean"),
         ("table1_f1", "1", "margin", "these do: alpha, n, mean, std, baseline_mean"),
-        ("precision_routing", "1", "n", "latency_variance, table5"),
+        ("precision_routing", "1", "n", "carbon, table5, table1_f1"),
         ("table3", "0", "n", "rows 1 to 8, not 0"),
         ("table3", "9", "n", "8 corrected M-C kl_divergence 0.3"),
         ("table3", "M-C", "n", "4 rows have the words 'M-C'"),
@@ -368,8 +383,8 @@ def test_the_commit_and_whether_files_differ_from_it(tmp_path: Path, own_results
 def test_what_does_not_exist_is_named_beside_what_does(
     results: Path, table: str, row: str, column: str, message: str
 ) -> None:
-    with pytest.raises(UserError, match=message):
-        why.explain(table, row, column)
+    with pytest.raises(InputError, match=message):
+        explain(table, row, column)
 
 
 def test_an_edited_or_old_table_is_noticed(own_results: Path) -> None:
@@ -377,37 +392,38 @@ def test_an_edited_or_old_table_is_noticed(own_results: Path) -> None:
     frame = pd.read_csv(path)
     frame.loc[0, "avg_f1_mean"] = np.nextafter(frame.loc[0, "avg_f1_mean"], 1)  # one last digit
     frame.to_csv(path, index=False)
-    with pytest.raises(UserError, match="the table is not of these cells"):
-        why.explain("table1", "1", "avg_f1_mean")
+    with pytest.raises(InputError, match="the table is not of these cells"):
+        explain("table1", "1", "avg_f1_mean")
 
 
 def test_a_cell_by_its_folder(own_results: Path) -> None:
     cell = Path("results/cells/esc50/corrected/fp32/none-None/seed1-abc/fold3")
-    with pytest.raises(UserError, match="is not a cell"):
-        why.explain_cell(cell)
+    with pytest.raises(InputError, match="is not a cell"):
+        why.explain_cell(cell, PAPER)
     cell.mkdir()
     (cell / "scores.json").write_text('{"f1_weighted": 0.1234, "embeddings_sha256": "feed"}')
-    found = why.explain_cell(cell)
+    found = why.explain_cell(cell, PAPER)
     assert why.recompute(found) == 0.1234
     assert found.experiments[0]["commands"][1].endswith("seed1-abc/spec.json --folds 3")
     assert found.experiments[0]["same_training_code"]
-    assert "0.1234" in why.explanation_markdown(found)
+    assert "0.1234" in explanation_markdown(found)
 
 
 @pytest.mark.parametrize(
-    "table", [name for name in why.TABLES if name not in ("table2_f1", "table3_f1")]
+    "table", [name for name in PAPER.tables if name not in ("table2_f1", "table3_f1")]
 )
 def test_origins_say_what_explain_says(results: Path, quick: None, table: str) -> None:
-    path = results.name / Path(why.TABLES[table].folder) / f"{table}.csv"
-    found = why.origins(path)
+    path = results.name / Path(PAPER.tables[table].folder) / f"{table}.csv"
+    found = origins(path, PAPER)
     listed = {(n, o.column): str(o.value) for n, row in enumerate(found, 1) for o in row}
     wanted = {(n, column) for n, column, _ in numbers(path)}
     assert set(listed) <= wanted
     assert {column for _, column in wanted - set(listed)} <= {"margin", "published_n"}
     for number, origin in list(enumerate((row[-1] for row in found), 1))[::5]:
-        explained = why.explain(table, str(number), origin.column)
+        explained = explain(table, str(number), origin.column)
         assert origin.value == explained.value
-        words = [*explained.steps, explained.aggregation, explained.part]
+        steps = [told(why.function_at(step)) for step in explained.steps]
+        words = [*steps, explained.aggregation, explained.part]
         assert all(word in origin.made for word in [*words, *explained.arguments])
         for (source, file, rows, cells), group in zip(origin.groups, explained.groups, strict=True):
             own = group["cells"]
@@ -418,5 +434,5 @@ def test_origins_say_what_explain_says(results: Path, quick: None, table: str) -
 
 
 def test_origins_of_what_is_not_explained(results: Path) -> None:
-    with pytest.raises(UserError, match="no table 'cells' is explained"):
-        why.origins(results / "cells.csv")
+    with pytest.raises(InputError, match="no table 'cells' is explained"):
+        origins(results / "cells.csv", PAPER)

@@ -43,8 +43,8 @@ from referee.paper import Expert, Paper, Score
 from referee.paper import read as read_paper
 from referee.paper.figures import Figures, Look
 from referee.stats.power import detectable_t
-from referee.tables import latex
-from referee.tables import scores as tables
+from referee.tables import latex, make
+from referee.tables.tidy import tidy_tables
 
 PAPER = Path(__file__).parents[1] / "papers/curious_qmoe"
 
@@ -490,15 +490,20 @@ def test_every_sign_with_a_meaning_is_escaped() -> None:
     )
 
 
+PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
+
+
 @pytest.fixture
 def document(results: Frames, run: dict[str, Path], tmp_path: Path) -> Path:
     """A results folder with tables, wide and long ones, figures and the document."""
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
-    table1 = tables.table1(pd.read_csv(run["cells"]))
+    tidy = tidy_tables({"cells": pd.read_csv(run["cells"])}.get)
+    table1 = make.table(PAPER.tables["table1"], PAPER, tidy)
+    assert table1 is not None
     folder = tmp_path / "tables"
-    tables.write(table1, folder / "table1", "Table 1. F1 of 100 % of my_data.")
-    tables.write(wide, folder / "carbon", "Supplementary. Every cell & more.")
+    make.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
+    make.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
     with style.context():
         for name in FIGURES:
             figure = Figure(figsize=(2, 1))

@@ -23,7 +23,7 @@ from conftest import TINY, authors_csv
 
 from qmoe import cells, keys
 from qmoe.config import Measurement, merge, read
-from qmoe.data import make
+from qmoe.data import make as make_data
 from qmoe.deploy.export import export
 from qmoe.grid import Grid
 from qmoe.measure import energy, hardware, latency, memory, subjects, units
@@ -32,8 +32,10 @@ from qmoe.measure.latency import interleave
 from qmoe.measure.memory import peak_rss_bytes
 from qmoe.measure.subjects import Subject
 from qmoe.nominal import theoretical_bytes
-from referee.tables import measured
-from referee.tables.scores import marked
+from referee.contract import read_measurements
+from referee.paper import read as read_paper
+from referee.tables import captions, make, measured
+from referee.tables.tidy import marked, tidy_tables
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
 SETTINGS = Measurement(
@@ -317,7 +319,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
         "training": {"mixture": {"batch_size": 16}},
     }
     made = Grid(read(merge(TINY, changes), PARAMS))
-    make.write_table(made.params, "small", made.sources["small"], 1)
+    make_data.write_table(made.params, "small", made.sources["small"], 1)
     assert {experiment.seed for experiment in made.measured} == {5}
     for experiment in made.measured:
         keys.write_atomically(experiment.spec_file, experiment.spec_text)
@@ -449,11 +451,11 @@ def rows_of(*, folds: list[int] = FOLDS) -> list[tuple[Key, dict[str, Any]]]:
 
 
 def through_a_file(rows: list[dict[str, Any]]) -> pd.DataFrame:
-    """As the tables get them: written and read as CSV, synthetic data marked."""
+    """As the tables get them: written and read as CSV."""
     with tempfile.TemporaryFile("w+") as file:
         pd.DataFrame(rows).to_csv(file, index=False)
         file.seek(0)
-        return marked(pd.read_csv(file))
+        return pd.read_csv(file)
 
 
 def key_of(row: Any) -> Key:
@@ -464,6 +466,26 @@ def key_of(row: Any) -> Key:
 
 
 Frames = dict[str, pd.DataFrame]
+PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
+
+
+def table_of(name: str, frames: Frames) -> pd.DataFrame:
+    made = make.table(PAPER.tables[name], PAPER, tidy_tables(frames.get))
+    assert made is not None
+    return made
+
+
+def captions_of(frames: Frames, processors: dict[str, str]) -> dict[str, str]:
+    tidy = tidy_tables(frames.get)
+    return {
+        name: captions.caption(PAPER.tables[name], PAPER, tidy, processors)
+        for name in ("table2", "table3", "table4", "carbon")
+    }
+
+
+def per_arm(frames: Frames) -> pd.DataFrame:
+    names = ("latency", "energy", "memory", "packed")
+    return measured.per_arm(*(marked(frames[name]) for name in names))
 
 
 @pytest.fixture(scope="module")
@@ -518,7 +540,7 @@ def frames() -> Frames:
 
 @pytest.fixture(scope="module")
 def by_arm(frames: Frames) -> pd.DataFrame:
-    return measured.per_arm(*(frames[name] for name in ("latency", "energy", "memory", "packed")))
+    return per_arm(frames)
 
 
 def values(frame: pd.DataFrame, column: str, key: Key, **conditions: Any) -> list[float]:
@@ -573,7 +595,7 @@ def test_per_arm_has_every_arm_once_with_its_own_numbers(
 
 
 def test_latency_summary_describes_every_arm_and_both_baselines(frames: Frames) -> None:
-    summary = measured.latency_summary(frames["latency"])
+    summary = table_of("table4", frames)
     packed = summary[summary["runtime"] == "packed"]
     assert len(summary) == 2 * len(KEYS) + 2 * 2 * 2 and len(packed) == 2 * len(KEYS)
     for batch in BATCHES:
@@ -589,8 +611,8 @@ def test_latency_summary_describes_every_arm_and_both_baselines(frames: Frames) 
             assert (row["ci_low_ms"], row["ci_high_ms"]) == (times[9], times[20])
 
 
-def test_table2_is_bit_widths_in_percent_of_sixteen(frames: Frames, by_arm: pd.DataFrame) -> None:
-    found = keyed(measured.table2(frames["cells"], by_arm))
+def test_table2_is_bit_widths_in_percent_of_sixteen(frames: Frames) -> None:
+    found = keyed(table_of("table2", frames))
     singles = [key for key in KEYS if not key[2].startswith("M")]
     assert set(found) == set(singles) and len(singles) == 3 * 4
     for key, row in found.items():
@@ -602,11 +624,11 @@ def test_table2_is_bit_widths_in_percent_of_sixteen(frames: Frames, by_arm: pd.D
         times = values(frames["latency"], "latency_ms", key, batch_size=1)
         assert same(row["latency_batch1_ms"], statistics.median(times))
     without = frames["cells"][frames["cells"]["experts"] != "q16"]
-    assert measured.table2(without, by_arm)["f1_percent_of_16_bit"].isna().all()
+    assert table_of("table2", frames | {"cells": without})["f1_percent_of_16_bit"].isna().all()
 
 
 def test_table3_is_mixtures_averaged_over_datasets(frames: Frames, by_arm: pd.DataFrame) -> None:
-    table = measured.table3(frames["cells"], by_arm)
+    table = table_of("table3", frames)
     rows = {key_of(row.copy()): row for _, row in table.assign(dataset="").iterrows()}
     arms = [arm[0] for arm in ARMS if arm[4] == "fp32" or "+" in arm[4]]
     assert len(table) == len(rows) == 2 * len(arms)
@@ -631,13 +653,13 @@ def test_table3_is_mixtures_averaged_over_datasets(frames: Frames, by_arm: pd.Da
         assert row["energy_batch1_j"] > 0
 
 
-def test_table3_without_mixtures_is_empty(frames: Frames, by_arm: pd.DataFrame) -> None:
+def test_table3_without_mixtures_is_empty(frames: Frames) -> None:
     singles = frames["cells"][frames["cells"]["experts"] == "q4"]
-    assert measured.table3(singles, by_arm).empty
+    assert table_of("table3", frames | {"cells": singles}).empty
 
 
-def test_table4_has_speed_ups_over_both_baselines(frames: Frames, by_arm: pd.DataFrame) -> None:
-    table = measured.table4(frames["cells"], frames["latency"], by_arm)
+def test_table4_has_speed_ups_over_both_baselines(frames: Frames) -> None:
+    table = table_of("table4", frames)
     assert len(table) == 2 * len(KEYS) + 8
     packed = table[table["runtime"] == "packed"]
     for batch in BATCHES:
@@ -662,7 +684,7 @@ def test_table4_has_speed_ups_over_both_baselines(frames: Frames, by_arm: pd.Dat
 
 
 def test_carbon_has_inference_and_training_of_every_arm(frames: Frames) -> None:
-    table = measured.carbon(frames["energy"])
+    table = table_of("carbon", frames)
     per_key = len(BATCHES) + 1
     assert len(table) == per_key * len(KEYS) + 2 * 2 * len(BATCHES)
     own = table[table["protocol"].notna()]
@@ -688,30 +710,30 @@ def test_an_arm_that_was_not_measured_keeps_its_row(frames: Frames) -> None:
     few = {name: frame.copy() for name, frame in frames.items()}
     few["energy"] = few["energy"][few["energy"]["experts"] == "fp32"]
     few["memory"] = few["memory"][~few["memory"]["experts"].str.contains("+", regex=False)]
-    arms = measured.per_arm(*(few[name] for name in ("latency", "energy", "memory", "packed")))
+    arms = per_arm(few)
     found = keyed(arms)
     assert set(found) == set(KEYS)
     for key, row in found.items():
         assert math.isnan(row["energy_batch1_j"]) == (key[2] != "FP32-Base")
         assert math.isnan(row["peak_rss_bytes"]) == key[2].startswith("M")
         assert row["latency_batch1_ms"] > 0
-    assert len(measured.table2(few["cells"], arms)) == 12
-    assert len(measured.table3(few["cells"], arms)) == 8
+    assert len(table_of("table2", few)) == 12
+    assert len(table_of("table3", few)) == 8
 
 
 ZENITH = {"latency": "Zenith 9", "energy": "Zenith 9", "memory": "Zenith 9"}
 
 
 def test_a_caption_counts_the_calls_of_a_row(frames: Frames) -> None:
-    named = measured.captions(frames["cells"], frames["latency"], frames["energy"], ZENITH)
+    named = captions_of(frames, ZENITH)
     assert "over 30 calls" in named["table4"]
 
 
 def test_captions_say_what_was_measured_and_that_data_are_synthetic(frames: Frames) -> None:
-    found = measured.captions(frames["cells"], frames["latency"], frames["energy"], ZENITH)
+    found = captions_of(frames, ZENITH)
     assert set(found) == {"table2", "table3", "table4", "carbon"}
     for name in ("table2", "table3", "table4"):
-        assert "Zenith 9" in found[name] and "synthetic audio" in found[name]
+        assert "Zenith 9" in found[name] and "synthetic data, not the paper's" in found[name]
     for name in ("table2", "table3", "carbon"):
         assert "RAPL" in found[name] and "3.6e6" in found[name]
         assert "Zenith 9" in found[name] and "different processors" not in found[name]
@@ -722,8 +744,8 @@ def test_time_and_energy_of_different_nodes_are_not_to_be_divided(
 ) -> None:
     for what, processor in ("latency", "Zenith 9"), ("energy", "Nadir 3"), ("memory", "Nadir 3"):
         (tmp_path / f"{what}.json").write_text(json.dumps({"processor": processor}))
-    machines = measured.processors(tmp_path)
-    found = measured.captions(frames["cells"], frames["latency"], frames["energy"], machines)
+    machines = read_measurements(tmp_path, PAPER).processors
+    found = captions_of(frames, machines)
     for name in ("table2", "table3"):
         assert "in turn, on Zenith 9" in found[name]
         assert "by codecarbon on Nadir 3" in found[name]

@@ -3,6 +3,7 @@
 import math
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,16 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from qmoe.errors import UserError
+from referee.contract import read_measurements, read_scores
+from referee.errors import InputError
+from referee.paper import read
 from referee.stats import compare
-from referee.tables import significance
+from referee.tables import make
+from referee.tables.tidy import Files, tidy_tables
 
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
+NAMES = [name for name, layout in PAPER.tables.items() if layout.folder == "significance"]
+CURIOSITY = "curiosity against the same experts without"
 KEYS = ["dataset", "protocol", "arm", "model", "strategy", "alpha", "seed", "fold"]
 ARMS = {  # arm: model, strategy, alpha, experts
     "FP32-Base": ("FP32-Base", "none", None, "fp32"),
@@ -72,10 +79,26 @@ def energies(cells: pd.DataFrame = CELLS) -> pd.DataFrame:
     rng = np.random.default_rng(6)
     energy = 0.01 + 0.001 * rng.normal(size=len(cells))
     about = {"runtime": "packed", "per": "inference", "batch_size": 1}
-    return cells[KEYS].assign(**about, energy_j=energy)
+    return cells[[*KEYS, "synthetic"]].assign(**about, energy_j=energy, carbon_g=1e-6)
 
 
-MADE = significance.tables(CELLS, latencies(50), energies())
+def through_a_file(cells: pd.DataFrame) -> pd.DataFrame:
+    with tempfile.TemporaryDirectory() as folder:
+        cells.to_csv(Path(folder) / "cells.csv", index=False)
+        return read_scores(Path(folder) / "cells.csv", PAPER)
+
+
+def tables(
+    cells: pd.DataFrame, latency: pd.DataFrame | None = None, energy: pd.DataFrame | None = None,
+    names: list[str] = NAMES,
+) -> dict[str, pd.DataFrame]:  # fmt: skip
+    frames = {"cells": through_a_file(cells), "latency": latency, "energy": energy}
+    tidy = tidy_tables(frames.get)
+    made = {name: make.table(PAPER.tables[name], PAPER, tidy) for name in names}
+    return {name: table for name, table in made.items() if table is not None}
+
+
+MADE = tables(CELLS, latencies(50), energies())
 
 
 def one(name: str, **keys: object) -> pd.Series:
@@ -107,7 +130,7 @@ def test_published_and_corrected_from_the_same_cells() -> None:
 
 
 def test_clips_that_stop_training_count_as_training_unless_they_are_the_test() -> None:
-    frame = significance.scores(CELLS).groupby("protocol")["n_train"].unique()
+    frame = through_a_file(CELLS).groupby("protocol")["n_train"].unique()
     assert frame["as_published"].tolist() == [80]
     assert frame["corrected"].tolist() == [80]  # 70 fitted, 10 held out
 
@@ -115,7 +138,7 @@ def test_clips_that_stop_training_count_as_training_unless_they_are_the_test() -
 @pytest.mark.parametrize("name", ["table1_f1", "table3_f1", "table3_energy", "table5"])
 def test_curiosity_is_compared_with_the_same_experts(name: str) -> None:
     table = MADE[name]
-    own = table[table["family"].str.startswith(significance.CURIOSITY)]
+    own = table[table["family"].str.startswith(CURIOSITY)]
     assert set(own["model"]) == {"M-C"}
     assert set(own["baseline"]) == {"M"}
 
@@ -176,49 +199,72 @@ def test_a_wider_timing_is_found_with_fifty_repeats_only() -> None:
     # that one fold is slower throughout is no spread of its timings
     slower = latencies(50).query("arm == ['M', 'FP32-Base']")
     slower["latency_ms"] *= 1 + slower["fold"] * (slower["arm"] == "M")
-    shifted = significance.latency_variance(slower, CELLS)
+    shifted = tables(CELLS, slower, names=["latency_variance"])["latency_variance"]
     assert shifted["sd_ratio"].tolist() == pytest.approx(enough["sd_ratio"].tolist())
-    few = significance.latency_variance(latencies(49), CELLS)
+    few = tables(CELLS, latencies(49), names=["latency_variance"])["latency_variance"]
     assert few["sd_ratio"].isna().all()
     assert set(few["stars"]) == {""}
     assert few["note"].str.contains("49 repeats").all()
+
+
+def of_energy(energy: pd.DataFrame) -> pd.DataFrame:
+    return tables(CELLS, energy=energy, names=["table3_energy"])["table3_energy"]
 
 
 def test_energy_below_resolution_is_counted_not_guessed() -> None:
     energy = energies()
     dark = (energy["arm"] == "M") & (energy["fold"] < 2)
     energy.loc[dark, "energy_j"] = np.nan
-    made = significance.table3_energy(energy, CELLS)
+    made = of_energy(energy)
     rows = made.query("arm == 'M' and dataset == 'real'")
     assert set(rows["n"]) == {3}
     assert rows["note"].str.contains("2 of 5 cells without a value").all()
     assert rows["published_p"].isna().all()  # 3 values cannot be paired with 5 by their order
     none = energy.assign(energy_j=np.nan)
-    empty = significance.table3_energy(none, CELLS).query("dataset == 'real'")
+    empty = of_energy(none).query("dataset == 'real'")
     assert set(empty["n"]) == {0}
     assert empty["corrected_p"].isna().all()
 
 
-def test_mistakes_in_measurements_are_named() -> None:
-    with pytest.raises(UserError, match="no column latency_ms"):
-        significance.table4_latency(latencies(2).drop(columns="latency_ms"), CELLS)
-    with pytest.raises(UserError, match="Q4-Base has no cell"):
-        significance.table3_energy(energies(), CELLS[CELLS["arm"] != "Q4-Base"])
-    with pytest.raises(UserError, match="different cells"):
-        significance.tables(CELLS.drop(index=CELLS.index[CELLS["arm"] == "M"][0]), None, None)
+def test_mistakes_in_measurements_are_named(tmp_path: Path) -> None:
+    latencies(2).drop(columns="latency_ms").to_csv(tmp_path / "latency.csv", index=False)
+    with pytest.raises(InputError, match="no column latency_ms"):
+        read_measurements(tmp_path, PAPER)
+    without = CELLS[CELLS["arm"] != "Q4-Base"]
+    with pytest.raises(InputError, match="Q4-Base has no cell"):
+        tables(without, energy=energies(), names=["table3_energy"])
+    with pytest.raises(InputError, match="different cells"):
+        tables(CELLS.drop(index=CELLS.index[CELLS["arm"] == "M"][0]))
 
 
 def test_without_measurements_the_f1_is_tested() -> None:
-    made = significance.tables(CELLS, None, None)
-    assert set(made) == {"table1_f1", "table2_f1", "table3_f1", "table5"}
+    assert set(tables(CELLS)) == {"table1_f1", "table2_f1", "table3_f1", "table5"}
 
 
 def test_a_grid_without_mixtures_has_files_all_the_same(tmp_path: Path) -> None:
     alone = CELLS[CELLS["arm"] == "FP32-Base"]
-    made = significance.tables(alone, latencies(50, alone), energies(alone))
-    significance.write(made, tmp_path)
-    assert {p.stem for p in tmp_path.iterdir()} == set(significance.CAPTIONS)
-    assert pd.read_csv(tmp_path / "table3_f1.csv").empty
+    for frame, name in ((alone, "cells"), (latencies(50, alone), "latency"),
+                        (energies(alone), "energy")):  # fmt: skip
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    inputs = Files(PAPER, tmp_path / "cells.csv", None, tmp_path)
+    made = make.write_all(NAMES, inputs, tmp_path / "made")
+    assert {p.stem for p in (tmp_path / "made").iterdir()} == set(NAMES) == set(made)
+    assert pd.read_csv(tmp_path / "made/table3_f1.csv").empty
+
+
+def test_a_table_of_scores_alone_is_enough() -> None:
+    """No strategies, experts, protocols, training clips or measurements: arms and their scores."""
+    few = CELLS.query("protocol == 'corrected'")[["dataset", "arm", "seed", "fold", "f1_weighted"]]
+    made = tables(few)
+    table = made["table1_f1"]
+    assert set(table["baseline"]) == {"FP32-Base"}
+    assert set(table["arm"]) == set(ARMS) - {"FP32-Base"}
+    assert (table.query("dataset == 'demo'")["test_train_ratio"] == 1 / 4).all()  # five folds
+    of_means = make.table(
+        PAPER.tables["table1"], PAPER, tidy_tables({"cells": through_a_file(few)}.get)
+    )
+    assert of_means is not None
+    assert set(of_means["model"]) == set(ARMS)
 
 
 def test_the_commands(tmp_path: Path) -> None:
@@ -230,7 +276,7 @@ def test_the_commands(tmp_path: Path) -> None:
     options = [str(paths[0]), str(folder), "--measurements", str(tmp_path)]
     subprocess.run([*command, "significance", *options], check=True)
     assert {p.name for p in folder.iterdir()} == {"provenance.json"} | {
-        f"{name}.{suffix}" for name in significance.CAPTIONS for suffix in ("csv", "md")
+        f"{name}.{suffix}" for name in NAMES for suffix in ("csv", "md")
     }
     assert "demo_synthetic" in (folder / "table5.md").read_text()
     scores = CELLS.query("protocol == 'corrected'").rename(columns={"f1_weighted": "score"})

@@ -14,7 +14,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
-from qmoe.errors import UserError
+from referee.errors import InputError
 from referee.stats import compare, paired, power, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
@@ -392,7 +392,7 @@ def test_another_dataset_is_left_out_other_folds_are_an_error() -> None:
     made = compare.compare(only_x, "base").set_index("arm")
     assert made.loc["better", "dataset"] == "x"
     short = scores.drop(scores.index[(scores["arm"] == "better") & (scores["fold"] == 3)])
-    with pytest.raises(UserError, match=r"missing: arm better.* fold 3"):
+    with pytest.raises(InputError, match=r"missing: arm better.* fold 3"):
         compare.compare(short, "base")
 
 
@@ -407,13 +407,13 @@ def test_one_fold_and_two_folds_are_rows() -> None:
 
 def test_bad_tables_are_named() -> None:
     scores = table()
-    with pytest.raises(UserError, match="no column seed"):
+    with pytest.raises(InputError, match="no column seed"):
         compare.compare(scores.drop(columns="seed"), "base")
-    with pytest.raises(UserError, match="its arms: base, better, same"):
+    with pytest.raises(InputError, match="its arms: base, better, same"):
         compare.compare(scores, "best")
-    with pytest.raises(UserError, match="more than one row for arm base"):
+    with pytest.raises(InputError, match="more than one row for arm base"):
         compare.compare(pd.concat([scores, scores.head(1)]), "base")
-    with pytest.raises(UserError, match="no number for arm base"):
+    with pytest.raises(InputError, match="no number for arm base"):
         compare.compare(scores.assign(score=scores["score"].where(scores.index > 0)), "base")
-    with pytest.raises(UserError, match="nothing to compare"):
+    with pytest.raises(InputError, match="nothing to compare"):
         compare.compare(scores[scores["arm"] == "base"], "base")

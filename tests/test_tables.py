@@ -7,7 +7,12 @@ import pandas as pd
 import pytest
 
 from referee import provenance
-from referee.tables import scores as tables
+from referee.paper import read
+from referee.tables import make
+from referee.tables.captions import scope
+from referee.tables.tidy import tidy_tables
+
+PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
 CELLS = pd.read_csv(
     io.StringIO(
@@ -27,8 +32,17 @@ demo,True,corrected,Q,Q,none,,0,q4,1,0.6,100
 )
 
 
+TIDY = tidy_tables({"cells": CELLS}.get)
+
+
+def table1() -> pd.DataFrame:
+    made = make.table(PAPER.tables["table1"], PAPER, TIDY)
+    assert made is not None
+    return made
+
+
 def test_table1_means_deviations_and_average() -> None:
-    table = tables.table1(CELLS).set_index("model")
+    table = table1().set_index("model")
     f = table.loc["F"]
     assert f["demo_synthetic_f1_mean"] == pytest.approx(0.6)
     assert f["demo_synthetic_f1_std"] == pytest.approx(0.02**0.5)  # ddof 1: (0.01 + 0.01) / 1
@@ -39,19 +53,19 @@ def test_table1_means_deviations_and_average() -> None:
 
 
 def test_an_arm_without_all_datasets_has_no_average() -> None:
-    table = tables.table1(CELLS).set_index("model")
+    table = table1().set_index("model")
     assert pd.isna(table.loc["Q", "real_f1_mean"])
     assert pd.isna(table.loc["Q", "avg_f1_mean"])
 
 
 def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
-    tables.write(tables.table1(CELLS), tmp_path / "table1", "Table 1." + tables.scope(CELLS))
+    make.write("table1", table1(), PAPER, tmp_path, "Table 1. " + scope(PAPER, TIDY))
     for suffix in ("md", "tex"):
         assert "demo synthetic" in (tmp_path / f"table1.{suffix}").read_text()
     assert "not the paper's data" in (tmp_path / "table1.md").read_text()
     assert "0.600 ± 0.141" in (tmp_path / "table1.md").read_text()
     again = pd.read_csv(tmp_path / "table1.csv")
-    pd.testing.assert_frame_equal(again, tables.table1(CELLS), check_dtype=False)
+    pd.testing.assert_frame_equal(again, table1(), check_dtype=False)
 
 
 def test_provenance_notices_another_grid_an_edit_and_a_loss(tmp_path: Path) -> None:

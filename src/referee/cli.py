@@ -32,19 +32,21 @@ Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend o
 
 @app.command()
 def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "") -> None:
-    """Write Table 1 as CSV, Markdown and LaTeX, and its numbers for `dvc metrics`."""
-    import pandas as pd
-
+    """Write the tables of scores as CSV, Markdown and LaTeX, and numbers for `dvc metrics`."""
     from referee import provenance
     from referee.files import write_whole
-    from referee.tables import scores as make
+    from referee.paper import read
+    from referee.tables import make
+    from referee.tables.tidy import Files
 
-    frame = pd.read_csv(cells)
-    table = make.table1(frame)
-    caption = "Table 1. F1 across datasets." + make.scope(frame)
-    files = make.write(table, folder / "table1", caption)
+    about = read(paper)
+    inputs = Files(about, cells)
+    names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
+    made = make.write_all(names, inputs, folder)
     metrics = folder.parent / "metrics.json"
-    write_whole({metrics: json.dumps(make.metrics(table), indent=1) + "\n"})
+    numbers = make.metrics(made, inputs)
+    write_whole({metrics: json.dumps(numbers, indent=1) + "\n"})
+    files = make.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, [*files, metrics])
 
 
@@ -57,28 +59,17 @@ def measured_tables(
     paper: PaperFolder = None,
     key: Key = "",
 ) -> None:
-    """Write Tables 2, 3, 4 and the carbon table as CSV, Markdown and LaTeX."""
-    import pandas as pd
-
+    """Write the tables of what was measured as CSV, Markdown and LaTeX."""
     from referee import provenance
-    from referee.tables import measured as make
-    from referee.tables.scores import marked, write
+    from referee.paper import read
+    from referee.tables import make
+    from referee.tables.tidy import Files
 
-    latency, energy, memory = (
-        marked(pd.read_csv(measurements / f"{what}.csv"))
-        for what in ("latency", "energy", "memory")
-    )
-    scores, sizes = pd.read_csv(cells), marked(pd.read_csv(packed))
-    captions = make.captions(scores, latency, energy, make.processors(measurements))
-    scores = marked(scores)
-    by_arm = make.per_arm(latency, energy, memory, sizes)
-    made = {
-        "table2": make.table2(scores, by_arm),
-        "table3": make.table3(scores, by_arm),
-        "table4": make.table4(scores, latency, by_arm),
-        "carbon": make.carbon(energy),
-    }
-    files = [f for name in made for f in write(made[name], folder / name, captions[name])]
+    about = read(paper)
+    inputs = Files(about, cells, packed, measurements)
+    names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
+    made = make.write_all(names, inputs, folder)
+    files = make.files(made, about, folder)
     provenance.write(folder / "measured.json", key, files, measurements)
 
 
@@ -122,15 +113,16 @@ def significance(
     key: Key = "",
 ) -> None:
     """Write the significance files: each test as published beside the corrected one."""
-    import pandas as pd
-
     from referee import provenance
-    from referee.tables import significance as made
+    from referee.paper import read
+    from referee.tables import make
+    from referee.tables.tidy import Files
 
-    latency, energy = (
-        measurements and pd.read_csv(measurements / f"{what}.csv") for what in ("latency", "energy")
-    )
-    files = made.write(made.tables(pd.read_csv(cells), latency, energy), folder)
+    about = read(paper)
+    inputs = Files(about, cells, None, measurements)
+    names = [name for name, t in about.tables.items() if t.folder == "significance"]
+    made = make.write_all(names, inputs, folder)
+    files = make.files(made, about, folder)
     provenance.write(folder / "provenance.json", key, files, measurements)
 
 
@@ -238,13 +230,22 @@ def explain(
     column: Annotated[str, typer.Argument(help="its heading in the CSV")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="for machines")] = False,
     paper: PaperFolder = None,
+    training_source: Annotated[
+        str | None, typer.Option(help="key of the training code here; without it that of the run")
+    ] = None,
 ) -> None:
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
-    from referee.explain import explain as why
+    from referee.explain.explain import explain as explain_number
+    from referee.explain.explain import explain_cell
+    from referee.explain.printed import explanation_markdown
+    from referee.paper import read
 
-    cell = Path(what).is_dir()
-    found = why.explain_cell(Path(what)) if cell else why.explain(what, row, column)
-    print(json.dumps(asdict(found), indent=1) if as_json else why.explanation_markdown(found))
+    about = read(paper)
+    if Path(what).is_dir():
+        found = explain_cell(Path(what), about, training_source=training_source)
+    else:
+        found = explain_number(what, row, column, about, training_source=training_source)
+    print(json.dumps(asdict(found), indent=1) if as_json else explanation_markdown(found))
 
 
 @app.command()

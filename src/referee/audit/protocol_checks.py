@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from referee.audit.catalogue import found
-from referee.contract import Finding, Run, read_history
+from referee.contract import NO_RULE, Finding, Run, read_history
 from referee.contract.run import RunExperiment
 from referee.paper import Score
 
@@ -108,7 +108,7 @@ def _gains(experiment: RunExperiment, cells: pd.DataFrame, score: Score) -> dict
     alike = cells[cells["experts"] == "+".join(experiment.experts)]
     alike = alike.set_index(["seed", "fold"])
     varied = (alike["strategy"] == experiment.strategy) & (alike["alpha"] == experiment.alpha)
-    plain = alike["strategy"] == "none"
+    plain = alike["strategy"] == NO_RULE
     difference = (alike[score.column][varied] - alike[score.column][plain]).dropna()
     if difference.empty:
         return {}

@@ -25,8 +25,8 @@ from referee.claims.functions import named
 from referee.claims.judgement import Judgement, Verdict, settle
 from referee.claims.judges import JUDGES, Judge
 from referee.claims.precision_routing import precision_routing
-from referee.claims.view import NONE, Absent, Inputs, View
-from referee.contract import PACKED_MODELS, read_measurements, read_scores, read_table
+from referee.claims.view import Absent, Inputs, View
+from referee.contract import NO_RULE, PACKED_MODELS, read_measurements, read_scores, read_table
 from referee.paper import Paper
 from referee.paper.claims import Claim
 from referee.words import number
@@ -160,7 +160,7 @@ def _noted(judgement: Judgement, claim: Claim, view: View) -> Judgement:
     if claim.datasets and dimension is not None and "dimension" in cells:
         others = sorted(set(cells["dimension"]) - {dimension})
         notes = [f"embeddings have {d} values here, {dimension} in the paper" for d in others]
-    strategies = sorted(set(cells["strategy"]) - {NONE})
+    strategies = sorted(set(cells["strategy"]) - {NO_RULE})
     if strategies:
         strength = "" if claim.alpha is None else f" {claim.alpha:g}"
         notes.append(f"the strategy of the varied model is {', '.join(strategies)}{strength}")

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from referee.contract import Measured, of_packed
+from referee.contract import NO_RULE, Measured, of_packed
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.claims import Claim
@@ -21,7 +21,6 @@ from referee.stats import compare
 from referee.words import listed
 
 MEASURED = {"latency": "latency_ms", "energy": "energy_j"}  # its column
-NONE = "none"  # strategy of a model that is not varied
 
 
 class Absent(Exception):
@@ -142,7 +141,7 @@ class View:
             rows = rows[~rows["synthetic"] & rows["dataset"].isin(datasets)]
         suffix, strategies = self.paper.varied_suffix, self.paper.strategies.get(self.protocol, ())
         varied = bool(suffix and strategies) and model.endswith(suffix)
-        for strategy in strategies if varied else (NONE,):
+        for strategy in strategies if varied else (NO_RULE,):
             matches = rows[rows["strategy"] == strategy]
             if varied and claim.alpha is not None:
                 matches = matches[np.isclose(matches["alpha"], claim.alpha)]

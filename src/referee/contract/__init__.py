@@ -11,6 +11,7 @@ from referee.contract.columns import (
     IDENTITY,
     INFERENCE,
     MEASUREMENTS,
+    NO_RULE,
     PACKED,
     PACKED_MODELS,
     PREDICTIONS,
@@ -20,6 +21,7 @@ from referee.contract.columns import (
 )
 from referee.contract.readers import (
     Measured,
+    is_mixture,
     of_packed,
     read_csv,
     read_history,
@@ -35,6 +37,7 @@ __all__ = [
     "IDENTITY",
     "INFERENCE",
     "MEASUREMENTS",
+    "NO_RULE",
     "PACKED",
     "PACKED_MODELS",
     "PREDICTIONS",
@@ -44,6 +47,7 @@ __all__ = [
     "Finding",
     "Measured",
     "Run",
+    "is_mixture",
     "of_packed",
     "read_audit",
     "read_claims",

@@ -9,6 +9,7 @@ import numpy as np
 
 PACKED = "packed"  # the runtime of the models that were trained; other runtimes are baselines
 INFERENCE = "inference"  # the energy of one clip, as opposed to that of a training epoch
+NO_RULE = "none"  # the strategy of an arm whose model no rule varies
 IDENTITY = ("dataset", "protocol", "arm", "seed", "fold")  # these name a cell, in every table
 
 
@@ -75,7 +76,7 @@ _CELL = (
     Column("protocol", "text", "how clips were split and training stopped", Lacking.DECIDING),
     Column("arm", "text", "what is compared: a name of model, strategy and strength"),
     Column("model", "text", "the model of the arm, as the paper calls it", SameAs("arm")),
-    Column("strategy", "text", "rule that varies the model; `none` where there is none", "none"),
+    Column("strategy", "text", f"rule that varies the model; `{NO_RULE}` without one", NO_RULE),
     Column("alpha", "number", "strength of the strategy", np.nan, may_be_empty=True),
     Column("experts", "text", "networks of the model, joined by `+`", SameAs("model")),
     Column("seed", "number", "seed of the training"),

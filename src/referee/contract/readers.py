@@ -128,6 +128,11 @@ def of_packed(measured: pd.DataFrame) -> pd.DataFrame:
     return measured[rows & (measured["per"] == INFERENCE) if "per" in measured else rows]
 
 
+def is_mixture(arms: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which rows are of a mixture of several networks."""
+    return arms["experts"].str.contains("+", regex=False)
+
+
 def read_predictions(cell: Path) -> pd.DataFrame:
     """Read `predictions.parquet` in the folder of a cell: a row per test clip.
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from referee.contract.columns import NO_RULE
 from referee.errors import InputError
 
 _AS = "as in `cells.csv`"
@@ -25,7 +26,7 @@ class RunExperiment(RunPart):
     arm: str = Field(description=_AS)
     model: str = Field(description=_AS)
     strategy: str = Field(
-        default="none", description="rule that varies the model, `none` without one"
+        default=NO_RULE, description="rule that varies the model, `none` without one"
     )
     alpha: float | None = Field(default=None, description="strength of the strategy")
     experts: tuple[str, ...] = Field(default=(), description="networks of the model")

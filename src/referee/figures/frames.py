@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from referee import contract
-from referee.contract import Measured
+from referee.contract import NO_RULE, Measured
 from referee.paper import Paper
 from referee.paper import read as read_paper
 
@@ -16,7 +16,6 @@ KEYS = ["dataset", "protocol", "arm", "label", "experts", "strategy", "alpha", "
 ARM = ["dataset", "protocol", "label"]
 CELLS, CLIPS = "results/cells.csv", "results/cells/.../predictions.parquet"
 SYNTHETIC = " (synthetic)"  # behind the name of a dataset whose clips are made up
-PLAIN = "none"  # the strategy of an arm that none varies
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def label(paper: Paper, model: str, strategy: str, alpha: float) -> str:
     """Name an arm in short: `Mix a/b rule 0.3`, `Mix a/b plain`, `Single a`."""
     stem = model.removesuffix(paper.varied_suffix)
     short = stem.removesuffix(paper.mixture_suffix)
-    if strategy == PLAIN:
+    if strategy == NO_RULE:
         return model if short == model else f"{short} plain"
     return f"{short} {strategy}" + ("" if pd.isna(alpha) else f" {alpha:g}")
 

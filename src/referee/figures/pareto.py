@@ -10,11 +10,13 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
+from referee.contract import NO_RULE, is_mixture
 from referee.figures import panels, style
-from referee.figures.frames import CELLS, PLAIN, Frames
+from referee.figures.frames import CELLS, Frames
 from referee.figures.point_names import name_points
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
-from referee.tables.measured import ROW, per_arm
+from referee.tables.definition import ROW
+from referee.tables.measured import per_arm
 from referee.words import listed, spaced
 
 COSTS = {  # column of `per_arm`: factor, heading
@@ -50,13 +52,13 @@ def costs(run: Frames) -> pd.DataFrame | None:
     tables = (measured.latency, measured.energy, measured.memory, run.packed)
     if any(table is None for table in tables):
         return None
-    grouped = run.cells.groupby(ROW, sort=False, dropna=False)
+    grouped = run.cells.groupby(list(ROW), sort=False, dropna=False)
     scores = grouped["score"].agg(n="count", score_mean="mean", score_std="std")
     about = grouped[["label", "experts"]].first()
-    joined = about.join(scores).reset_index().merge(per_arm(*tables), on=ROW, how="inner")
-    is_mixture = joined["experts"].str.contains("+", regex=False)
+    joined = about.join(scores).reset_index().merge(per_arm(*tables), on=list(ROW), how="inner")
     single, plain, varied = KINDS
-    kind = np.where(~is_mixture, single, np.where(joined["strategy"] == PLAIN, plain, varied))
+    mixture = np.where(joined["strategy"] == NO_RULE, plain, varied)
+    kind = np.where(is_mixture(joined), mixture, single)
     return joined.assign(kind=kind)
 
 

@@ -7,8 +7,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from referee.contract import NO_RULE
 from referee.figures import panels, style
-from referee.figures.frames import CELLS, PLAIN, Frames
+from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, GREY, Picture
 from referee.paper.figures import Look
 from referee.words import listed, spaced
@@ -25,7 +26,7 @@ def strengths(run: Frames) -> pd.DataFrame:
     alpha and score; the cells of the plain router stand once, with the strategy `none`.
     """
     cells = run.mixtures
-    alpha = cells["alpha"].where(cells["strategy"] != PLAIN, 0.0)
+    alpha = cells["alpha"].where(cells["strategy"] != NO_RULE, 0.0)
     mixture = cells["model"].str.removesuffix(run.paper.varied_suffix)
     columns = ["dataset", "protocol", "mixture", "strategy", "alpha", "score"]
     return cells.assign(mixture=mixture, alpha=alpha)[columns].dropna(subset="alpha")
@@ -35,7 +36,7 @@ def by_strength(run: Frames) -> Picture:
     """Draw a panel a mixture, dataset and protocol; a line a strategy, from the plain router on."""
     title = f"{run.score} by the strength α of curiosity"
     cells = strengths(run)
-    curious = cells[cells["strategy"] != PLAIN]
+    curious = cells[cells["strategy"] != NO_RULE]
     if curious.empty:
         return style.missing(title, NONE, [CELLS])
     mixtures, pairs = list(dict.fromkeys(cells["mixture"])), panels.split(cells)
@@ -67,7 +68,7 @@ def _mixture(
 ) -> None:
     """Draw a mixture; the marks of strategies are set apart by at most `farthest` either way."""
     axes.grid(axis="y")
-    plain = cells.loc[cells["strategy"] == PLAIN, "score"]
+    plain = cells.loc[cells["strategy"] == NO_RULE, "score"]
     axes.plot([0] * len(plain), plain, "_", color=BLACK, markersize=7, alpha=0.5)
     if len(plain):
         axes.axhline(plain.mean(), color=BLACK, linewidth=0.6, linestyle=DASHES)
@@ -88,9 +89,9 @@ def _mixture(
 
 def _words_on_strength(title: str, cells: pd.DataFrame, note: str, run: Frames) -> tuple[str, str]:
     mixture = ["dataset", "protocol", "mixture"]
-    curious = cells[cells["strategy"] != PLAIN]
+    curious = cells[cells["strategy"] != NO_RULE]
     means = curious.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean()
-    plain = cells[cells["strategy"] == PLAIN].groupby(mixture)["score"].mean()
+    plain = cells[cells["strategy"] == NO_RULE].groupby(mixture)["score"].mean()
     above = int((means.to_numpy() > plain.reindex(means.index.droplevel([3, 4])).to_numpy()).sum())
     caption = (
         f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "

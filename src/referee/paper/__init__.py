@@ -66,6 +66,7 @@ class Paper(Statements):
     tables: dict[str, TableLayout] = Field(default={})
     figures: Figures = Figures()
     story: Story = Story()
+    table_notes: dict[str, str] = Field(default={})  # of captions of tables
     dimension: int | None = None  # values of an embedding in the paper
 
     @model_validator(mode="before")

@@ -12,11 +12,11 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from referee.contract import IDENTITY, Measured, of_packed
 from referee.errors import InputError
-from referee.explain import explain
-from referee.explain.explain import Origin
+from referee.explain import remake
+from referee.explain.origins import Origin
 from referee.paper import Paper
 from referee.stats import compare
-from referee.tables import scores, significance
+from referee.tables import people
 from referee.words import heading, spaced_names
 
 Shown = dict[str, Any]  # what a template shows, by the name that it has there
@@ -64,10 +64,10 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
     path = results / layout.folder / f"{name}.csv"
     frame = pd.read_csv(path)
     if layout.folder == "tables":
-        words = scores.for_people(frame)
+        words = people.for_people(frame, paper.score)
         values = frame[[column for column in frame if not column.endswith("_std")]]
     else:
-        words = compare.for_people(frame, significance.PEOPLE)
+        words = compare.for_people(frame, people.test_columns(paper.score))
         values = frame[words.columns]
     words = words.map(lambda text: spaced_names(str(text), paper.protocols))
     names_row = next((column for column in ("model", "arm") if column in values), "")
@@ -115,16 +115,24 @@ def experiment_name(folder: str) -> str:
     return folder.removeprefix("results/cells/").rpartition("-")[0]
 
 
-def experiments(cells: pd.DataFrame, score: str, costs: pd.DataFrame) -> list[Shown]:
+def experiments(
+    cells: pd.DataFrame, score: str, costs: pd.DataFrame, source: str | None
+) -> list[Shown]:
     """Every experiment: what made it, and a table of its cells with their scores and costs.
 
-    Takes the tidy table of scores, the column of its score, and what `costs_of` returns. There are
-    none where the table does not name its cells, or where their specifications are missing.
+    There are none where `cells` does not name its cells, or their specifications are missing.
+
+    Args:
+        cells: the tidy table of scores.
+        score: its column that holds the score.
+        costs: what `costs_of` returns.
+        source: key of the training code that is here; None where it cannot be told.
+
     """
     if not {"cell", "embeddings_sha256"} <= set(cells):
         return []
     try:
-        made = explain.experiments(cells)
+        made = remake.experiments(cells, source)
     except InputError:  # the tables were brought here without the cells
         return []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())

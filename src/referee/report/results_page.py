@@ -11,7 +11,9 @@ import pandas as pd
 import yaml
 
 from referee import contract
-from referee.explain import explain
+from referee.explain.origins import origins
+from referee.explain.remake import code, training_source_of
+from referee.explain.written_table import measurements
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.report import parts, sentences, verdict_section
@@ -48,13 +50,12 @@ def _index(results: Path, paper: Paper) -> Shown:
     """All that the results page shows."""
     cells = contract.read_scores(results / "cells.csv", paper)
     record, packed = results / "tables/measured.json", results / "packed.csv"
-    measured = contract.read_measurements(
-        explain.measurements(record) if record.exists() else None, paper
-    )
+    measured = contract.read_measurements(measurements(record) if record.exists() else None, paper)
     columns = contract.PACKED_MODELS
     sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None
     costs = parts.costs_of(cells, sizes, measured)
-    experiments = parts.experiments(cells, paper.score.column, costs)
+    source = training_source_of(results / "cells.csv")
+    experiments = parts.experiments(cells, paper.score.column, costs, source)
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
     verdicts = verdict_section.read(results, anchors)
     tables = _tables(results, paper, anchors)
@@ -108,7 +109,7 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
         labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
-        labelled = zip(labels, explain.origins(path, columns), strict=True)
+        labelled = zip(labels, origins(path, paper, columns), strict=True)
         rows: list[Shown] = [
             {"label": label} | parts.row_origins(name, number, row, anchors)
             for number, (label, row) in enumerate(labelled, 1)
@@ -128,7 +129,8 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
 def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
     keys = table[[name for name in columns if name in table]].astype(object)
     words = (
-        [str(key) for key in row if pd.notna(key) and key != "none"] for row in keys.to_numpy()
+        [str(key) for key in row if pd.notna(key) and key != contract.NO_RULE]
+        for row in keys.to_numpy()
     )
     return [spaced_names(" · ".join(row), paper.protocols) for row in words]
 
@@ -151,7 +153,7 @@ def _provenance(results: Path, measured: contract.Measured) -> Shown:
     path = results / "run.json"
     run = contract.read_run(path) if path.exists() else None
     return {
-        "code": explain.code(),
+        "code": code(),
         "grid": run.grid if run else "",
         "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
         "machine": measured.machines.get("latency"),

@@ -93,18 +93,18 @@ def _table(path: Path) -> str:
         r"\\begin\{tabular\}\{(?P<columns>\w+)\}\n"
         r"(?P<head>.*?\\midrule\n)(?P<rows>.*?)\\bottomrule"
     )
-    found = re.search(pattern, _read(path), re.DOTALL)
-    if found is None:
+    match = re.search(pattern, _read(path), re.DOTALL)
+    if match is None:
         raise InputError(
             f"{path} is no table of this project: `snakemake -j8 tables` makes it anew"
         )
-    columns, head = found["columns"], found["head"]
-    rows = found["rows"].splitlines(keepends=True)
+    columns, head = match["columns"], match["head"]
+    rows = match["rows"].splitlines(keepends=True)
     sideways = len(columns) > COLUMNS
-    number = f"\\renewcommand{{\\thetable}}{{{found['number'] or 'S1'}}}"  # as the paper's
+    number = f"\\renewcommand{{\\thetable}}{{{match['number'] or 'S1'}}}"  # as the paper's
     pages = []
     for at in range(0, max(len(rows), 1), ROWS[sideways]):
-        caption = found["caption"] if at == 0 else "(continued)"
+        caption = match["caption"] if at == 0 else "(continued)"
         inner = "".join(rows[at : at + ROWS[sideways]])
         pages.append(
             f"\\begin{{table}}[p]\n\\centering\n{number}\n\\caption{{{caption}}}\n"

@@ -1,202 +1,208 @@
-"""Tables of what was measured: bit widths (2), mixtures (3), latency (4), carbon (supplementary).
+"""Tables of what was measured. Latency is of one call, energy and carbon of one clip.
 
-A row is a dataset, protocol and arm. Latency is of one call, energy and carbon of one clip.
+A row of packed models is a dataset, protocol and arm, or an arm; a runtime that is none of the
+packed models is of no protocol.
 """
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
-from scipy.stats import quantile_test
 
-from referee.tables.scores import ARM, average, per_dataset, scope
+from referee import values as of
+from referee.contract import is_mixture, of_packed
+from referee.paper import Paper
+from referee.paper.tables import TableLayout
+from referee.sheet import Call, Tidy, Values
+from referee.tables.by_dataset import averages, of_arm
+from referee.tables.definition import ARM, ROW, Definition, batch_sizes, built
+from referee.tables.tidy import (
+    CELLS,
+    ENERGY,
+    LATENCY,
+    MEMORY,
+    PACKED_ENERGY,
+    PACKED_LATENCY,
+    PACKED_MODELS,
+)
 
-ROW = ["dataset", *ARM]
-BASELINES = ("onnx_fp32", "torch_eager")
+RUNTIME = (*ROW, "runtime")
 
 
-def latency_summary(latency: pd.DataFrame) -> pd.DataFrame:
-    """Median, its 95 % interval, 95th percentile and deviation of the timed calls.
+def here(source: str, tidy: str, keys: tuple[str, ...] = ROW, **where: Any) -> Values:
+    """Values that share `keys` with the row, and have the values `where`."""
+    return Values(source, tidy, {name: name for name in keys}, where)
 
-    One row a dataset, arm, runtime and batch size. The interval is free of a distribution, by
-    order statistics (scipy.stats.quantile_test).
+
+def sizes(*names: str, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
+    """Columns of bytes: the largest over the folds."""
+    return {
+        f"{name}_bytes": Call(
+            of.largest,
+            (here(f"{name}_bytes", MEMORY if name == "peak_rss" else PACKED_MODELS, keys),),
+        )[""]
+        for name in names
+    }
+
+
+def by_batch_size(
+    tidy: Tidy, keys: tuple[str, ...], time: Any, energy: Any, of_row: Mapping[str, str]
+) -> dict[str, Any]:
+    """Columns of time, energy and carbon of packed models, for each batch size.
+
+    Args:
+        tidy: the tidy tables.
+        keys: labels that tell the rows apart.
+        time: function of the times.
+        energy: function of energies, and of carbon.
+        of_row: further arguments of both.
+
     """
-    grouped = latency.groupby([*ROW, "runtime", "batch_size"], sort=False, dropna=False)
-    return grouped["latency_ms"].apply(_describe).unstack(sort=False).reset_index()
+    columns = {}
+    for stem, unit, name, function in (
+        ("latency", "ms", PACKED_LATENCY, time),
+        ("energy", "j", PACKED_ENERGY, energy),
+        ("carbon", "g", PACKED_ENERGY, energy),
+    ):
+        for size in batch_sizes(tidy, name):
+            values = here(f"{stem}_{unit}", name, keys, batch_size=size)
+            columns[f"{stem}_batch{size}_{unit}"] = Call(function, (values,), of_row=of_row)[""]
+    return columns
 
 
-def _describe(times: pd.Series) -> pd.Series:
-    interval = quantile_test(times, p=0.5).confidence_interval(0.95)
-    return pd.Series(
-        {
-            "calls": len(times),
-            "median_ms": times.median(),
-            "ci_low_ms": interval.low,
-            "ci_high_ms": interval.high,
-            "p95_ms": times.quantile(0.95),
-            "std_ms": times.std(),
-        }
-    )
+def costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
+    """Columns of an arm on one dataset: time, energy and carbon by batch size, and bytes.
+
+    Energies are means over the folds that were measured, empty where one of them was below the
+    resolution of the meter. `keys` tell the rows apart.
+    """
+    batches = by_batch_size(tidy, keys, of.median, of.mean_of_all, {})
+    return batches | sizes("disk", "resident", "published", "peak_rss", keys=keys)
+
+
+def networks(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
+    """Single networks on each dataset, their score also in percent of that of other experts."""
+    keys, name = ("dataset", "protocol", "model"), paper.score.name
+    scores = here(paper.score.column, CELLS, keys)
+    score = Call(of.mean_and_deviation, (scores,))
+    columns = {"n": score["n"], f"{name}_mean": score["mean"], f"{name}_std": score["std"]}
+    if layout.reference:
+        other = here(paper.score.column, CELLS, keys[:2], experts=layout.reference.experts)
+        columns[layout.reference.column] = Call(of.percent_of_second, (scores, other))[""]
+    return Definition(keys, CELLS, columns | costs(tidy, keys))
+
+
+def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
+    """Mixtures, and the single networks that the layout names beside them, over all datasets.
+
+    Columns of measurements are means over the datasets of the arm.
+    """
+    score, name = averages(paper, rows_of(layout, CELLS, tidy)), paper.score.name
+    kinds = dict(zip(("single", "plain", "varied"), layout.types, strict=True))
+    all_of = {"datasets": "datasets"}
+    disk = Call(of.mean_of_largest, (of_arm("disk_bytes", PACKED_MODELS),), of_row=all_of)
+    columns = {
+        "type": Call(of.kind, (of_arm("experts"), of_arm("strategy")), given=kinds)[""],
+        "datasets": Call(of.names, (of_arm("dataset"),))[""],
+        "parameters": Call(of.largest, (of_arm("parameter_count"),))[""],
+        "n": score["n"],
+        f"avg_{name}_mean": score["mean"],
+        f"avg_{name}_std": score["std"],
+        **by_batch_size(tidy, ARM, of.mean_of_medians, of.mean_of_means, all_of),
+        "disk_bytes": disk[""],
+    }
+    for size in batch_sizes(tidy, PACKED_ENERGY):
+        joules = here("energy_j", PACKED_ENERGY, ARM, batch_size=size)
+        columns[f"{name}_per_j_batch{size}"] = Call(
+            of.quotient_of_means,
+            (*score.values, joules),
+            given=score.given,
+            of_row={"measured": "datasets"},
+        )[""]
+    return Definition(ARM, CELLS, columns)
+
+
+def rows_of(layout: TableLayout, name: str, tidy: Tidy) -> pd.DataFrame:
+    """The rows of a tidy table that a table of scores or of measurements shows."""
+    frame = tidy.need(name)
+    if layout.kind == "mixtures":
+        return frame[is_mixture(frame) | frame["experts"].isin(layout.beside)]
+    return frame[~is_mixture(frame)] if layout.kind == "networks" else frame
+
+
+def latency(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
+    """Time of a call, by arm and runtime, with the ratio of its median to that of some runtimes.
+
+    A speed-up of 2 is half the time. Ratios hold within a dataset and a batch size.
+    """
+    name = paper.score.name
+    calls = here("latency_ms", LATENCY, (*RUNTIME, "batch_size"))
+    described = Call(of.of_calls, (calls,))
+    columns: dict[str, Any] = {
+        "calls": described["calls"],
+        "median_ms": described["median"],
+        "ci_low_ms": described["ci_low"],
+        "ci_high_ms": described["ci_high"],
+        "p95_ms": described["p95"],
+        "std_ms": described["std"],
+    }
+    for runtime in layout.speedups_over:
+        other = here("latency_ms", LATENCY, ("dataset", "batch_size"), runtime=runtime)
+        columns[f"speedup_over_{runtime}"] = Call(of.second_over_first, (calls, other))[""]
+    score = Call(of.mean_and_deviation, (here(paper.score.column, CELLS, RUNTIME),))
+    parameters = Call(of.same, (here("parameter_count", CELLS, RUNTIME),))[""]
+    columns |= sizes("resident", "peak_rss", keys=RUNTIME) | {"parameters": parameters}
+    columns |= {f"{name}_mean": score["mean"], f"{name}_std": score["std"]}
+    return Definition((*RUNTIME, "batch_size"), LATENCY, columns)
+
+
+def energy(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
+    """Energy and carbon of an inference and of a training epoch, by arm: means over the folds.
+
+    A mean is empty where one of the folds was below `resolution_j`.
+    """
+    keys = (*RUNTIME, "per", "batch_size")
+
+    def folds(source: str) -> tuple[Values]:
+        return (here(source, ENERGY, keys),)
+
+    means = ("energy_j", "carbon_g", "resolution_j", "idle_w", "duration_s")
+    columns = {
+        "loops": Call(of.count, folds("runs"))[""],
+        "source": Call(of.same, folds("source"))[""],
+        **{name: Call(of.mean_of_all, folds(name))[""] for name in means},
+    }
+    return Definition(keys, ENERGY, columns)
 
 
 def per_arm(
     latency: pd.DataFrame, energy: pd.DataFrame, memory: pd.DataFrame, packed: pd.DataFrame
 ) -> pd.DataFrame:
-    """One row a dataset and arm: latency_batchB_ms, energy_batchB_j, carbon_batchB_g, bytes.
-
-    Sizes are the largest over folds, energies the mean over the folds that were measured, NaN
-    where one of them was below the resolution.
-    """
-    own = latency[latency["runtime"] == "packed"]
-    used = energy[(energy["runtime"] == "packed") & (energy["per"] == "inference")]
-    columns = [
-        by_batch(own, ROW, "latency_ms", "latency_batch{}_ms", "median"),
-        by_batch(used, ROW, "energy_j", "energy_batch{}_j", _mean),
-        by_batch(used, ROW, "carbon_g", "carbon_batch{}_g", _mean),
-        packed.groupby(ROW, sort=False, dropna=False)[
-            ["disk_bytes", "resident_bytes", "published_bytes"]
-        ].max(),
-        memory.groupby(ROW, sort=False, dropna=False)["peak_rss_bytes"].max(),
-    ]
-    return pd.concat(columns, axis=1).reset_index()
-
-
-def _mean(values: pd.Series) -> float:
-    return values.mean(skipna=False)
+    """One row a dataset and arm, with the columns of `costs`."""
+    frames = {
+        PACKED_LATENCY: of_packed(latency),
+        PACKED_ENERGY: of_packed(energy),
+        MEMORY: memory,
+        PACKED_MODELS: packed,
+    }
+    tidy = Tidy(frames.get)
+    arms = pd.concat([frame[list(ROW)].drop_duplicates() for frame in frames.values()])
+    return built(Definition(ROW, PACKED_MODELS, costs(tidy)), tidy, arms)
 
 
 def by_batch(
-    frame: pd.DataFrame, keys: list[str], column: str, name: str, how: object
+    frame: pd.DataFrame, keys: list[str], column: str, name: str, how: str
 ) -> pd.DataFrame:
-    """One row for the keys, a column for each batch size, called `name.format(size)`."""
+    """A row for each combination of the keys, a column for each batch size: `name.format(size)`.
+
+    Args:
+        frame: measurements.
+        keys: columns.
+        column: whose values are summed up.
+        name: of the new columns, with `{}` for the batch size.
+        how: `median` or `mean`.
+
+    """
     grouped = frame.groupby([*keys, "batch_size"], sort=False, dropna=False)[column]
     wide = grouped.agg(how).unstack("batch_size", sort=False)
     return wide.set_axis([name.format(size) for size in wide.columns], axis=1)
-
-
-def _f1(cells: pd.DataFrame) -> pd.DataFrame:
-    grouped = cells.groupby(ROW, sort=False, dropna=False)
-    scores = grouped["f1_weighted"].agg(n="count", f1_mean="mean", f1_std="std")
-    about = grouped[["experts", "parameter_count"]].first()
-    return about.join(scores).reset_index().rename(columns={"parameter_count": "parameters"})
-
-
-def table2(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Table 2, bit widths: single networks on each dataset, F1 also in percent of 16 bit."""
-    singles = _f1(cells[~cells["experts"].str.contains("+", regex=False)])
-    reference = singles[singles["experts"] == "q16"].set_index(["dataset", "protocol"])["f1_mean"]
-    keys = pd.MultiIndex.from_frame(singles[["dataset", "protocol"]])
-    percent = 100 * singles["f1_mean"] / reference.reindex(keys).to_numpy()
-    table = singles.assign(f1_percent_of_16_bit=percent).merge(measured, on=ROW, how="left")
-    return table.drop(columns=["strategy", "alpha", "experts", "parameters"])
-
-
-def table3(cells: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Table 3, mixtures beside the full-precision network: parameters, F1, latency, energy, carbon.
-
-    `parameters` is the largest over the datasets, which differ in classes and dimension; measured
-    columns and F1 are means over the datasets.
-    """
-    named = cells[cells["experts"].str.contains("+", regex=False) | (cells["experts"] == "fp32")]
-    if named.empty:
-        return pd.DataFrame(columns=[*ARM, "type", "datasets", "n", "parameters"])
-    arms = named.groupby(ARM, sort=False, dropna=False)
-    about = pd.DataFrame(
-        {
-            "type": arms[["experts", "strategy"]].first().apply(_type, axis=1),
-            "datasets": arms["dataset"].unique().map(" ".join),
-            "parameters": arms["parameter_count"].max(),
-        }
-    )
-    means = measured.groupby(ARM, sort=False, dropna=False)
-    columns = [c for c in measured if c.endswith(("_ms", "_j", "_g")) or c == "disk_bytes"]
-    table = about.join(average(per_dataset(named))).join(means[columns].agg(_mean))
-    for column in [c for c in columns if c.endswith("_j")]:
-        name = column.removeprefix("energy_").removesuffix("_j")
-        table[f"f1_per_j_{name}"] = table["avg_f1_mean"] / table[column]
-    return table.reset_index()
-
-
-def _type(arm: pd.Series) -> str:
-    if "+" not in arm["experts"]:
-        return "single network"
-    return "plain router" if arm["strategy"] == "none" else "curiosity"
-
-
-def table4(cells: pd.DataFrame, latency: pd.DataFrame, measured: pd.DataFrame) -> pd.DataFrame:
-    """Table 4, latency: every arm and both baselines, with the ratio of medians to each baseline.
-
-    A speed-up of 2 is half the time. Ratios hold within a dataset and a batch size.
-    """
-    summary = latency_summary(latency)
-    medians = summary.set_index(["dataset", "batch_size"])
-    for runtime in BASELINES:
-        base = medians.loc[medians["runtime"] == runtime, "median_ms"]
-        keys = pd.MultiIndex.from_frame(summary[["dataset", "batch_size"]])
-        summary[f"speedup_over_{runtime}"] = base.reindex(keys).to_numpy() / summary["median_ms"]
-    sizes = measured[[*ROW, "resident_bytes", "peak_rss_bytes"]].assign(runtime="packed")
-    scores = _f1(cells).drop(columns=["experts", "n"]).assign(runtime="packed")
-    both = [*ROW, "runtime"]
-    return summary.merge(sizes, on=both, how="left").merge(scores, on=both, how="left")
-
-
-def carbon(energy: pd.DataFrame) -> pd.DataFrame:
-    """Supplementary: energy and carbon of an inference and of a training epoch, by arm.
-
-    Means over the folds measured; NaN where one of them was below `resolution_j`.
-    """
-    keys = [*ROW, "runtime", "per", "batch_size"]
-    grouped = energy.groupby(keys, sort=False, dropna=False)
-    means = grouped[["energy_j", "carbon_g", "resolution_j", "idle_w", "duration_s"]].agg(_mean)
-    return (
-        grouped.agg(loops=("runs", "count"), source=("source", "first")).join(means).reset_index()
-    )
-
-
-def processors(measurements: Path) -> dict[str, str]:
-    """The processor behind each measurement that was made: latency, energy, memory.
-
-    On a cluster they may be different ones. A ratio takes both its terms from one measurement,
-    which one process makes on one node, so none mixes hardware; what stands side by side may.
-    """
-    return {
-        path.stem: json.loads(path.read_text(encoding="utf-8"))["processor"]
-        for path in sorted(measurements.glob("*.json"))
-    }
-
-
-def captions(
-    cells: pd.DataFrame, latency: pd.DataFrame, energy: pd.DataFrame, machines: dict[str, str]
-) -> dict[str, str]:
-    """What each table shows, how and on which of `processors` it was measured, and how the paper
-    defined it.
-    """
-    calls = latency.groupby([*ROW, "runtime", "batch_size"], dropna=False).size().max()
-    time = (
-        f"Latency: median wall time of a call over {calls} calls, one pinned thread, all "
-        f"models in turn, on {machines['latency']} (in the paper: the whole validation step, "
-        "plots and profiler included, divided by 5)."
-    )
-    source = " / ".join(energy["source"].unique())
-    joules = (
-        f"Energy and carbon: per clip, idle power subtracted, {source} by codecarbon "
-        f"on {machines['energy']}; empty: "
-        "below its resolution (in the paper: kWh x 1000 called mJ, kg x 1e6 "
-        "called ug, wrong by 3.6e6 and 1000)."
-    )
-    apart = machines["energy"] != machines["latency"]
-    note = " Time and energy are of different processors: their ratio is no power." * apart
-    sizes = (
-        "Disk: all files of the packed model; resident: weights in memory; peak RSS: a fresh "
-        "process; published: bits x count, on paper, as the original states it."
-    )
-    basis = scope(cells)
-    return {
-        "table2": f"Table 2. Bit widths. {time} {joules}{note} {sizes}{basis}",
-        "table3": f"Table 3. Mixtures of experts beside the full-precision network. Parameters: "
-        f"the largest over the datasets; n: over all of them. {time} {joules}{note}{basis}",
-        "table4": f"Table 4. Latency. {time} Interval: 95 % of the median. Speed-up: ratio of "
-        f"medians. {sizes}{basis}",
-        "carbon": f"Supplementary. Energy and carbon of an inference and of a training epoch. "
-        f"{joules}",
-    }

@@ -1,5 +1,6 @@
 """What files were made from, so that a stale or edited one is noticed."""
 
+import csv
 import json
 import os
 from collections.abc import Iterable
@@ -34,3 +35,14 @@ def is_current(record: Path, key: str, files: Iterable[Path]) -> bool:
         return not any(path.exists() for path in [record, *files])
     except (json.JSONDecodeError, KeyError):
         return False
+
+
+def holds(table: Path, rows: list[dict[str, str]]) -> bool:
+    """Whether a CSV file has exactly these rows, as far as they go. True where there is no file."""
+    if not table.exists():
+        return True
+    with table.open(encoding="utf-8", newline="") as file:
+        written = list(csv.DictReader(file))
+    return len(written) == len(rows) and all(
+        row.items() <= line.items() for row, line in zip(rows, written, strict=True)
+    )

@@ -33,11 +33,33 @@ def stale(record, files=(), key=GRID.key):
     File times alone would keep such files after a checkout. The content of the marker is new, too,
     because Snakemake ignores a newer file whose content it remembers.
     """
-    if provenance.is_current(Path(record), key, map(Path, files)):
+    return outdated(
+        record, not provenance.is_current(Path(record), key, map(Path, files))
+    )
+
+
+def stale_rows(table, column, folder):
+    """The same for a tidy table that must have a row for each cell, with its folder in a column."""
+    rows = [
+        {"arm": e.arm, column: folder(e, fold).as_posix()}
+        for e in GRID.experiments
+        for fold in e.folds
+    ]
+    return outdated(table, not provenance.holds(Path(table), rows))
+
+
+def outdated(file, is_outdated):
+    """The marker of a file that must be made again, or nothing."""
+    if not is_outdated:
         return []
-    marker = Path("results") / f".stale-{Path(record).stem}"
+    marker = Path("results") / f".stale-{Path(file).stem}"
     STALE.append(marker)
     return [str(marker)]
+
+
+def cell_of(experiment, fold):
+    """The folder of a cell."""
+    return experiment.cell(fold)
 
 
 # Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.

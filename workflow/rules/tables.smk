@@ -13,7 +13,7 @@ rule collect:
     """All cells in one tidy table; names the missing ones."""
     input:
         cells=ancient(cells_of(GRID.experiments)),
-        stale=stale("results/tables/provenance.json", F1_TABLES),
+        stale=stale_rows("results/cells.csv", "cell", cell_of),
     output:
         table="results/cells.csv",
         summaries=directory("results/summaries"),
@@ -34,7 +34,8 @@ rule collect:
 rule tables:
     """Table 1, and what it was made from."""
     input:
-        "results/cells.csv",
+        cells="results/cells.csv",
+        stale=stale("results/tables/provenance.json", F1_TABLES),
     output:
         F1_TABLES,
         "results/metrics.json",
@@ -50,7 +51,7 @@ rule tables:
     message:
         "Writing Table 1"
     shell:
-        "referee tables {input} results/tables --paper {params.paper} --key {params.key}"
+        "referee tables {input.cells} results/tables --paper {params.paper} --key {params.key}"
         " > {log} 2>&1"
 
 
@@ -58,7 +59,7 @@ rule collect_packed:
     """Bytes of every packed model, and how it agrees with the trained one."""
     input:
         checks=ancient(packed_of(GRID.experiments, "check.json")),
-        stale=stale("results/tables/measured.json", MEASURED_TABLES),
+        stale=stale_rows("results/packed.csv", "packed", GRID.packed),
     output:
         "results/packed.csv",
     log:
@@ -80,6 +81,7 @@ rule measured_tables:
         cells="results/cells.csv",
         packed="results/packed.csv",
         measurements=MEASURED,
+        stale=stale("results/tables/measured.json", MEASURED_TABLES),
     output:
         MEASURED_TABLES,
         "results/tables/measured.json",

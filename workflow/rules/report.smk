@@ -73,7 +73,9 @@ rule notebook:
         "../envs/qmoe.yaml"
     params:
         key=GRID.report_key,
+        paper=PAPER,
     message:
         "Running the notebook"
     shell:
-        "referee notebook {input.notebook} results --key {params.key} > {log} 2>&1"
+        "referee notebook {input.notebook} results --paper {params.paper} --key {params.key}"
+        " > {log} 2>&1"

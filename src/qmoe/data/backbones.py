@@ -47,12 +47,10 @@ class Backbone:
 
 
 class _Pooled(nn.Module):
-    """Normalise, extract features, average them over the picture; as published, a random layer.
-
-    For ESC-50 and UrbanSound8K the paper's script replaced the classifier by an untrained
-    Linear(D, D) and did not normalise the pictures: defect D2 (docs/defects.md). It set no seed;
-    ours is fixed.
-    """
+    """Normalise, extract features, average them over the picture; as published, a random layer. For
+    ESC-50 and UrbanSound8K the paper's script replaced the classifier by an untrained Linear(D, D)
+    and did not normalise the pictures: defect D2 (docs/defects.md). It set no seed; ours is
+    fixed."""
 
     mean: Tensor
     std: Tensor
@@ -89,17 +87,10 @@ def _random_layer(dim: int) -> nn.Linear:
 
 
 def load(name: str, *, published: bool = False) -> Backbone:
-    """Return a backbone in evaluation mode.
-
-    Args:
-        name: 'efficientnet_lite0' (1280 values, 224 pixels), whose package holds its weights, or
-            'efficientnet_b3' (1536 values, 300 pixels), which downloads them into torch.hub's
-            folder when first used.
-        published: as the paper used it, with defect D2 (docs/defects.md).
-
-    Raises:
-        UserError: the name is unknown, a package is missing, or the weights cannot be had or read.
-    """
+    """Return a backbone in evaluation mode, on request as published: defect D2 (docs/defects.md).
+    'efficientnet_lite0' (1280 values, 224 pixels) has its weights in its package; 'efficientnet_b3'
+    (1536 values, 300 pixels) downloads them into torch.hub's folder when first used. Raises
+    UserError where the name is unknown, a package is missing, or weights cannot be had or read."""
     if name == "efficientnet_lite0":
         return _load_lite0(published)
     if name == "efficientnet_b3":

@@ -22,14 +22,7 @@ _KEY = b"qmoe"
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """N clips with a vector of D values each.
-
-    Attributes:
-        clips: columns clip (str), recording (str), fold (Int64, NA without official folds), label
-            (int64, 0..C-1) and class_name (str).
-        vectors: (N, D) float32, perhaps read-only.
-        metadata: how the vectors were made, as data that JSON can hold.
-    """
+    """N clips with a vector of D values each."""
 
     clips: pd.DataFrame
     vectors: NDArray[np.float32]
@@ -37,12 +30,9 @@ class EmbeddingTable:
 
 
 def check(table: EmbeddingTable) -> None:
-    """Check that a classifier can be trained and scored on the table.
-
-    Raises:
-        UserError: there is one clip or class only, two clips have the same name, a value is NaN or
-            infinite, labels are not 0..C-1, or labels and class names are not one to one.
-    """
+    """Raise UserError unless a classifier can be trained and scored on the table: two clips and
+    classes at least, unique clip names, finite values, labels 0..C-1 one to one with class
+    names."""
     clips, vectors = table.clips, table.vectors
     if len(clips) != len(vectors):
         raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table again")
@@ -73,11 +63,8 @@ def check(table: EmbeddingTable) -> None:
 
 
 def write(path: Path, table: EmbeddingTable) -> None:
-    """Check the table and write it as Parquet, whole or not at all; equal tables give equal bytes.
-
-    Raises:
-        UserError: `check` refuses the table.
-    """
+    """Check the table and write it as Parquet, whole or not at all; equal tables give equal
+    bytes."""
     check(table)
     n_clips, dim = table.vectors.shape
     # Uncompressed, without nulls and in one row group: read() then need not copy the vectors.
@@ -113,11 +100,8 @@ def write(path: Path, table: EmbeddingTable) -> None:
 
 
 def read(path: Path) -> EmbeddingTable:
-    """Return a table that `write` has written; its vectors are read-only.
-
-    Raises:
-        UserError: the file is no such table.
-    """
+    """Return a table that `write` has written, its vectors read-only; raises UserError
+    otherwise."""
     try:
         raw = pq.read_table(path, memory_map=True)
         metadata = json.loads(raw.schema.metadata[_KEY])
@@ -133,18 +117,13 @@ def read(path: Path) -> EmbeddingTable:
 
 
 def read_authors_csv(path: Path, *, name_pattern: str | None = None) -> EmbeddingTable:
-    """Return the table in the authors' interchange file: columns class_id and 0, 1, 2, ...
-
-    Columns folder, name, label and category may be there too. A clip is called folder/name, or
-    'row-000001' and so on. Its class_name is category; else label, where it is one to one with
-    class_id; else class_id. Its recording and fold are what `name_pattern` reads from name (see
-    `clips.fold_recording`); without a pattern each clip is its own recording and has no fold.
-
-    Raises:
-        UserError: there is no class_id, an embedding column is missing, a column is unknown, a
-            value is empty, NaN or no number, class_id and category contradict each other, or
-            `check` refuses the table. The message names file, column and row.
-    """
+    """Return the table in the authors' interchange file: columns class_id and 0, 1, 2, ..., and
+    perhaps folder, name, label and category. A clip is called folder/name, or 'row-000001' and so
+    on. Its class_name is category; else label, where it is one to one with class_id; else class_id.
+    Its recording and fold are what `name_pattern` reads from name (see `clips.fold_recording`);
+    without a pattern each clip is its own recording and has no fold. Raises UserError, which names
+    file, column and row, where a column is missing or unknown, a value is empty, NaN or no number,
+    class_id and category contradict each other, or `check` refuses the table."""
     try:
         return _read_authors_csv(path, name_pattern)
     except (OSError, pa.ArrowException) as error:

@@ -1,9 +1,6 @@
-"""ONNX graphs of experts and routers, built node by node: (N, D) float32 in, (N, C) out.
-
-Quantised layers compute in integers, exactly as they were trained. Activations become uint8 with
-zero point 128, because int8 takes a slow path in ONNX Runtime. Weights are packed in the file;
-BitShift and BitwiseAnd unpack them, which the runtime folds into int8 when it loads the model.
-"""
+"""ONNX graphs of experts and routers, built node by node, which compute in integers as trained.
+Activations are uint8 with zero point 128, because int8 takes a slow path in ONNX Runtime. Weights
+are packed in the file; the runtime folds their unpacking into int8 when it loads the model."""
 
 from typing import Any
 
@@ -94,19 +91,10 @@ class Graph:
     def integer_linear(
         self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
     ) -> str:
-        """Append a layer with int8 activations and weights of at most 8 bits.
-
-        QuantizeLinear and DequantizeLinear along axis 0 scale the rows. That is four passes over
-        the data fewer than with Div, Round, Add and Cast, and avoids a product of two scales, which
-        the runtime would fuse into MatMulIntegerToFloat, losing the bias.
-
-        Args:
-            x: name of the input, (N, in).
-            levels: (out, in) integer weights.
-            bits: of a level in the file.
-            step: between two levels.
-            bias: (out,).
-        """
+        """Append a layer with int8 activations (N, in) and integer weights `levels` (out, in), of
+        at most 8 `bits` in the file and `step` apart. Quantising along axis 0 scales the rows: four
+        passes over the data fewer than with Div, Round, Add and Cast, and no product of two scales,
+        which the runtime would fuse into MatMulIntegerToFloat, losing the bias."""
         row_step = self._row_step(x)
         zero = self.constant(128, np.uint8)
         zeros = self.node("Expand", zero, self.node("Shape", row_step))
@@ -128,11 +116,8 @@ class Graph:
     def k_bit_linear(
         self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
     ) -> tuple[str, int]:
-        """Append a BitLinear layer without its LayerNorm; arguments are as for `integer_linear`.
-
-        Returns:
-            The name of its output, and the bits of a level in the file.
-        """
+        """Append a BitLinear without its LayerNorm; return the output's name and the bits of a
+        level."""
         bits = narrowest(levels)
         if bits == 16:
             return self.int16_linear(x, levels, step, bias), bits

@@ -35,20 +35,9 @@ def build_expert(
     ptq8_activations: str,
 ) -> nn.Sequential:
     """Return layer, LayerNorm, ReLU and Dropout for each width, then a head: (N, D) -> (N, C).
-
-    Args:
-        scheme: a key of `BITS`.
-        d_in: D, values of an embedding.
-        classes: C, number of classes.
-        hidden: widths of the hidden layers.
-        dropout: probability of dropping a hidden unit.
-        q16: "float32" leaves the 16-bit scheme unquantised (as published), "k_bit" quantises it.
-        popcount_gradient: "zero" (as published) or "straight_through".
-        ptq8_activations: range of the dynamic activations, "per_batch" or "per_row".
-
-    Raises:
-        KeyError: there is no such scheme.
-    """
+    `scheme` is a key of `BITS`; KeyError otherwise. `q16` is "float32" (as published: 16 bits are
+    not quantised) or "k_bit", `popcount_gradient` "zero" (as published) or "straight_through",
+    `ptq8_activations` "per_batch" or "per_row": the range of dynamic activations."""
 
     def post_training(a: int, b: int) -> nn.Module:
         return PostTrainingLinear(a, b, per_row=ptq8_activations == "per_row")

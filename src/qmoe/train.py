@@ -89,14 +89,12 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     normalizer = Normalizer.fit(vectors[fit], spec["normalization"])
     x, y = normalizer(vectors).to(device), labels.to(device)
     classes = int(labels.max()) + 1
-
     seed = spec["seed"] * 1000 + fold  # every fold starts from other weights
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
     history = fit_model(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
     quantize_after_training(model)
     out = predict(model, x[test], training["batch_size"])
-
     predictions = _predictions(table.clips.iloc[test], out, spec["experts"])
     truth, predicted = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
     scores = {
@@ -121,7 +119,6 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
 def _split(
     clips: pd.DataFrame, spec: dict[str, Any], fold: int
 ) -> tuple[Indices, Indices, Indices]:
-    """Row indices of the clips that fit, that stop training, and that are scored."""
     protocol, seed = spec["protocol"], spec["split_seed"]
     test = test_folds(clips, protocol["folds"], spec["n_folds"], seed)[fold]
     fit = np.setdiff1d(np.arange(len(clips)), test)

@@ -18,7 +18,6 @@ from scipy.sparse import csr_array
 from qmoe.errors import UserError
 
 COLORMAPS = ("viridis", "magma", "gray")
-
 # libsndfile decodes what is left of a truncated file without an error; only its log shows it.
 # 4294967295 is the size that a streaming WAV writer states because it cannot know the real one.
 _TRUNCATED = re.compile(

@@ -11,7 +11,6 @@ SUFFIXES = (".wav", ".ogg", ".flac")
 PICTURES = (".png",)
 ESC = r"(?P<fold>\d+)-(?P<recording>[^-]+)-(?P<take>[^-]+)(-(?P<target>\d+))?"
 _GROUPS = ["fold", "recording", "class", "target"]
-
 # Our columns, each with its names in our own CSV files and in those of ESC-50 and UrbanSound8K.
 _ALIASES = {
     "file": ("file", "filename", "slice_file_name"),
@@ -19,8 +18,6 @@ _ALIASES = {
     "recording": ("recording", "src_file", "fsID"),
     "fold": ("fold",),
 }
-
-
 # ESC-50's five categories of ten classes each, in the order of its targets (from its README).
 CATEGORIES = (
     "Animals",
@@ -76,16 +73,15 @@ def list_clips(
     name_pattern: str | None = None,
     files: list[str] | None = None,
 ) -> pd.DataFrame:
-    """Return a row for each clip, sorted by clip (str, unique: its path without extension), with
-    file (str, path below `folder`), recording (str), fold (Int64, NA without official folds) and
-    class_name (str). `metadata` is a CSV file with columns file and class, and perhaps recording
-    and fold, or with the names of ESC-50 or UrbanSound8K for them. Only clips that it lists count;
-    it may give the bare name of a file in any subfolder. Without it the class is the group `class`
-    of `name_pattern` (see `fold_recording`), or the name of the parent folder without a leading
-    'NNN - ', or the group `target` as two digits. A clip whose recording is unknown is its own.
-    `files` are paths below `folder`, by default of all wav, ogg and flac files. Raises UserError
-    where the folder, a file or a column is missing, two clips have the same name, a name does not
-    match, a class is unknown, or only some clips have a fold."""
+    """Return a row for each clip, sorted by clip (str, unique: its file without extension), with
+    file (str, path below `folder`), recording (str, by default the clip), fold (Int64, NA without
+    official folds) and class_name (str). `metadata` is a CSV file with columns file and class, and
+    perhaps recording and fold, or with their names in ESC-50 or UrbanSound8K. Only clips that it
+    lists count; the bare name of a file in any subfolder will do. Without it the class is the group
+    `class` of `name_pattern` (see `fold_recording`), or the name of the parent folder without a
+    leading 'NNN - ', or the group `target` as two digits. `files` are paths below `folder`, by
+    default of all wav, ogg and flac files. Raises UserError where a file or column is missing,
+    names clash or do not match, a class is unknown, or only some clips have a fold."""
     if metadata and name_pattern:
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
     if not folder.is_dir():
@@ -121,11 +117,10 @@ def _require_consistent(folder: Path, table: pd.DataFrame) -> None:
 
 
 def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
-    """Return what a pattern reads from file names, a row for each: fold (Int64), recording, class
-    and target (str), NA where a group is absent. Folder and extension are ignored. The pattern is a
-    regular expression for the whole name with groups named fold, recording or class, or 'esc' for
-    ESC-50's FOLD-CLIP-TAKE[-TARGET]. Raises UserError where it is not valid, or a name does not
-    match."""
+    """Return what a pattern reads from each file name, without folder and extension: fold (Int64),
+    recording, class and target (str), NA where a group is absent. The pattern is a regular
+    expression for the whole name with groups named fold, recording or class, or 'esc' for ESC-50's
+    FOLD-CLIP-TAKE[-TARGET]. Raises UserError where it is not valid, or a name does not match."""
     try:
         regex = re.compile(ESC if pattern == "esc" else pattern)
     except re.error as error:

@@ -38,11 +38,10 @@ def embed(
     scratch: Path | None = None,
 ) -> EmbeddingTable:
     """Return the table of embeddings of clips (from `list_clips`), with a progress bar on stderr.
-    Labels are the alphabetical codes of class_name. Batches are fixed and every worker, a thread,
-    computes on one thread, so that the vectors do not depend on `workers`. With the folder
-    `scratch` for finished batches a killed run goes on; the caller removes it, and other arguments
-    need another one. Raises UserError where a file cannot be read, or the backbone (see
-    `backbones.load`) not loaded."""
+    Labels are the alphabetical codes of class_name. Batches are fixed and each worker is one
+    thread, so that the vectors do not depend on `workers`. A killed run goes on from the finished
+    batches in `scratch`, a folder for these arguments alone, which the caller removes. Raises
+    UserError where a file cannot be read, or the backbone (see `backbones.load`) not loaded."""
     backbone = _load_once(backbone_name, published=published)
     files = [folder / file for file in clips["file"]]
     work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
@@ -67,7 +66,6 @@ def _in_batches(
     workers: int,
     scratch: Path | None,
 ) -> NDArray[np.float32]:
-    """Vectors (N, D) of files, in batches that do not depend on the number of workers."""
     if scratch:
         scratch.mkdir(parents=True, exist_ok=True)
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]

@@ -36,8 +36,7 @@ class PackedExpert:
 
 
 def export(cell: Path, folder: Path) -> None:
-    """Pack a cell into a folder, whole or not at all; raises UserError where the cell is
-    missing."""
+    """Pack a cell into a folder, whole or not at all; raises UserError where there is no cell."""
     trained = load(cell)
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)

@@ -14,7 +14,6 @@ from qmoe.nn.quantizers import ACTIVATION_FLOOR
 
 OPSET = 18
 LAYER_NORM_EPSILON = 1e-5
-
 Weights = NDArray[Any]
 
 
@@ -24,9 +23,7 @@ class Graph:
     def __init__(self, d_in: int) -> None:
         self.d_in = d_in
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[
-            bytes, onnx.TensorProto
-        ] = {}  # by content, so that none is stored twice
+        self.initializers: dict[bytes, onnx.TensorProto] = {}  # by content: none is stored twice
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Append a node with one output, and return the output's name."""
@@ -91,10 +88,10 @@ class Graph:
     def integer_linear(
         self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
     ) -> str:
-        """Append a layer with int8 activations (N, in) and integer weights `levels` (out, in), of
-        at most 8 `bits` in the file and `step` apart. Quantising along axis 0 scales the rows: four
-        passes over the data fewer than with Div, Round, Add and Cast, and no product of two scales,
-        which the runtime would fuse into MatMulIntegerToFloat, losing the bias."""
+        """Append a layer with int8 activations (N, in) and weights `levels` (out, in), `step`
+        apart, of at most 8 bits. Scaling rows by QuantizeLinear along axis 0 saves four passes over
+        the data, and a product of two scales, which the runtime would fuse into
+        MatMulIntegerToFloat, losing the bias."""
         row_step = self._row_step(x)
         zero = self.constant(128, np.uint8)
         zeros = self.node("Expand", zero, self.node("Shape", row_step))
@@ -116,8 +113,7 @@ class Graph:
     def k_bit_linear(
         self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
     ) -> tuple[str, int]:
-        """Append a BitLinear without its LayerNorm; return the output's name and the bits of a
-        level."""
+        """Append a BitLinear without its LayerNorm; return its output's name and its bits."""
         bits = narrowest(levels)
         if bits == 16:
             return self.int16_linear(x, levels, step, bias), bits

@@ -18,7 +18,6 @@ from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-
 Floats = NDArray[np.float32]
 Network = Callable[[Floats], Floats]
 
@@ -49,7 +48,7 @@ def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> o
 
 
 class PackedModel:
-    """The router and experts of a packed folder; raises UserError if it is damaged or none."""
+    """The router and experts of a packed folder; raises UserError where it is damaged or none."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

@@ -23,7 +23,6 @@ def _define_popcount(typing_context: Any, word: Any) -> Any:
 
 _popcount: Any = intrinsic(_define_popcount)  # one instruction, vpopcntq in a loop
 
-
 # Sums may be reordered, so that they are vectorised, but nothing else may change (`contract` or
 # `arcp` would sometimes change a rounding). Loops index x[row, i], because loops over a slice
 # x[row] are not vectorised and take six times as long.

@@ -9,7 +9,6 @@ from typing import Any
 from array_api_compat import array_namespace, device
 
 Array = Any  # a torch tensor or a NumPy array
-
 TINY = 1e-12
 
 

@@ -7,7 +7,7 @@ from torch import nn
 
 from qmoe.nn.layers import BitLinear, BitNetLinear, PopcountLinear, PostTrainingLinear
 
-BITS: dict[str, float] = {
+BITS: dict[str, float] = {  # nominal bits of a weight, by which precision-aware rules rank experts
     "fp32": 32.0,
     "ptq8": 8.0,
     "q1": 1.0,
@@ -18,8 +18,6 @@ BITS: dict[str, float] = {
     "bitnet": 1.58,
     "popcount": 1.58,
 }
-"""Nominal bits of a weight in every scheme; the precision-aware curiosity rules rank by them."""
-
 Layer = Callable[[int, int], nn.Module]
 
 

@@ -13,8 +13,7 @@ LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on training clips: D4 (docs/def
 
 @dataclass(frozen=True)
 class Output:
-    """The outputs of a model for N clips; a single network has expert 0, gate 1, uncertainty
-    NaN."""
+    """The outputs for N clips; a single network has expert 0, gate 1 and uncertainty NaN."""
 
     logits: Tensor  # (N, C)
     expert: Tensor  # (N,) index of the expert with the largest gate

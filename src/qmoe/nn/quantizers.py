@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 Quantizer = Callable[[Tensor], Tensor]
-
 ACTIVATION_FLOOR = 1e-5  # lower bound of max|x| in a row, so that rows of zeros stay finite
 TERNARY_ACTIVATION_THRESHOLD = 0.05  # times the mean |x| of the row
 TERNARY_WEIGHT_THRESHOLD = 0.15  # times the mean |W| of the output row

@@ -44,8 +44,7 @@ class Normalizer:
 
     @classmethod
     def fit(cls, x: Tensor, kind: str) -> "Normalizer":
-        """Learn `standard` or `min_max` from x (N, D); `l2` and `raw` learn nothing. A column whose
-        values are all equal is shifted but not scaled."""
+        """Learn `standard` or `min_max` from x (N, D); a constant column is shifted, not scaled."""
         offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         if kind == "standard":
             standard = StandardScaler().fit(x.double())
@@ -128,8 +127,7 @@ def _split(
 
 
 def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Return the weighted F1, the paper's score, of labels and predicted classes, both (N,); a
-    class that is never predicted counts as zero."""
+    """Return the weighted F1, the paper's score, of (N,) classes; one never predicted counts 0."""
     return float(f1_score(truth, predicted, average="weighted", zero_division=0))
 
 

@@ -82,7 +82,7 @@ def _random_layer(dim: int) -> nn.Linear:
 
 
 def load(name: str, *, published: bool = False) -> Backbone:
-    """Return a backbone in evaluation mode, perhaps with the published defect D2 (docs/defects.md).
+    """Return a backbone in evaluation mode, if `published` with defect D2 (docs/defects.md).
     'efficientnet_lite0' (1280 values, 224 pixels) has its weights in its package; 'efficientnet_b3'
     (1536 values, 300 pixels) downloads them into torch.hub's folder when first used. Raises
     UserError where the name is unknown, a package is missing, or weights cannot be had or read."""

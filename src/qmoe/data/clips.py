@@ -32,12 +32,12 @@ _ABGQI_NAME = r".*?(?P<recording>s2l[a-z]+\d+_\d{6}_\d{4}-\d{2}-\d{2}_\d{2}-\d{2
 
 
 def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd.DataFrame:
-    """Return the clips of an unpacked public dataset (see `qmoe.config.registry`) as `list_clips`.
-    ESC-50 has recordings and official folds in meta/esc50.csv, and 50 classes, or 5 `categories`:
-    "official" is target // 10; "published" is (target // 5) % 5, the paper's: defect D1
-    (docs/defects.md). In UrbanSound8K a recording is a Freesound ID, and there are ten official
-    folds. ABGQI (Quinn) has a folder for each class, with audio or finished pictures (PNG), and no
-    folds. Raises UserError where the folder does not hold the dataset."""
+    """Return the clips of a public dataset of `qmoe.config.registry`, in the columns of
+    `list_clips`. ESC-50 has official folds, and 50 classes or its 5 `categories`: "official" is
+    target // 10, "published" is (target // 5) % 5: defect D1 (docs/defects.md). In UrbanSound8K a
+    recording is a Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for
+    each class, with audio or finished pictures (PNG), and no folds. Raises UserError where the
+    folder does not hold it."""
     if name == "urbansound8k":
         return list_clips(folder, metadata=folder / "metadata" / "UrbanSound8K.csv")
     if name == "esc50":
@@ -75,13 +75,12 @@ def list_clips(
 ) -> pd.DataFrame:
     """Return a row for each clip, sorted by clip (str, unique: its file without extension), with
     file (str, path below `folder`), recording (str, by default the clip), fold (Int64, NA without
-    official folds) and class_name (str). `metadata` is a CSV file with columns file and class, and
-    perhaps recording and fold, or with their names in ESC-50 or UrbanSound8K. Only clips that it
-    lists count; the bare name of a file in any subfolder will do. Without it the class is the group
-    `class` of `name_pattern` (see `fold_recording`), or the name of the parent folder without a
-    leading 'NNN - ', or the group `target` as two digits. `files` are paths below `folder`, by
-    default of all wav, ogg and flac files. Raises UserError where a file or column is missing,
-    names clash or do not match, a class is unknown, or only some clips have a fold."""
+    official folds) and class_name (str). `metadata` is a CSV file (docs/data.md), perhaps with the
+    headings of ESC-50 or UrbanSound8K; only clips that it lists count. Without it the class is the
+    group `class` of `name_pattern` (see `fold_recording`), or the parent folder without a leading
+    'NNN - ', or the group `target`. `files` are paths below `folder`, by default of all wav, ogg
+    and flac files. Raises UserError where a file or column is missing, names clash or do not match,
+    a class is unknown, or only some clips have a fold."""
     if metadata and name_pattern:
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
     if not folder.is_dir():

@@ -49,9 +49,8 @@ def _require_members(clips: pd.DataFrame, unit: str, n_folds: int) -> None:
 def stopping_split(
     clips: pd.DataFrame, train: Indices, fraction: float, seed: int
 ) -> tuple[Indices, Indices]:
-    """Divide the rows `train` of clips into those that fit and those, a `fraction`, that stop
-    training. The parts are stratified, and no recording is in both. Raises UserError where a class
-    would have no clip left to fit."""
+    """Divide the rows `train` into those that fit and a `fraction` that stops training, stratified,
+    with no recording in both. Raises UserError where a class would have no clip left to fit."""
     part = clips.iloc[train]
     n_splits = min(round(1 / fraction), part.groupby("label")["recording"].nunique().max())
     if n_splits < 2:

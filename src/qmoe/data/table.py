@@ -98,7 +98,7 @@ def write(path: Path, table: EmbeddingTable) -> None:
 
 
 def read(path: Path) -> EmbeddingTable:
-    """Return a table that `write` wrote, its vectors read-only; raises UserError otherwise."""
+    """Return a table that `write` wrote, its vectors read-only; raises UserError for any other."""
     try:
         raw = pq.read_table(path, memory_map=True)
         metadata = json.loads(raw.schema.metadata[_KEY])
@@ -114,13 +114,12 @@ def read(path: Path) -> EmbeddingTable:
 
 
 def read_authors_csv(path: Path, *, name_pattern: str | None = None) -> EmbeddingTable:
-    """Return the authors' interchange file: columns class_id, 0, 1, 2, ..., and perhaps folder,
-    name, label and category. A clip is called folder/name, or 'row-000001' and so on. Its class is
-    category; else label, where it is one to one with class_id; else class_id. Its recording and
-    fold are what `name_pattern` reads from name (see `clips.fold_recording`); without a pattern
-    each clip is its own recording and has no fold. Raises UserError, which names file, column and
-    row, where a column is missing or unknown, a value is no finite number, or columns contradict
-    each other."""
+    """Return the authors' interchange file (docs/data.md). A clip is called folder/name, or
+    'row-000001' and so on. Its class is category; else label, where it is one to one with class_id;
+    else class_id. Its recording and fold are what `name_pattern` reads from name (see
+    `clips.fold_recording`); without a pattern each clip is its own recording and has no fold.
+    Raises UserError, which names file, column and row, where columns are missing, unknown or at
+    odds, or values are no finite numbers."""
     try:
         return _read_authors_csv(path, name_pattern)
     except (OSError, pa.ArrowException) as error:

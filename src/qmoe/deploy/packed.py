@@ -48,7 +48,7 @@ def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> o
 
 
 class PackedModel:
-    """The router and experts of a packed folder; raises UserError where it is damaged or none."""
+    """Router and experts of a packed folder; raises UserError where it is none, or damaged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -125,8 +125,7 @@ class PackedModel:
         return PackedOutput(logits, first, gates[np.arange(len(x)), first], u)
 
     def predict(self, vectors: Floats, batch_size: int = 64) -> PackedOutput:
-        """Return the outputs for embeddings (N, D) of the backbone, in batches and in order. Raises
-        UserError where the model expects vectors of another length."""
+        """Return the outputs for embeddings (N, D), in batches; raises UserError for a wrong D."""
         if vectors.ndim != 2 or vectors.shape[1] != len(self.offset):
             raise UserError(
                 f"the model takes vectors of {len(self.offset)} values, "

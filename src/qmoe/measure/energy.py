@@ -1,7 +1,6 @@
-"""Energy and carbon of an inference and of a training epoch, by codecarbon, offline. It reads the
-processor's counter of energy (RAPL), or estimates from rated power and load. The power of the idle
-machine is subtracted; what is below twice its scatter is NaN. Memory is left out, because
-codecarbon assumes a constant power for it, whatever a model does."""
+"""Energy and carbon of an inference and of a training epoch, by codecarbon, offline: from the
+processor's counter (RAPL), or from rated power and load. The idle power is subtracted; below twice
+its scatter the result is NaN. Memory, whose power codecarbon takes as constant, is left out."""
 
 import logging
 import statistics

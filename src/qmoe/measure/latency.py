@@ -36,7 +36,7 @@ def interleave(
 ) -> Iterator[tuple[int, int, float]]:
     """Yield the index of a model, the repeat, and the latency in ms, for each timed call. Each
     repeat times every model once, in a new order, so that a drift of the machine affects all alike,
-    on clips of its own. An untimed call first brings the weights back into the caches."""
+    on new clips, equal for all. An untimed call first brings the weights back into the caches."""
     order = list(range(len(models)))
     shuffle = random.Random(0).shuffle
     gc.disable()

@@ -53,7 +53,7 @@ def weigh(
 ) -> Evidence:
     """Return the evidence of a batch: u (N,) scaled to [0, 1], and which clips to escalate.
     `samples` are (T, N, E), `bits` (E,). `u_range` (2,) is the range of u on the training clips,
-    and from `u_escalate` () on a clip is escalated. None takes them from the batch, as published:
+    and clips with u >= `u_escalate` () are escalated. None takes both from the batch, as published:
     defect D4 (docs/defects.md), by which the route of a clip depends on its neighbours and
     curiosity is off for a batch of one."""
     xp = array_namespace(u)
@@ -130,9 +130,9 @@ def soft_escalation(p: Array, alpha: float, evidence: Evidence) -> Array:
 
 
 def information_gain(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """pbar_i exp(alpha KL_i), with KL_i = mean_t p_i^t log(p_i^t / pbar_i): our reading of Eq. 8.
-    The KL_i of a clip add up to the mutual information between the choice of expert and the
-    router's weights (Houlsby et al. 2011, arXiv 1112.5745)."""
+    """pbar_i exp(alpha KL_i), with KL_i = mean_t p_i^t log(p_i^t / pbar_i): our reading of Eq. 8,
+    not the paper's. The KL_i of a clip add up to the mutual information between the choice of
+    expert and the router's weights (Houlsby et al. 2011, arXiv 1112.5745)."""
     xp = array_namespace(p)
     mean = xp.mean(evidence.samples, axis=0)
     ratio = _log(evidence.samples) - _log(mean)

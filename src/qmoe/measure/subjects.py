@@ -29,7 +29,7 @@ class Subject:
 
 
 def pin_to_one_thread() -> int:
-    """Limit every library to one thread on one processor; return its number, -1 if unknown."""
+    """Limit every library to one thread on one processor; return its number, -1 if unpinned."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     if not hasattr(os, "sched_setaffinity"):  # macOS

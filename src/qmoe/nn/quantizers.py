@@ -74,8 +74,8 @@ def ternary_weights(w: Tensor) -> Tensor:
 
 
 def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
-    """Return activations (N, D) in asymmetric 8 bits, with an exact zero and a range found at run
-    time, of the row or, as in common runtimes, of the batch: a row then depends on its
+    """Return activations (N, D) in asymmetric 8 bits, with a range found at run time and exact
+    zero. Not `per_row`, the range is the batch's, as in common runtimes: a row depends on its
     neighbours."""
     low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if per_row else x.aminmax()
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)

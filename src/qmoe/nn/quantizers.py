@@ -74,8 +74,8 @@ def ternary_weights(w: Tensor) -> Tensor:
 
 
 def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
-    """Return activations (N, D) in asymmetric 8 bits with an exact zero; the range found at run
-    time is each row's, or the batch's, as in common runtimes, so that a row depends on its neighbours."""
+    """Return activations (N, D) in asymmetric 8 bits with an exact zero. The range of run time is
+    that of each row, or of the batch, as in common runtimes: a row depends on its neighbours."""
     low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if per_row else x.aminmax()
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
     scale = ((high - low) / 255.0).clamp(min=torch.finfo(x.dtype).tiny)

@@ -44,10 +44,7 @@ class Normalizer:
 
     @classmethod
     def fit(cls, x: Tensor, kind: str) -> "Normalizer":
-        """Learn `standard` or `min_max` from x (N, D); `l2` and `raw` learn nothing.
-
-        A column whose values are all equal is shifted but not scaled.
-        """
+        """Learn `standard` or `min_max` from x (N, D); a constant column is shifted, not scaled."""
         offset, scale = torch.zeros(x.shape[1]), torch.ones(x.shape[1])
         if kind == "standard":
             standard = StandardScaler().fit(x.double())
@@ -65,11 +62,7 @@ class Normalizer:
 
 
 def pick_device(name: str) -> torch.device:
-    """Return the device called `name`.
-
-    Raises:
-        UserError: this machine does not have it.
-    """
+    """Return the device called `name`; raises UserError where this machine does not have it."""
     available = {
         "cpu": True,
         "cuda": torch.cuda.is_available(),
@@ -84,14 +77,10 @@ def pick_device(name: str) -> torch.device:
 
 
 def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
-    """Train and score one fold of the experiment that `spec` (see `qmoe.experiment`) describes.
-
-    As published, the test fold also stops training and chooses the epoch of mixtures: defect D5
+    """Train and score one fold of the experiment that `spec` (see `qmoe.experiment`) describes. As
+    published, the test fold also stops training and chooses the epoch of mixtures: defect D5
     (docs/defects.md). Corrected, some training clips do both, and the test fold is scored once.
-
-    Raises:
-        UserError: the device is missing, or the data cannot be split as asked.
-    """
+    Raises UserError where the device is missing, or the data cannot be split as asked."""
     device, training = pick_device(spec["device"]), spec["training"]
     fit, stop, test = _split(table.clips, spec, fold)
     vectors = torch.from_numpy(np.array(table.vectors))
@@ -99,14 +88,12 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
     normalizer = Normalizer.fit(vectors[fit], spec["normalization"])
     x, y = normalizer(vectors).to(device), labels.to(device)
     classes = int(labels.max()) + 1
-
     seed = spec["seed"] * 1000 + fold  # every fold starts from other weights
     model = build_model(spec, x.shape[1], classes, seed=seed).to(device)
     history = fit_model(model, x, y, fit, stop, training)
     kept = history["kept"].to_numpy().nonzero()[0][-1]
     quantize_after_training(model)
     out = predict(model, x[test], training["batch_size"])
-
     predictions = _predictions(table.clips.iloc[test], out, spec["experts"])
     truth, predicted = predictions["label"].to_numpy(), predictions["prediction"].to_numpy()
     scores = {
@@ -131,7 +118,6 @@ def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
 def _split(
     clips: pd.DataFrame, spec: dict[str, Any], fold: int
 ) -> tuple[Indices, Indices, Indices]:
-    """Row indices of the clips that fit, that stop training, and that are scored."""
     protocol, seed = spec["protocol"], spec["split_seed"]
     test = test_folds(clips, protocol["folds"], spec["n_folds"], seed)[fold]
     fit = np.setdiff1d(np.arange(len(clips)), test)
@@ -141,29 +127,17 @@ def _split(
 
 
 def weighted_f1(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> float:
-    """Return the weighted F1, the paper's score, of labels (N,) and predicted classes (N,).
-
-    A class that is never predicted counts as zero.
-    """
+    """Return the weighted F1, the paper's score, of (N,) classes; one never predicted counts 0."""
     return float(f1_score(truth, predicted, average="weighted", zero_division=0))
 
 
 def fit_model(
     model: Model, x: Tensor, y: Tensor, fit: Indices, stop: Indices, training: dict[str, Any]
 ) -> pd.DataFrame:
-    """Train the model in place, and leave it at the epoch whose record is the last `kept` one.
-
-    Args:
-        model: to train.
-        x: (N, D) normalised embeddings of all clips.
-        y: (N,) labels.
-        fit: indices of the clips to train on.
-        stop: indices of the clips that decide when training stops and which epoch is best.
-        training: settings as `training` in the specification has them.
-
-    Returns:
-        A row for each epoch: epoch, loss, stop_f1_weighted, learning_rate and kept.
-    """
+    """Train the model in place on the clips `fit`, and leave it at the last epoch that was kept. x
+    (N, D) are the normalised embeddings and y (N,) the labels of all clips. The clips `stop` decide
+    when training stops and which epoch is best; `training` is that part of the specification.
+    Returns a row for each epoch: epoch, loss, stop_f1_weighted, learning_rate and kept."""
     history = []
     rows = torch.from_numpy(fit).to(x.device)
     stop_x, stop_y = x[stop], y[stop].cpu().numpy()

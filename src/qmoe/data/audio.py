@@ -18,7 +18,6 @@ from scipy.sparse import csr_array
 from qmoe.errors import UserError
 
 COLORMAPS = ("viridis", "magma", "gray")
-
 # libsndfile decodes what is left of a truncated file without an error; only its log shows it.
 # 4294967295 is the size that a streaming WAV writer states because it cannot know the real one.
 _TRUNCATED = re.compile(
@@ -29,11 +28,7 @@ _TRUNCATED = re.compile(
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a wave becomes a picture.
-
-    Raises:
-        UserError: the values contradict each other.
-    """
+    """How a wave becomes a picture; raises UserError where the values contradict each other."""
 
     sample_rate_hz: int
     duration_s: float
@@ -59,11 +54,8 @@ class Recipe:
 
 
 def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
-    """Return the wave (samples,) at `sample_rate_hz`, averaged over channels and resampled.
-
-    Raises:
-        UserError: the file is missing, damaged, truncated or empty, or a sample is NaN or infinite.
-    """
+    """Return the wave (samples,) at `sample_rate_hz`, averaged over channels and resampled. Raises
+    UserError where the file is missing, damaged, truncated or empty, or a sample not finite."""
     try:
         with soundfile.SoundFile(path) as file:
             rate_hz, log = file.samplerate, file.extra_info
@@ -83,10 +75,7 @@ def read_mono(path: Path, sample_rate_hz: int) -> NDArray[np.float32]:
 
 
 def _mel_power(wave: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
-    """Mel power (n_mels, frames), as librosa.feature.melspectrogram but in a quarter of its time.
-
-    librosa makes the filters again for every clip, and multiplies by their zeros.
-    """
+    """As librosa's melspectrogram, (n_mels, frames), in a quarter of its time: filters are kept."""
     window, filters = _window_and_filters(recipe)
     spectrum = torch.stft(
         torch.from_numpy(wave),
@@ -120,12 +109,10 @@ def _window_and_filters(recipe: Recipe) -> tuple[torch.Tensor, csr_array]:
 
 
 def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.float32]:
-    """Return an RGB picture (3, size, size) in 0..1: time runs right, frequency runs up.
-
-    The wave (samples,) at `recipe.sample_rate_hz` is cut to `recipe.duration_s`, or padded with
-    silence. The colour map shows mel power (Slaney scale, librosa's default) in dB relative to the
-    maximum of the clip, from -top_db to 0. A silent clip has the colour of -top_db throughout.
-    """
+    """Return an RGB picture (3, size, size) in 0..1: time runs right, frequency runs up. The wave
+    (samples,) at `recipe.sample_rate_hz` is cut to `recipe.duration_s`, or padded with silence. The
+    colour map shows mel power (Slaney scale, librosa's default) in dB relative to the maximum of
+    the clip, from -top_db to 0. A silent clip has the colour of -top_db throughout."""
     n_samples = round(recipe.duration_s * recipe.sample_rate_hz)
     wave = wave[:n_samples]
     peak = float(np.abs(wave).max(initial=0.0))
@@ -141,11 +128,7 @@ def picture(wave: NDArray[np.float32], recipe: Recipe, size: int) -> NDArray[np.
 
 
 def read_picture(path: Path, size: int) -> NDArray[np.float32]:
-    """Return the picture in a PNG file as RGB (3, size, size) in 0..1.
-
-    Raises:
-        UserError: the file cannot be read.
-    """
+    """Return RGB (3, size, size) in 0..1 of a PNG file; raises UserError where it is unreadable."""
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB"), dtype=np.float32) / np.float32(255)

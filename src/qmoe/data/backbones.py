@@ -12,17 +12,13 @@ from qmoe.errors import UserError
 from qmoe.keys import sha256
 
 NAMES = ("efficientnet_lite0", "efficientnet_b3")
-
 # The Lite models were trained on (x - 127) / 128 of 8-bit pixels (tensorflow/tpu,
 # efficientnet/lite/efficientnet_lite_builder.py); the B models on ImageNet's mean and deviation.
 _LITE_MEAN_STD = ((127 / 255,) * 3, (128 / 255,) * 3)
 _IMAGENET_MEAN_STD = ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 _NO_MEAN_STD = ((0.0,) * 3, (1.0,) * 3)
 _HEAD_SEED = 0
-
-# Pictures in a forward pass. One thread embeds about 60 pictures/s in passes of 2, and 23 in passes
-# of 32, because the activations of a small pass stay in the cache.
-_PASS_SIZE = 2
+_PASS_SIZE = 2  # activations stay in the cache: 60 pictures/s a thread, 23 in passes of 32
 
 
 @dataclass(frozen=True)
@@ -47,12 +43,9 @@ class Backbone:
 
 
 class _Pooled(nn.Module):
-    """Normalise, extract features, average them over the picture; as published, a random layer.
-
-    For ESC-50 and UrbanSound8K the paper's script replaced the classifier by an untrained
-    Linear(D, D) and did not normalise the pictures: defect D2 (docs/defects.md). It set no seed;
-    ours is fixed.
-    """
+    """Normalise, extract features and average them over the picture. As published for ESC-50 and
+    UrbanSound8K, the pictures are not normalised and an untrained Linear(D, D) follows, here of a
+    fixed seed: defect D2 (docs/defects.md)."""
 
     mean: Tensor
     std: Tensor
@@ -89,17 +82,10 @@ def _random_layer(dim: int) -> nn.Linear:
 
 
 def load(name: str, *, published: bool = False) -> Backbone:
-    """Return a backbone in evaluation mode.
-
-    Args:
-        name: 'efficientnet_lite0' (1280 values, 224 pixels), whose package holds its weights, or
-            'efficientnet_b3' (1536 values, 300 pixels), which downloads them into torch.hub's
-            folder when first used.
-        published: as the paper used it, with defect D2 (docs/defects.md).
-
-    Raises:
-        UserError: the name is unknown, a package is missing, or the weights cannot be had or read.
-    """
+    """Return a backbone in evaluation mode, if `published` with defect D2 (docs/defects.md).
+    'efficientnet_lite0' (1280 values, 224 pixels) has its weights in its package; 'efficientnet_b3'
+    (1536 values, 300 pixels) downloads them into torch.hub's folder when first used. Raises
+    UserError where the name is unknown, a package is missing, or weights cannot be had or read."""
     if name == "efficientnet_lite0":
         return _load_lite0(published)
     if name == "efficientnet_b3":

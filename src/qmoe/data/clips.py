@@ -11,7 +11,6 @@ SUFFIXES = (".wav", ".ogg", ".flac")
 PICTURES = (".png",)
 ESC = r"(?P<fold>\d+)-(?P<recording>[^-]+)-(?P<take>[^-]+)(-(?P<target>\d+))?"
 _GROUPS = ["fold", "recording", "class", "target"]
-
 # Our columns, each with its names in our own CSV files and in those of ESC-50 and UrbanSound8K.
 _ALIASES = {
     "file": ("file", "filename", "slice_file_name"),
@@ -19,8 +18,6 @@ _ALIASES = {
     "recording": ("recording", "src_file", "fsID"),
     "fold": ("fold",),
 }
-
-
 # ESC-50's five categories of ten classes each, in the order of its targets (from its README).
 CATEGORIES = (
     "Animals",
@@ -35,22 +32,12 @@ _ABGQI_NAME = r".*?(?P<recording>s2l[a-z]+\d+_\d{6}_\d{4}-\d{2}-\d{2}_\d{2}-\d{2
 
 
 def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd.DataFrame:
-    """Return the clips of an unpacked public dataset, in the columns of `list_clips`.
-
-    ESC-50 has recordings and official folds in meta/esc50.csv. In UrbanSound8K a recording is a
-    Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for each class, with
-    audio or finished pictures (PNG), and no folds.
-
-    Args:
-        folder: of the dataset.
-        name: in `qmoe.config.registry`.
-        classes: of ESC-50: 50, or 5 for its categories.
-        categories: of ESC-50: "official" is target // 10; "published" is (target // 5) % 5, the
-            paper's: defect D1 (docs/defects.md).
-
-    Raises:
-        UserError: the folder does not hold the dataset.
-    """
+    """Return the clips of a public dataset of `qmoe.config.registry`, in the columns of
+    `list_clips`. ESC-50 has official folds, and 50 classes or its 5 `categories`: "official" is
+    target // 10, "published" is (target // 5) % 5: defect D1 (docs/defects.md). In UrbanSound8K a
+    recording is a Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for
+    each class, with audio or finished pictures (PNG), and no folds. Raises UserError where the
+    folder does not hold it."""
     if name == "urbansound8k":
         return list_clips(folder, metadata=folder / "metadata" / "UrbanSound8K.csv")
     if name == "esc50":
@@ -86,28 +73,14 @@ def list_clips(
     name_pattern: str | None = None,
     files: list[str] | None = None,
 ) -> pd.DataFrame:
-    """Return a row for each clip, sorted by `clip`.
-
-    A clip whose recording is unknown is its own recording. Without metadata the class is the group
-    `class` of the pattern, or the name of the parent folder without a leading 'NNN - ', or the
-    group `target` as two digits.
-
-    Args:
-        folder: of the clips.
-        metadata: CSV file with columns file and class, and perhaps recording and fold, or with the
-            names of ESC-50 or UrbanSound8K for them. Only clips that it lists count; it may give
-            the bare name of a file in any subfolder.
-        name_pattern: how to read file names, see `fold_recording`.
-        files: paths below `folder` of the clips; by default all wav, ogg and flac files.
-
-    Returns:
-        Columns clip (str, unique: the path below `folder` without extension), file (str, path
-        below `folder`), recording (str), fold (Int64, NA without official folds), class_name (str).
-
-    Raises:
-        UserError: the folder, a file or a column is missing, two clips have the same name, a name
-            does not match, a class is unknown, or only some clips have a fold.
-    """
+    """Return a row for each clip, sorted by clip (str, unique: its file without extension), with
+    file (str, path below `folder`), recording (str, by default the clip), fold (Int64, NA without
+    official folds) and class_name (str). `metadata` is a CSV file (docs/data.md), perhaps with the
+    headings of ESC-50 or UrbanSound8K; only clips that it lists count. Without it the class is the
+    group `class` of `name_pattern` (see `fold_recording`), or the parent folder without a leading
+    'NNN - ', or the group `target`. `files` are paths below `folder`, by default of all wav, ogg
+    and flac files. Raises UserError where a file or column is missing, names clash or do not match,
+    a class is unknown, or only some clips have a fold."""
     if metadata and name_pattern:
         raise UserError(f"{metadata}: give a metadata file or a name pattern, not both")
     if not folder.is_dir():
@@ -143,19 +116,10 @@ def _require_consistent(folder: Path, table: pd.DataFrame) -> None:
 
 
 def fold_recording(names: pd.Series, pattern: str) -> pd.DataFrame:
-    """Return what a pattern reads from file names: a row for each name, NA where a group is absent.
-
-    Args:
-        names: of files; folder and extension are ignored.
-        pattern: regular expression for the whole name with groups named fold, recording or class,
-            or 'esc' for ESC-50's FOLD-CLIP-TAKE[-TARGET].
-
-    Returns:
-        Columns fold (Int64), recording, class and target (str).
-
-    Raises:
-        UserError: the pattern is not valid, or a name does not match.
-    """
+    """Return what a pattern reads from each file name, without folder and extension: fold (Int64),
+    recording, class and target (str), NA where a group is absent. The pattern is a regular
+    expression for the whole name with groups named fold, recording or class, or 'esc' for ESC-50's
+    FOLD-CLIP-TAKE[-TARGET]. Raises UserError where it is not valid, or a name does not match."""
     try:
         regex = re.compile(ESC if pattern == "esc" else pattern)
     except re.error as error:

@@ -37,25 +37,11 @@ def embed(
     workers: int = 1,
     scratch: Path | None = None,
 ) -> EmbeddingTable:
-    """Return the table of embeddings of clips, in their order, with a progress bar on stderr.
-
-    Labels are the alphabetical codes of class_name. The composition of batches is fixed and every
-    worker computes on one thread, so that the vectors do not depend on `workers`.
-
-    Args:
-        folder: of the files of `clips`.
-        clips: from `list_clips`. PNG files are taken as finished pictures.
-        recipe: from wave to picture.
-        backbone_name: see `backbones.load`, as for `published`.
-        published: whether to embed as the paper did.
-        batch_size: clips in a batch, which is kept or done again as a whole.
-        workers: number of threads, not processes: all heavy work releases Python's lock.
-        scratch: folder for finished batches, with which a killed run goes on. The caller removes
-            it; other arguments need another folder.
-
-    Raises:
-        UserError: a file cannot be read, or the backbone cannot be loaded.
-    """
+    """Return the table of embeddings of clips (from `list_clips`), with a progress bar on stderr.
+    Labels are the alphabetical codes of class_name. Batches are fixed and each worker is one
+    thread, so that the vectors do not depend on `workers`. A killed run goes on from the finished
+    batches in `scratch`, a folder for these arguments alone, which the caller removes. Raises
+    UserError where a file cannot be read, or the backbone (see `backbones.load`) not loaded."""
     backbone = _load_once(backbone_name, published=published)
     files = [folder / file for file in clips["file"]]
     work = partial(_embed_or_read, recipe=recipe, backbone=backbone)
@@ -80,7 +66,6 @@ def _in_batches(
     workers: int,
     scratch: Path | None,
 ) -> NDArray[np.float32]:
-    """Vectors (N, D) of files, in batches that do not depend on the number of workers."""
     if scratch:
         scratch.mkdir(parents=True, exist_ok=True)
     batches = [files[at : at + batch_size] for at in range(0, len(files), batch_size)]
@@ -104,10 +89,7 @@ def _in_batches(
 def embed_files(
     files: list[Path], recipe: Recipe, backbone_name: str, *, published: bool
 ) -> NDArray[np.float32]:
-    """Return vectors (N, D) of a few audio files or pictures, embedded as one batch.
-
-    The other arguments are those of `embed`.
-    """
+    """Return vectors (N, D) of audio files or pictures, embedded as one batch; see `embed`."""
     backbone = _load_once(backbone_name, published=published)
     return _embed_or_read(files, None, recipe, backbone)
 

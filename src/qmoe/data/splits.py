@@ -14,19 +14,11 @@ Indices = NDArray[np.intp]
 
 
 def test_folds(clips: pd.DataFrame, rule: str, n_folds: int, seed: int) -> list[Indices]:
-    """Return the row indices of each test fold; together they cover every clip once.
-
-    Args:
-        clips: table with columns recording, fold (official, may be missing) and label.
-        rule: "random" stratifies over clips, whichever recording they come from (as published:
-            defect D3, docs/defects.md); "grouped" takes the official folds, or where there are
-            none keeps every recording within one fold.
-        n_folds: number of folds; must be that of the official ones.
-        seed: of the shuffle.
-
-    Raises:
-        UserError: a class has too few clips or recordings, or `n_folds` is not the official number.
-    """
+    """Return the row indices of each test fold; together they cover every clip once. `clips` has
+    the columns recording, fold (official, or NA) and label. The rule "random" stratifies over
+    clips, whichever recording they come from (as published: defect D3, docs/defects.md); "grouped"
+    takes the official folds, or where there are none keeps every recording within one fold. Raises
+    UserError where a class has too few members, or `n_folds` is not the official number."""
     official = clips["fold"].notna().all()
     if rule == "grouped" and official:
         names = sorted(clips["fold"].unique())
@@ -57,22 +49,8 @@ def _require_members(clips: pd.DataFrame, unit: str, n_folds: int) -> None:
 def stopping_split(
     clips: pd.DataFrame, train: Indices, fraction: float, seed: int
 ) -> tuple[Indices, Indices]:
-    """Divide training clips into those that fit and those that stop training.
-
-    The parts are stratified, and no recording is in both.
-
-    Args:
-        clips: table with columns recording, label and class_name.
-        train: row indices of the training clips.
-        fraction: share of the clips that stop training.
-        seed: of the shuffle.
-
-    Returns:
-        Row indices of the clips that fit, and of those that stop.
-
-    Raises:
-        UserError: a class would have no clip left to fit.
-    """
+    """Divide the rows `train` into those that fit and a `fraction` that stops training, stratified,
+    with no recording in both. Raises UserError where a class would have no clip left to fit."""
     part = clips.iloc[train]
     n_splits = min(round(1 / fraction), part.groupby("label")["recording"].nunique().max())
     if n_splits < 2:

@@ -22,27 +22,16 @@ _KEY = b"qmoe"
 
 @dataclass(frozen=True)
 class EmbeddingTable:
-    """N clips with a vector of D values each.
+    """N clips with a vector of D values each."""
 
-    Attributes:
-        clips: columns clip (str), recording (str), fold (Int64, NA without official folds), label
-            (int64, 0..C-1) and class_name (str).
-        vectors: (N, D) float32, perhaps read-only.
-        metadata: how the vectors were made, as data that JSON can hold.
-    """
-
-    clips: pd.DataFrame
-    vectors: NDArray[np.float32]
-    metadata: dict[str, object]
+    clips: pd.DataFrame  # clip, recording, class_name (str), fold (Int64, NA), label (0..C-1)
+    vectors: NDArray[np.float32]  # (N, D), perhaps read-only
+    metadata: dict[str, object]  # how the vectors were made, for JSON
 
 
 def check(table: EmbeddingTable) -> None:
-    """Check that a classifier can be trained and scored on the table.
-
-    Raises:
-        UserError: there is one clip or class only, two clips have the same name, a value is NaN or
-            infinite, labels are not 0..C-1, or labels and class names are not one to one.
-    """
+    """Raise UserError unless the table can train a classifier: at least two clips and classes,
+    unique clip names, finite values, and labels 0..C-1, one to one with the class names."""
     clips, vectors = table.clips, table.vectors
     if len(clips) != len(vectors):
         raise UserError(f"{len(clips)} clips but {len(vectors)} vectors; make the table again")
@@ -73,11 +62,7 @@ def check(table: EmbeddingTable) -> None:
 
 
 def write(path: Path, table: EmbeddingTable) -> None:
-    """Check the table and write it as Parquet, whole or not at all; equal tables give equal bytes.
-
-    Raises:
-        UserError: `check` refuses the table.
-    """
+    """Check a table and write it as Parquet, whole or not at all; equal tables give equal bytes."""
     check(table)
     n_clips, dim = table.vectors.shape
     # Uncompressed, without nulls and in one row group: read() then need not copy the vectors.
@@ -113,11 +98,7 @@ def write(path: Path, table: EmbeddingTable) -> None:
 
 
 def read(path: Path) -> EmbeddingTable:
-    """Return a table that `write` has written; its vectors are read-only.
-
-    Raises:
-        UserError: the file is no such table.
-    """
+    """Return a table that `write` wrote, its vectors read-only; raises UserError for any other."""
     try:
         raw = pq.read_table(path, memory_map=True)
         metadata = json.loads(raw.schema.metadata[_KEY])
@@ -133,18 +114,12 @@ def read(path: Path) -> EmbeddingTable:
 
 
 def read_authors_csv(path: Path, *, name_pattern: str | None = None) -> EmbeddingTable:
-    """Return the table in the authors' interchange file: columns class_id and 0, 1, 2, ...
-
-    Columns folder, name, label and category may be there too. A clip is called folder/name, or
-    'row-000001' and so on. Its class_name is category; else label, where it is one to one with
-    class_id; else class_id. Its recording and fold are what `name_pattern` reads from name (see
+    """Return the authors' interchange file (docs/data.md). A clip is called folder/name, or
+    'row-000001' and so on. Its class is category; else label, where it is one to one with class_id;
+    else class_id. Its recording and fold are what `name_pattern` reads from name (see
     `clips.fold_recording`); without a pattern each clip is its own recording and has no fold.
-
-    Raises:
-        UserError: there is no class_id, an embedding column is missing, a column is unknown, a
-            value is empty, NaN or no number, class_id and category contradict each other, or
-            `check` refuses the table. The message names file, column and row.
-    """
+    Raises UserError, which names file, column and row, where columns are missing, unknown or at
+    odds, or values are no finite numbers."""
     try:
         return _read_authors_csv(path, name_pattern)
     except (OSError, pa.ArrowException) as error:
@@ -173,7 +148,6 @@ def _read_authors_csv(path: Path, name_pattern: str | None) -> EmbeddingTable:
     unknown = set(names) - numbered - {*_TEXT, "class_id"}
     if unknown:
         raise UserError(f"unknown column {sorted(unknown)[0]!r}; remove it")
-
     vectors = np.column_stack([_numbers(raw[name], name).astype(np.float32) for name in wanted])
     label = _numbers(raw["class_id"], "class_id")
     if (label != label.round()).any():

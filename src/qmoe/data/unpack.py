@@ -12,13 +12,9 @@ _SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive, and the archives in it, to a folder; an old one is replaced.
-
-    Where the archive holds a single folder, the content of that folder is what is unpacked.
-
-    Raises:
-        UserError: the file is damaged or no archive, or a member would land outside the folder.
-    """
+    """Unpack a zip or tar archive, and those in it, to a folder, which replaces an old one. A
+    single folder that holds everything is left out. Raises UserError where the file is damaged or
+    no archive, or a member would land outside the folder."""
     partial = folder.with_name(f".{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)  # left by a run that was killed
     try:

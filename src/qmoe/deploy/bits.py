@@ -7,13 +7,8 @@ WORD = 64  # values in a word of a bit-plane
 
 
 def narrowest(values: NDArray[np.int64]) -> int:
-    """Return the smallest of 1, 2, 4, 8 and 16 bits that hold all values.
-
-    One bit holds -1 and 1; b >= 2 bits hold -2^(b-1) to 2^(b-1) - 1.
-
-    Raises:
-        ValueError: 16 bits do not suffice.
-    """
+    """Return the smallest of 1, 2, 4, 8 and 16 bits that hold all values; raises ValueError beyond.
+    One bit holds -1 and 1; b >= 2 bits hold -2^(b-1) to 2^(b-1) - 1."""
     if np.isin(values, (-1, 1)).all():
         return 1
     low, high = values.min(), values.max()
@@ -24,12 +19,9 @@ def narrowest(values: NDArray[np.int64]) -> int:
 
 
 def pack(values: NDArray[np.int64], bits: int) -> NDArray[np.uint8]:
-    """Pack integers (K, N) of 1, 2, 4 or 8 bits in (K, ceil(N bits / 8)) bytes.
-
-    Column n lies in byte n mod width from bit (n // width) bits on. Shifts of the whole array,
-    joined side by side, therefore restore the order of the columns. A value v is stored as
-    (v + 1) / 2 in one bit, and as v + 2^(b-1) in b bits.
-    """
+    """Pack integers (K, N) of 1, 2, 4 or 8 bits in (K, ceil(N bits / 8)) bytes. Column n lies in
+    byte n mod width from bit (n // width) bits on: shifts of the whole array, joined side by side,
+    restore the order. A value v is stored as (v + 1) / 2 in one bit, as v + 2^(b-1) in b."""
     codes = (values + 1) // 2 if bits == 1 else values + 2 ** (bits - 1)
     parts = 8 // bits
     width = -(-codes.shape[1] // parts)

@@ -21,11 +21,8 @@ LARGEST_LOGIT_DIFFERENCE = 0.05
 
 @dataclass(frozen=True)
 class Agreement:
-    """How a trained and a packed model agree on the n clips of a test fold.
-
-    Bounds apply to the clips that no `INEXACT` expert has classified (`n_bounded`, `bounded_*`),
-    and to the routes of all clips.
-    """
+    """How a trained and a packed model agree on the n clips of a test fold. Routes are bounded for
+    all clips, classes and logits for the `n_bounded` that no `INEXACT` expert classified."""
 
     n: int
     argmax_agreement: float  # share of clips with the same class
@@ -52,11 +49,8 @@ class Agreement:
 
 
 def check(folder: Path) -> Agreement:
-    """Return how a packed model agrees with the cell it was made from, on the cell's test fold.
-
-    Raises:
-        UserError: the cell, its embeddings or the packed model are missing or damaged.
-    """
+    """Return how a packed model agrees with its cell, on the cell's test fold. Raises UserError
+    where the cell, its embeddings or the packed model are missing or damaged."""
     packed = PackedModel(folder)
     cell = Path(packed.manifest["provenance"]["cell"])
     trained = load(cell)

@@ -36,11 +36,7 @@ class PackedExpert:
 
 
 def export(cell: Path, folder: Path) -> None:
-    """Write the packed form of a trained cell; the folder appears whole or not at all.
-
-    Raises:
-        UserError: the cell is missing.
-    """
+    """Pack a cell into a folder, whole or not at all; raises UserError where there is no cell."""
     trained = load(cell)
     draft = folder.with_name(f".{folder.name}.draft")
     shutil.rmtree(draft, ignore_errors=True)
@@ -105,11 +101,8 @@ def _array(x: Any) -> Any:
 
 
 def levels(weight: Tensor, bits: int) -> tuple[Any, float]:
-    """Return integers (out, in) and a step whose product is `k_bit_weights(weight, bits)`.
-
-    Raises:
-        ArithmeticError: the product differs from it, if only in the last digit.
-    """
+    """Return integers (out, in) and a step whose product is `k_bit_weights(weight, bits)`. Raises
+    ArithmeticError where the product differs from it, if only in the last digit."""
     quantized = k_bit_weights(weight, bits)
     centred = weight - weight.mean()
     step = torch.ones(()) if bits == 1 else centred.abs().max() / (2 ** (bits - 1) - 1)
@@ -198,11 +191,8 @@ def _blocks(
 
 
 def router_graph(router: Router) -> ModelProto:
-    """Return the graph for probabilities p (N, E) and, if Bayesian, samples (T, N, E).
-
-    The Monte-Carlo passes are one product with a leading axis of T masks; the first layer runs
-    once for all of them.
-    """
+    """Return the graph for probabilities p (N, E) and, if Bayesian, samples (T, N, E): one product
+    with a leading axis of T masks, for all of which the first layer runs once."""
     graph = Graph(router.first.in_features)
     linears = [m for m in router.middle if isinstance(m, nn.Linear)]
 

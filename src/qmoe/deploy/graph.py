@@ -1,9 +1,6 @@
-"""ONNX graphs of experts and routers, built node by node: (N, D) float32 in, (N, C) out.
-
-Quantised layers compute in integers, exactly as they were trained. Activations become uint8 with
-zero point 128, because int8 takes a slow path in ONNX Runtime. Weights are packed in the file;
-BitShift and BitwiseAnd unpack them, which the runtime folds into int8 when it loads the model.
-"""
+"""ONNX graphs of experts and routers, built node by node, which compute in integers as trained.
+Activations are uint8 with zero point 128, because int8 takes a slow path in ONNX Runtime. Weights
+are packed in the file; the runtime folds their unpacking into int8 when it loads the model."""
 
 from typing import Any
 
@@ -17,7 +14,6 @@ from qmoe.nn.quantizers import ACTIVATION_FLOOR
 
 OPSET = 18
 LAYER_NORM_EPSILON = 1e-5
-
 Weights = NDArray[Any]
 
 
@@ -27,9 +23,7 @@ class Graph:
     def __init__(self, d_in: int) -> None:
         self.d_in = d_in
         self.nodes: list[onnx.NodeProto] = []
-        self.initializers: dict[
-            bytes, onnx.TensorProto
-        ] = {}  # by content, so that none is stored twice
+        self.initializers: dict[bytes, onnx.TensorProto] = {}  # by content: none is stored twice
 
     def node(self, kind: str, *inputs: str, **attributes: Any) -> str:
         """Append a node with one output, and return the output's name."""
@@ -94,19 +88,10 @@ class Graph:
     def integer_linear(
         self, x: str, levels: NDArray[np.int64], bits: int, step: float, bias: Weights
     ) -> str:
-        """Append a layer with int8 activations and weights of at most 8 bits.
-
-        QuantizeLinear and DequantizeLinear along axis 0 scale the rows. That is four passes over
-        the data fewer than with Div, Round, Add and Cast, and avoids a product of two scales, which
-        the runtime would fuse into MatMulIntegerToFloat, losing the bias.
-
-        Args:
-            x: name of the input, (N, in).
-            levels: (out, in) integer weights.
-            bits: of a level in the file.
-            step: between two levels.
-            bias: (out,).
-        """
+        """Append a layer with int8 activations (N, in) and weights `levels` (out, in), `step`
+        apart, of at most 8 bits. Scaling rows by QuantizeLinear along axis 0 saves four passes over
+        the data, and a product of two scales, which the runtime would fuse into
+        MatMulIntegerToFloat, losing the bias."""
         row_step = self._row_step(x)
         zero = self.constant(128, np.uint8)
         zeros = self.node("Expand", zero, self.node("Shape", row_step))
@@ -128,11 +113,7 @@ class Graph:
     def k_bit_linear(
         self, x: str, levels: NDArray[np.int64], step: float, bias: Weights
     ) -> tuple[str, int]:
-        """Append a BitLinear layer without its LayerNorm; arguments are as for `integer_linear`.
-
-        Returns:
-            The name of its output, and the bits of a level in the file.
-        """
+        """Append a BitLinear without its LayerNorm; return its output's name and its bits."""
         bits = narrowest(levels)
         if bits == 16:
             return self.int16_linear(x, levels, step, bias), bits

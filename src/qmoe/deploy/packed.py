@@ -18,7 +18,6 @@ from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
 
 MANIFEST = "manifest.json"
 FORMAT = 1
-
 Floats = NDArray[np.float32]
 Network = Callable[[Floats], Floats]
 
@@ -49,11 +48,7 @@ def session(model: Path | bytes, options: ort.SessionOptions | None = None) -> o
 
 
 class PackedModel:
-    """The router and the experts of a packed folder.
-
-    Raises:
-        UserError: the folder holds no packed model, or one of its files is damaged.
-    """
+    """Router and experts of a packed folder; raises UserError where it is none, or damaged."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -130,11 +125,7 @@ class PackedModel:
         return PackedOutput(logits, first, gates[np.arange(len(x)), first], u)
 
     def predict(self, vectors: Floats, batch_size: int = 64) -> PackedOutput:
-        """Return the outputs for embeddings (N, D) of the backbone, in batches and in order.
-
-        Raises:
-            UserError: the model expects vectors of another length.
-        """
+        """Return the outputs for embeddings (N, D), in batches; raises UserError for a wrong D."""
         if vectors.ndim != 2 or vectors.shape[1] != len(self.offset):
             raise UserError(
                 f"the model takes vectors of {len(self.offset)} values, "

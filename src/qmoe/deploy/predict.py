@@ -12,16 +12,9 @@ from qmoe.errors import UserError
 
 
 def predict(folder: Path, inputs: list[Path]) -> pd.DataFrame:
-    """Return a row for each clip: clip, class, probability, expert, uncertainty.
-
-    Args:
-        folder: of a packed model.
-        inputs: one CSV file with a column for each value, headed 0, 1, 2, ..., and perhaps `name`;
-            or audio files, which are embedded by the recipe on which the model was trained.
-
-    Raises:
-        UserError: the model or an input is missing, or the vectors have another length.
-    """
+    """Return a row for each clip: clip, class, probability, expert, uncertainty. `inputs` are a CSV
+    file with columns 0, 1, 2, ... and perhaps `name`, or audio files, embedded as the model's data.
+    Raises UserError where the model or an input is missing, or vectors have another length."""
     model = PackedModel(folder)
     names, vectors = _csv(inputs[0]) if _is_csv(inputs) else _audio(inputs, model.manifest)
     out = model.predict(vectors)

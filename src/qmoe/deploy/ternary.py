@@ -1,8 +1,6 @@
-"""Ternary networks on bit-planes, where a dot product is AND, XOR and population count.
-
-With a plane for `not zero` (mask) and one for `negative` (sign), the dot product of two ternary
-vectors is popcount(m) - 2 popcount(m AND (s XOR s')), where m = mask AND mask'.
-"""
+"""Ternary networks on bit-planes, where a dot product is AND, XOR and population count. With a
+plane for `not zero` (mask) and one for `negative` (sign), the dot product of two ternary vectors is
+popcount(m) - 2 popcount(m AND (s XOR s')), where m = mask AND mask'."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -24,7 +22,6 @@ def _define_popcount(typing_context: Any, word: Any) -> Any:
 
 
 _popcount: Any = intrinsic(_define_popcount)  # one instruction, vpopcntq in a loop
-
 
 # Sums may be reordered, so that they are vectorised, but nothing else may change (`contract` or
 # `arcp` would sometimes change a rounding). Loops index x[row, i], because loops over a slice
@@ -128,11 +125,9 @@ it, which a ReLU follows, (out,) or empty."""
 
 
 class TernaryNetwork:
-    """A BitNet or popcount expert, (N, D) -> (N, C) float32, from the arrays in its file.
-
-    The arrays are called `LAYER.PART`. Layers are numbered from 0, the head is last. Parts are
-    those of `BLOCK`; a head in float32 has `weight` (C, in) and `bias` (C,).
-    """
+    """A BitNet or popcount expert, (N, D) -> (N, C) float32, from arrays called `LAYER.PART`.
+    Layers are numbered from 0, the head is last. Parts are those of `BLOCK`; a head in float32 has
+    `weight` (C, in) and `bias` (C,)."""
 
     def __init__(self, arrays: Mapping[str, NDArray[Any]]) -> None:
         count = 1 + max(int(name.partition(".")[0]) for name in arrays)

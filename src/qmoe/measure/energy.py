@@ -1,10 +1,6 @@
-"""Energy and carbon of an inference and of a training epoch, by codecarbon, offline.
-
-codecarbon reads the processor's own counter of energy (RAPL); where there is none, it estimates
-energy from rated power and load. In both cases the power of the idle machine is measured too and
-subtracted, and a difference below twice the scatter of the idle power is reported as NaN. Memory
-is left out, because codecarbon assumes a constant power for it, whatever a model does.
-"""
+"""Energy and carbon of an inference and of a training epoch, by codecarbon, offline: from the
+processor's counter (RAPL), or from rated power and load. The idle power is subtracted; below twice
+its scatter the result is NaN. Memory, whose power codecarbon takes as constant, is left out."""
 
 import logging
 import statistics
@@ -54,11 +50,8 @@ class Idle:
 
 
 def read_energy(run: Callable[[], Any], duration_s: float, settings: Measurement) -> Reading:
-    """Call `run` repeatedly for at least `duration_s`, and return what all calls consumed.
-
-    Raises:
-        ArithmeticError: energy, power and duration of the reading contradict each other.
-    """
+    """Call `run` for at least `duration_s`, and return what all calls consumed. Raises
+    ArithmeticError where energy, power and duration of the reading contradict each other."""
     tracker = OfflineEmissionsTracker(
         country_iso_code=settings.country_iso_code,
         measure_power_secs=settings.energy_interval_s,
@@ -104,11 +97,8 @@ def idle(duration_s: float, settings: Measurement) -> Idle:
 
 
 def net(reading: Reading, at_rest: Idle, per_run: int) -> dict[str, Any]:
-    """Return energy and carbon of one item, with the idle power subtracted.
-
-    Each run processed `per_run` items: clips or epochs. Energy and carbon below the resolution,
-    `resolution_j`, are NaN.
-    """
+    """Return energy and carbon of one of the `per_run` items (clips or epochs) that each run
+    processed, less the idle power; NaN below the resolution, `resolution_j`."""
     items = reading.runs * per_run
     net_j = reading.energy_j - at_rest.power_w * reading.duration_s
     resolution_j = at_rest.resolution_w * reading.duration_s
@@ -126,12 +116,9 @@ def net(reading: Reading, at_rest: Idle, per_run: int) -> dict[str, Any]:
 
 
 def measure(grid: Grid) -> pd.DataFrame:
-    """Return a row for each measured loop of the grid.
-
-    Columns are those of the cell; `per` (inference or training epoch) and batch_size; energy_j
-    (joules) and carbon_g (grams) of one clip or one epoch, NaN below resolution_j; and what they
-    were computed from, with its source.
-    """
+    """Return a row for each measured loop: the columns of its cell, `per` (inference or training
+    epoch), batch_size, energy_j (J) and carbon_g (g) of one clip or epoch, NaN below resolution_j,
+    and the readings they were computed from."""
     settings = grid.params.measurement
     duration_s = settings.energy_interval_s * settings.energy_intervals
     logging.getLogger("codecarbon").setLevel(logging.ERROR)

@@ -34,12 +34,9 @@ def datasets_and_folds(grid: Grid) -> list[tuple[str, int]]:
 def interleave(
     models: list[Subject], batch_size: int, repeats: int
 ) -> Iterator[tuple[int, int, float]]:
-    """Yield the index of a model, the repeat, and the latency in ms, for each timed call.
-
-    Each repeat times every model once, in a new order, so that a drift of the machine affects all
-    of them alike. Before each timed call an untimed one brings the weights back into the caches,
-    which the other models have used meanwhile. Each repeat has other clips, equal for all models.
-    """
+    """Yield the index of a model, the repeat, and the latency in ms, for each timed call. Each
+    repeat times every model once, in a new order, so that a drift of the machine affects all alike,
+    on new clips, equal for all. An untimed call first brings the weights back into the caches."""
     order = list(range(len(models)))
     shuffle = random.Random(0).shuffle
     gc.disable()

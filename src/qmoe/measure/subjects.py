@@ -29,11 +29,7 @@ class Subject:
 
 
 def pin_to_one_thread() -> int:
-    """Limit every library to one thread, pinned to one processor.
-
-    Returns:
-        The number of the processor, or -1 where the system cannot pin.
-    """
+    """Limit every library to one thread on one processor; return its number, -1 if unpinned."""
     torch.set_num_threads(1)
     threadpool_limits(1)
     if not hasattr(os, "sched_setaffinity"):  # macOS
@@ -70,15 +66,8 @@ def subjects(grid: Grid, dataset: str, fold: int) -> list[Subject]:
 
 
 def baselines(spec: dict[str, Any], d_in: int, classes: int) -> Iterator[tuple[str, Network]]:
-    """Yield runtime and float32 network, in torch's eager mode and in ONNX Runtime.
-
-    Its weights are random, which does not change its time.
-
-    Args:
-        spec: of an experiment, for the widths of the network.
-        d_in: D, values of an embedding.
-        classes: C, number of classes.
-    """
+    """Yield runtime and float32 network (N, D) -> (N, C), in torch's eager mode and ONNX Runtime.
+    `spec` gives its widths; its weights are random, which does not change its time."""
     expert = build_expert(
         "fp32",
         d_in,

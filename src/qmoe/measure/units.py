@@ -1,7 +1,4 @@
-"""The only module that converts units. Ours are seconds, joules, grams and bytes.
-
-The published code calls 1000 x kWh millijoules: defect D7 (docs/defects.md).
-"""
+"""The only module that converts units; published mJ are 1000 x kWh: defect D7 (docs/defects.md)."""
 
 J_PER_KWH = 3.6e6
 G_PER_KG = 1e3

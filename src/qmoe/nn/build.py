@@ -12,17 +12,9 @@ Model = Single | Mixture
 
 
 def build_model(spec: dict[str, Any], d_in: int, classes: int, *, seed: int) -> Model:
-    """Return the model that `spec` describes, with weights drawn from `seed`.
-
-    A single expert is that network alone; several experts stand behind a router. The router is
-    built first, so that all mixtures of a seed start with the same one.
-
-    Args:
-        spec: of an experiment, see `qmoe.experiment`.
-        d_in: D, values of an embedding.
-        classes: C, number of classes.
-        seed: of torch's random generator.
-    """
+    """Return the model of `spec` (see `qmoe.experiment`), with weights drawn from `seed`, for D =
+    `d_in` and C = `classes`: one expert alone, or several behind a router. The router is built
+    first, so that all mixtures of a seed start with the same one."""
     torch.manual_seed(seed)
     protocol = spec["protocol"]
 

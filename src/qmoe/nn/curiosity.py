@@ -1,9 +1,6 @@
-"""Curiosity strategies: rules that change routing probabilities by the router's uncertainty.
-
-Every rule takes probabilities p (N, E), whose rows sum to 1, the strength alpha and the evidence
-for the batch, and returns p (N, E), renormalised. The rules are written for the Python array API
-(data-apis.org/array-api): the same lines train in torch and serve packed models in NumPy.
-"""
+"""Curiosity rules: p (N, E), alpha and the evidence of a batch -> p (N, E), whose rows sum to 1.
+They are written for the Python array API (data-apis.org/array-api), so that the same lines train in
+torch and serve packed models in NumPy."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +9,6 @@ from typing import Any
 from array_api_compat import array_namespace, device
 
 Array = Any  # a torch tensor or a NumPy array
-
 TINY = 1e-12
 
 
@@ -55,18 +51,11 @@ def weigh(
     u_range: Array | None,
     u_escalate: Array | None,
 ) -> Evidence:
-    """Return the evidence of a batch: scale u to [0, 1] and mark the clips to escalate.
-
-    Args:
-        u: (N,) uncertainty of the router.
-        samples: (T, N, E) routing probabilities of the Monte-Carlo passes.
-        bits: (E,) nominal bits of each expert.
-        alpha: strength of the rule.
-        u_range: (2,) range of u on the training clips. None takes the range of the batch, as
-            published: defect D4 (docs/defects.md), by which the route of a clip depends on its
-            neighbours and curiosity is off for a batch of one clip.
-        u_escalate: () threshold of u above which a clip is escalated; None as above.
-    """
+    """Return the evidence of a batch: u (N,) scaled to [0, 1], and which clips to escalate.
+    `samples` are (T, N, E), `bits` (E,). `u_range` (2,) is the range of u on the training clips,
+    and clips with u >= `u_escalate` () are escalated. None takes both from the batch, as published:
+    defect D4 (docs/defects.md), by which the route of a clip depends on its neighbours and
+    curiosity is off for a batch of one."""
     xp = array_namespace(u)
     if u_range is None:
         low, high = xp.min(u), xp.max(u)
@@ -99,10 +88,7 @@ def _tilt(p: Array, exponent: Array) -> Array:
 
 
 def kl_global(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """p_i exp(alpha KL(p||uniform)): Eq. 8 as published, up to v3 of the paper.
-
-    The factor is the same for every expert, so that the rule changes nothing.
-    """
+    """p_i exp(alpha KL(p||uniform)), Eq. 8 up to v3: one factor for all experts changes nothing."""
     xp = array_namespace(p)
     kl = xp.sum(p * _log(p * p.shape[-1]), axis=-1, keepdims=True)
     return _normalize(p * xp.exp(xp.clip(alpha * kl, max=80.0)))  # float32 overflows at 88
@@ -144,12 +130,9 @@ def soft_escalation(p: Array, alpha: float, evidence: Evidence) -> Array:
 
 
 def information_gain(p: Array, alpha: float, evidence: Evidence) -> Array:
-    """pbar_i exp(alpha KL_i), with KL_i = mean_t p_i^t log(p_i^t / pbar_i).
-
-    The KL terms of a clip add up to the mutual information between the choice of expert and the
-    router's weights (Houlsby et al. 2011, arXiv 1112.5745): a reading of Eq. 8 in which its terms
-    are an information gain. This rule is ours, not the paper's.
-    """
+    """pbar_i exp(alpha KL_i), with KL_i = mean_t p_i^t log(p_i^t / pbar_i): our reading of Eq. 8,
+    not the paper's. The KL_i of a clip add up to the mutual information between the choice of
+    expert and the router's weights (Houlsby et al. 2011, arXiv 1112.5745)."""
     xp = array_namespace(p)
     mean = xp.mean(evidence.samples, axis=0)
     ratio = _log(evidence.samples) - _log(mean)

@@ -7,7 +7,7 @@ from torch import nn
 
 from qmoe.nn.layers import BitLinear, BitNetLinear, PopcountLinear, PostTrainingLinear
 
-BITS: dict[str, float] = {
+BITS: dict[str, float] = {  # nominal bits of a weight, by which precision-aware rules rank experts
     "fp32": 32.0,
     "ptq8": 8.0,
     "q1": 1.0,
@@ -18,8 +18,6 @@ BITS: dict[str, float] = {
     "bitnet": 1.58,
     "popcount": 1.58,
 }
-"""Nominal bits of a weight in every scheme; the precision-aware curiosity rules rank by them."""
-
 Layer = Callable[[int, int], nn.Module]
 
 
@@ -35,20 +33,9 @@ def build_expert(
     ptq8_activations: str,
 ) -> nn.Sequential:
     """Return layer, LayerNorm, ReLU and Dropout for each width, then a head: (N, D) -> (N, C).
-
-    Args:
-        scheme: a key of `BITS`.
-        d_in: D, values of an embedding.
-        classes: C, number of classes.
-        hidden: widths of the hidden layers.
-        dropout: probability of dropping a hidden unit.
-        q16: "float32" leaves the 16-bit scheme unquantised (as published), "k_bit" quantises it.
-        popcount_gradient: "zero" (as published) or "straight_through".
-        ptq8_activations: range of the dynamic activations, "per_batch" or "per_row".
-
-    Raises:
-        KeyError: there is no such scheme.
-    """
+    `scheme` is a key of `BITS`; KeyError otherwise. `q16` is "float32" (as published: 16 bits are
+    not quantised) or "k_bit", `popcount_gradient` "zero" (as published) or "straight_through",
+    `ptq8_activations` "per_batch" or "per_row": the range of dynamic activations."""
 
     def post_training(a: int, b: int) -> nn.Module:
         return PostTrainingLinear(a, b, per_row=ptq8_activations == "per_row")

@@ -19,8 +19,6 @@ from qmoe.nn.quantizers import (
 
 
 class _Quantized(nn.Module):
-    """LayerNorm, weight (out, in) and bias (out,) of a layer that quantises at every call."""
-
     def __init__(self, d_in: int, d_out: int) -> None:
         super().__init__()
         self.norm = nn.LayerNorm(d_in)
@@ -30,11 +28,7 @@ class _Quantized(nn.Module):
 
 
 class BitLinear(_Quantized):
-    """A layer with LayerNorm, int8 activations and k-bit weights, trained through the quantisers.
-
-    Each weight has `bits` bits. `quantize=False` leaves activations and weights in float32, as the
-    published 16-bit layer does.
-    """
+    """LayerNorm, int8 activations and weights of `bits` bits; float32 where not `quantize`."""
 
     def __init__(self, d_in: int, d_out: int, bits: int, *, quantize: bool = True) -> None:
         super().__init__(d_in, d_out)
@@ -65,12 +59,8 @@ class BitNetLinear(_Quantized):
 
 
 class PopcountLinear(nn.Module):
-    """A layer with ternary activations and weights, no scale and no bias.
-
-    It can be computed as a dot product of bit-planes. Activations and weights have the same
-    threshold, 0.05 of the mean magnitude of a row. As published (`trainable=False`) no gradient
-    passes through it, so that its weights never change.
-    """
+    """Ternary activations and weights, no scale and no bias: a dot product of bit-planes. As
+    published (not `trainable`) no gradient passes, so that its weights never change."""
 
     def __init__(self, d_in: int, d_out: int, *, trainable: bool) -> None:
         super().__init__()

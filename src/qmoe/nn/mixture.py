@@ -13,10 +13,7 @@ LOW_QUANTILE, HIGH_QUANTILE = 0.05, 0.95  # of u on training clips: D4 (docs/def
 
 @dataclass(frozen=True)
 class Output:
-    """The outputs of a model for a batch of N clips.
-
-    A single network has no router: its `expert` is 0, its `gate` 1 and its `uncertainty` NaN.
-    """
+    """The outputs for N clips; a single network has expert 0, gate 1 and uncertainty NaN."""
 
     logits: Tensor  # (N, C)
     expert: Tensor  # (N,) index of the expert with the largest gate
@@ -48,17 +45,9 @@ class Single(nn.Module):
 
 class Mixture(nn.Module):
     """A top-k mixture: the sum of expert_i(x) p_i over the k chosen experts, p not renormalised.
-
-    Args:
-        router: gives (N, E) logits and Monte-Carlo samples.
-        experts: E networks (N, D) -> (N, C).
-        bits: nominal bits of each expert.
-        strategy: a key of `STRATEGIES`, or "none".
-        alpha: strength of the strategy.
-        top_k: experts that run for each clip, 1 in the paper.
-        per_batch: scale u over each batch (as published: defect D4, docs/defects.md) instead of by
-            quantiles of u on the training clips, which `calibrate` stores with the model.
-    """
+    Experts map (N, D) to (N, C); `strategy` is a key of `STRATEGIES`, or "none". `per_batch` scales
+    u over each batch (as published: defect D4, docs/defects.md) instead of by quantiles of u on the
+    training clips, which `calibrate` stores with the model."""
 
     bits: Tensor
     u_range: Tensor

@@ -1,8 +1,4 @@
-"""Quantisers as pure functions of a tensor.
-
-Each returns float32 values of the shape of its input, which lie on the quantiser's grid.
-`straight_through` applies one with the gradient of the identity, `no_gradient` with none.
-"""
+"""Quantisers as pure functions: float32 in, and float32 of the same shape out, on a grid."""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +7,6 @@ import torch
 from torch import Tensor
 
 Quantizer = Callable[[Tensor], Tensor]
-
 ACTIVATION_FLOOR = 1e-5  # lower bound of max|x| in a row, so that rows of zeros stay finite
 TERNARY_ACTIVATION_THRESHOLD = 0.05  # times the mean |x| of the row
 TERNARY_WEIGHT_THRESHOLD = 0.15  # times the mean |W| of the output row
@@ -48,10 +43,8 @@ def int8_activations(x: Tensor) -> Tensor:
 
 
 def k_bit_weights(w: Tensor, bits: int) -> Tensor:
-    """Return weights (out, in), less their mean, on 2^bits levels; with one bit their signs.
-
-    The sign of exactly zero is zero, as in the published code.
-    """
+    """Return weights (out, in), less their mean, on 2^bits levels; with one bit their signs, where
+    exactly zero stays zero, as in the published code."""
     centred = w - w.mean()
     if bits == 1:
         return centred.sign_()
@@ -81,11 +74,8 @@ def ternary_weights(w: Tensor) -> Tensor:
 
 
 def dynamic_uint8(x: Tensor, *, per_row: bool) -> Tensor:
-    """Return activations (N, D) in asymmetric 8 bits, with a range found at run time.
-
-    `per_row=False` takes one range for the batch, as common runtimes do, so that a row depends on
-    its neighbours; `per_row=True` takes a range for each row. Zero is always exact.
-    """
+    """Return activations (N, D) in asymmetric 8 bits with an exact zero. The range of run time is
+    that of each row, or of the batch, as in common runtimes: a row depends on its neighbours."""
     low, high = (x.amin(-1, keepdim=True), x.amax(-1, keepdim=True)) if per_row else x.aminmax()
     low, high = low.clamp(max=0.0), high.clamp(min=0.0)
     scale = ((high - low) / 255.0).clamp(min=torch.finfo(x.dtype).tiny)

@@ -7,22 +7,10 @@ from torch import Tensor, nn
 
 
 class Router(nn.Module):
-    """Linear(D, 128) ReLU Dropout Linear(128, 64) ReLU [Dropout] Linear(64, E).
-
-    Only the Bayesian router has the second Dropout. Its Monte-Carlo passes use fixed dropout
-    masks, drawn once from `seed` and stored with the model. Each mask is one sampled router for
-    all clips, so that the uncertainty of a clip depends on neither its neighbours nor a random
-    state.
-
-    Args:
-        d_in: D, values of an embedding.
-        experts: E, number of experts.
-        hidden: widths of the hidden layers.
-        dropout: probability of dropping a hidden unit.
-        bayesian: whether the second Dropout is there.
-        samples: T, number of Monte-Carlo passes.
-        seed: of the masks.
-    """
+    """Linear(D, 128) ReLU Dropout Linear(128, 64) ReLU [Dropout] Linear(64, E). Only the Bayesian
+    router has the second Dropout. Its T (`samples`) Monte-Carlo passes use fixed dropout masks,
+    drawn from `seed` and stored with the model. Each mask is one sampled router for all clips, so
+    that the uncertainty of a clip depends on neither its neighbours nor a random state."""
 
     mask_first: Tensor
     mask_last: Tensor

@@ -12,20 +12,15 @@ from papermill.exceptions import PapermillExecutionError
 from referee.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
-ASSETS = {"style": "style.css", "script": "page.js"}
 # What papermill records of an execution, which would differ every time.
 RECORDED = ("start_time", "end_time", "duration", "input_path", "output_path")
 
 
 def run(notebook: Path, parameters: dict[str, str]) -> Any:
-    """Run a notebook.
+    """Run a notebook; `parameters` replace those in its cell tagged `parameters`.
 
-    `parameters` are put over those in its cell tagged `parameters`. Returns the notebook with its
-    outputs, as nbformat reads it; it records no times, so the same results give the same bytes.
-
-    Raises:
-        InputError: the notebook is missing, or a cell fails.
-
+    Returns the notebook with its outputs, as nbformat reads it; it records no times, so the same
+    results give the same bytes. Raises InputError where the notebook is missing or a cell fails.
     """
     if not notebook.exists():
         raise InputError(f"{notebook} is not here: run this in the project's folder")
@@ -58,6 +53,6 @@ def to_html(notebook: Any) -> str:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    assets = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in ASSETS.items()}
-    html, _ = exporter.from_notebook_node(notebook, resources=assets)
-    return str(html)
+    assets = {"style": "style.css", "script": "page.js"}
+    resources = {name: (TEMPLATES / file).read_text("utf-8") for name, file in assets.items()}
+    return str(exporter.from_notebook_node(notebook, resources=resources)[0])

@@ -3,7 +3,6 @@
 It reads the files of a run and judges nothing. What a run does not have is left out.
 """
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -31,17 +30,13 @@ def render(results: Path, paper: Paper) -> dict[str, str]:
     """The pages of a run: HTML by path, `index.html` and, below `pages/`, each part by itself.
 
     The folder must hold `cells.csv`, the ledger of claims and `audit.json`; tables, significance,
-    figures, measurements and `run.json` are shown where they are there.
-
-    Raises:
-        InputError: a file that must be there is missing, or one is not as the contract says.
-
+    figures, measurements and `run.json` are shown where they are there. Raises InputError where a
+    file that must be there is missing, or one is not as the contract says.
     """
     index = _index(results, paper)
-    templates = parts.environment()
-    single = templates.get_template("alone.html.j2")
+    single = parts.TEMPLATES.get_template("alone.html.j2")
     return {
-        "index.html": templates.get_template("index.html.j2").render(index),
+        "index.html": parts.TEMPLATES.get_template("index.html.j2").render(index),
         **{f"pages/{name}.html": single.render(shown) for name, shown in _alone(index).items()},
     }
 
@@ -59,20 +54,28 @@ def _index(results: Path, paper: Paper) -> Shown:
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
     verdicts = verdict_section.read(results, anchors)
     tables = _tables(results, paper, anchors)
-    known = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
-    known |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
+    findings = [finding.model_dump() for finding in contract.read_audit(results / "audit.json")]
+    places = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
+    places |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
+    for finding in findings:
+        finding["claims"] = [{"name": name, "href": places.get(name)} for name in finding["claims"]]
     figures = parts.figures(results / "figures")
+    run = contract.read_run(results / "run.json") if (results / "run.json").exists() else None
     return {
         "paper": paper,
         "story": list(sentences.of_run(cells)),
         "protocols": [spaced(protocol).capitalize() for protocol in paper.protocols],
         **verdicts,
         **tables,
-        **_audit(results, known),
+        "audited": list(sentences.of_audit(findings)),
+        "findings": findings,
         "figures": [figure for figure in figures if figure["section"] != EXPERIMENTS],
         "experiments": experiments,
         "drawn": {figure["name"]: figure for figure in figures},
-        **_provenance(results, measured),
+        "code": code(),
+        "grid": run.grid if run else "",
+        "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
+        "machine": measured.machines.get("latency"),
     }
 
 
@@ -83,17 +86,16 @@ def _alone(index: Shown) -> dict[str, Shown]:
         "Claims/claims": linkless | {"part": "claims", "title": "Verdicts on the paper’s claims"},
         "Audit/audit": linkless | {"part": "audit", "title": "Audit"},
     }
-    for section in ("tables", "significance"):
-        for table in linkless[section]:
-            shown = {"part": "table", "title": table["title"], "t": table}
-            pages[f"{section.capitalize()}/{table['name']}"] = shown
-    for figure in index["figures"]:
-        shown = {"part": "figure", "title": figure["title"], "f": figure}
-        pages[f"Figures/{figure['name']}"] = shown
-    for experiment in index["experiments"]:
+    for folder, part in (("tables", "table"), ("significance", "table"), ("figures", "figure")):
+        for shown in linkless[folder]:
+            page = {"part": part, "title": shown["title"], part: shown}
+            pages[f"{folder.capitalize()}/{shown['name']}"] = page
+    for experiment in linkless["experiments"]:
         name = experiment["name"]
-        shown = {"part": "experiment", "title": name, "experiment": experiment}
-        pages[f"Experiments/{name}"] = shown | {"f": index["drawn"].get(f"{EXPERIMENTS}/{name}")}
+        page = {"part": "experiment", "title": name, "experiment": experiment}
+        pages[f"Experiments/{name}"] = page | {
+            "figure": index["drawn"].get(f"{EXPERIMENTS}/{name}")
+        }
     return pages
 
 
@@ -109,16 +111,13 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
         labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
-        labelled = zip(labels, origins(path, paper, columns), strict=True)
-        rows: list[Shown] = [
-            {"label": label} | parts.row_origins(name, number, row, anchors)
-            for number, (label, row) in enumerate(labelled, 1)
-        ]
-        for cells, row in zip(table["rows"], rows, strict=True):
-            explained = {number["anchor"] for number in row["numbers"]}
-            for column, cell in zip(seen, cells, strict=True):
-                anchor = f"{name}-{row['number']}-{column}"
-                cell["href"] = anchor if anchor in explained and cell["text"] else None
+        rows = []
+        for number, row in enumerate(origins(path, paper, columns)):
+            explained = {origin.column for origin in row}
+            for column, cell in zip(seen, table["rows"][number], strict=True):
+                if column in explained and cell["text"]:
+                    cell["href"] = f"{name}-{number + 1}-{column}"
+            rows.append({"label": labels[number]} | parts.row_origins(name, row, anchors))
         table["caption"] = table["caption"].removeprefix(f"{layout.title}.")
         shown[layout.folder].append(table)
         shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
@@ -127,34 +126,8 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
 
 
 def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
-    keys = table[[name for name in columns if name in table]].astype(object)
-    words = (
-        [str(key) for key in row if pd.notna(key) and key != contract.NO_RULE]
-        for row in keys.to_numpy()
+    names = (
+        [str(name) for name in row if pd.notna(name) and name != contract.NO_RULE]
+        for row in table.filter(columns).astype(object).to_numpy()
     )
-    return [spaced_names(" · ".join(row), paper.protocols) for row in words]
-
-
-def _audit(results: Path, anchors: Mapping[str, str]) -> Shown:
-    """The findings, each with the claims and tables that it touches, which `anchors` locates."""
-    findings = json.loads(parts.read_text(results / "audit.json"))
-    shown = [
-        finding
-        | {
-            "anchor": f"finding-{number}",
-            "claims": [{"name": name, "href": anchors.get(name)} for name in finding["claims"]],
-        }
-        for number, finding in enumerate(findings, 1)
-    ]
-    return {"audited": list(sentences.of_audit(findings)), "findings": shown}
-
-
-def _provenance(results: Path, measured: contract.Measured) -> Shown:
-    path = results / "run.json"
-    run = contract.read_run(path) if path.exists() else None
-    return {
-        "code": code(),
-        "grid": run.grid if run else "",
-        "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
-        "machine": measured.machines.get("latency"),
-    }
+    return [spaced_names(" · ".join(row), paper.protocols) for row in names]

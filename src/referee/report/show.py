@@ -12,12 +12,7 @@ from referee.report import parts
 
 
 def read_paper(folder: str) -> Paper:
-    """The paper whose story the notebook tells.
-
-    Raises:
-        InputError: the folder holds no paper.
-
-    """
+    """The paper whose story the notebook tells; raises InputError where the folder holds none."""
     return read(Path(folder))
 
 
@@ -27,12 +22,7 @@ def paragraphs(sentences: Iterable[str]) -> HTML:
 
 
 def table(results: Path, name: str, paper: Paper) -> HTML:
-    """A table of the paper, as people read it, under its caption.
-
-    Raises:
-        InputError: the caption of the table is missing.
-
-    """
+    """A table of the paper, under its caption; raises InputError where the caption is missing."""
     _, shown = parts.paper_table(results, name, paper)
     return HTML(f"<p class='soft'>{escape(shown['caption'])}</p>" + _macro("table", shown))
 
@@ -49,5 +39,4 @@ def figures(folder: Path, section: str) -> HTML:
 
 
 def _macro(name: str, shown: parts.Shown) -> str:
-    template = parts.environment().get_template("macros.html.j2")
-    return str(getattr(template.module, name)(shown))
+    return str(getattr(parts.TEMPLATES.get_template("macros.html.j2").module, name)(shown))

@@ -1,10 +1,8 @@
 """A notebook, run on the files of a finished run, and as one HTML file that needs no network."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
@@ -24,17 +22,13 @@ def run(notebook: Path, parameters: dict[str, str]) -> Any:
     """
     if not notebook.exists():
         raise InputError(f"{notebook} is not here: run this in the project's folder")
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / notebook.name
-        try:
-            papermill.execute_notebook(
-                notebook, out, parameters=parameters, kernel_name="python3", progress_bar=False
-            )
-        except PapermillExecutionError as error:
-            raise InputError(
-                f"{notebook}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
-            ) from None
-        made = nbformat.read(out, as_version=4)
+    try:
+        made = papermill.execute_notebook(
+            notebook, None, parameters=parameters, kernel_name="python3", progress_bar=False
+        )
+    except PapermillExecutionError as error:
+        where = f"{notebook}, cell {error.cell_index + 1}"
+        raise InputError(f"{where}: {error.ename}: {error.evalue}") from None
     for name in RECORDED:
         made.metadata["papermill"].pop(name, None)
     for number, cell in enumerate(made.cells):

@@ -39,13 +39,6 @@ def read_text(path: Path) -> str:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 
 
-def unlinked(shown: Any) -> Any:
-    """The same for a page on which there is nothing to lead to: every `href` is None."""
-    if isinstance(shown, dict):
-        return {name: None if name == "href" else unlinked(part) for name, part in shown.items()}
-    return [unlinked(part) for part in shown] if isinstance(shown, list) else shown
-
-
 def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, Shown]:
     """A table of the paper: all its values, and the columns that people see, without links.
 

@@ -34,11 +34,12 @@ def render(results: Path, paper: Paper) -> dict[str, str]:
     file that must be there is missing, or one is not as the contract says.
     """
     index = _index(results, paper)
-    single = parts.TEMPLATES.get_template("alone.html.j2")
-    return {
-        "index.html": parts.TEMPLATES.get_template("index.html.j2").render(index),
-        **{f"pages/{name}.html": single.render(shown) for name, shown in _alone(index).items()},
+    whole, alone = map(parts.TEMPLATES.get_template, ("index.html.j2", "alone.html.j2"))
+    pages = {
+        f"pages/{name}.html": alone.render(part, linked=False)
+        for name, part in _alone(index).items()
     }
+    return {"index.html": whole.render(index, linked=True)} | pages
 
 
 def _index(results: Path, paper: Paper) -> Shown:
@@ -81,21 +82,19 @@ def _index(results: Path, paper: Paper) -> Shown:
 
 def _alone(index: Shown) -> dict[str, Shown]:
     """What each page below `pages/` shows, by its path without suffix; nothing on it is a link."""
-    linkless = parts.unlinked({name: index[name] for name in index if name != "origins"})
     pages: dict[str, Shown] = {
-        "Claims/claims": linkless | {"part": "claims", "title": "Verdicts on the paper’s claims"},
-        "Audit/audit": linkless | {"part": "audit", "title": "Audit"},
+        "Claims/claims": index | {"part": "claims", "title": "Verdicts on the paper’s claims"},
+        "Audit/audit": index | {"part": "audit", "title": "Audit"},
     }
     for folder, part in (("tables", "table"), ("significance", "table"), ("figures", "figure")):
-        for shown in linkless[folder]:
+        for shown in index[folder]:
             page = {"part": part, "title": shown["title"], part: shown}
             pages[f"{folder.capitalize()}/{shown['name']}"] = page
-    for experiment in linkless["experiments"]:
+    for experiment in index["experiments"]:
         name = experiment["name"]
-        page = {"part": "experiment", "title": name, "experiment": experiment}
-        pages[f"Experiments/{name}"] = page | {
-            "figure": index["drawn"].get(f"{EXPERIMENTS}/{name}")
-        }
+        figure = index["drawn"].get(f"{EXPERIMENTS}/{name}")
+        page = {"part": "experiment", "title": name, "experiment": experiment, "figure": figure}
+        pages[f"Experiments/{name}"] = page
     return pages
 
 

@@ -10,8 +10,6 @@ from papermill.exceptions import PapermillExecutionError
 from referee.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
-# What papermill records of an execution, which would differ every time.
-RECORDED = ("start_time", "end_time", "duration", "input_path", "output_path")
 
 
 def run(notebook: Path, parameters: dict[str, str]) -> Any:
@@ -29,7 +27,7 @@ def run(notebook: Path, parameters: dict[str, str]) -> Any:
     except PapermillExecutionError as error:
         where = f"{notebook}, cell {error.cell_index + 1}"
         raise InputError(f"{where}: {error.ename}: {error.evalue}") from None
-    for name in RECORDED:
+    for name in ("start_time", "end_time", "duration", "input_path", "output_path"):
         made.metadata["papermill"].pop(name, None)
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"

@@ -28,6 +28,7 @@ TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
+TEMPLATES.globals["linked"] = False  # True on the one page that has what links lead to
 TEMPLATES.filters["heading"] = heading
 
 
@@ -56,8 +57,8 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
     words = words.map(lambda text: spaced_names(str(text), paper.protocols))
     names_row = next((column for column in ("model", "arm") if column in values), "")
     caption = read_text(path.with_suffix(".md")).split("\n", 1)[0]
-    about = {"name": name, "caption": caption, "sortable": True}
-    return frame, _table(layout.title, values, words, names_row) | about
+    about = {"title": layout.title, "name": name, "caption": caption, "sortable": True}
+    return frame, about | _columns_and_rows(values, words, names_row)
 
 
 def plain_table(
@@ -65,10 +66,11 @@ def plain_table(
 ) -> Shown:
     """A small table; its first column names the rows."""
     words = frame.map(lambda v: v if isinstance(v, str) else "" if pd.isna(v) else number(v))
-    return _table(title, frame, words, next(iter(frame), "")) | {"sortable": False}
+    about = {"title": title, "sortable": False}
+    return about | _columns_and_rows(frame, words, next(iter(frame), ""))
 
 
-def _table(title: str, values: pd.DataFrame, words: pd.DataFrame, names_row: str) -> Shown:
+def _columns_and_rows(values: pd.DataFrame, words: pd.DataFrame, names_row: str) -> Shown:
     columns = [
         {
             "column": column,
@@ -79,7 +81,7 @@ def _table(title: str, values: pd.DataFrame, words: pd.DataFrame, names_row: str
         for column, text in zip(values, words, strict=True)
     ]
     rows = [[{"text": text, "href": None} for text in row] for row in words.to_numpy().tolist()]
-    return {"title": title, "columns": columns, "rows": rows}
+    return {"columns": columns, "rows": rows}
 
 
 def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[Shown]:

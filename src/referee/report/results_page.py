@@ -6,24 +6,20 @@ It reads the files of a run and judges nothing. What a run does not have is left
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from referee import contract
 from referee.explain.origins import origins
-from referee.explain.remake import code, training_source_of
+from referee.explain.remake import code
 from referee.explain.written_table import measurements
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.report import parts, sentences, verdict_section
 from referee.report.parts import Shown
-from referee.words import spaced, spaced_names
+from referee.words import spaced
 
-# The columns that name a row of a table, by the folder of the table, as far as it has them.
-ROW_NAMES = {
-    "tables": ["dataset", "protocol", "model", "strategy", "alpha", "runtime", "per", "batch_size"],
-    "significance": ["protocol", "dataset", "arm", "baseline", "batch_size"],
-}
+# The columns that name a row of a table, as far as it has them.
+NAMING = {*contract.IDENTITY, *sentences.ARM, "baseline", "runtime", "per", "batch_size"}
 
 
 def render(results: Path, paper: Paper) -> dict[str, str]:
@@ -35,10 +31,7 @@ def render(results: Path, paper: Paper) -> dict[str, str]:
     """
     index = _index(results, paper)
     whole, alone = map(parts.TEMPLATES.get_template, ("index.html.j2", "alone.html.j2"))
-    pages = {
-        f"pages/{name}.html": alone.render(part, linked=False)
-        for name, part in _alone(index).items()
-    }
+    pages = {f"pages/{name}.html": alone.render(part) for name, part in _alone(index).items()}
     return {"index.html": whole.render(index, linked=True)} | pages
 
 
@@ -50,7 +43,8 @@ def _index(results: Path, paper: Paper) -> Shown:
     columns = contract.PACKED_MODELS
     sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None
     costs = parts.costs_of(cells, sizes, measured)
-    source = training_source_of(results / "cells.csv")
+    run = contract.read_run(results / "run.json") if (results / "run.json").exists() else None
+    source = run.training_source if run else None
     experiments = parts.experiments(cells, paper.score.column, costs, source)
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
     verdicts = verdict_section.read(results, anchors)
@@ -61,7 +55,6 @@ def _index(results: Path, paper: Paper) -> Shown:
     for finding in findings:
         finding["claims"] = [{"name": name, "href": places.get(name)} for name in finding["claims"]]
     figures = parts.figures(results / "figures")
-    run = contract.read_run(results / "run.json") if (results / "run.json").exists() else None
     return {
         "paper": paper,
         "story": list(sentences.of_run(cells)),
@@ -109,24 +102,15 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         frames[name], table = parts.paper_table(results, name, paper)
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
-        labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
         rows = []
         for number, row in enumerate(origins(path, paper, columns)):
-            explained = {origin.column for origin in row}
-            for column, cell in zip(seen, table["rows"][number], strict=True):
-                if column in explained and cell["text"]:
-                    cell["href"] = f"{name}-{number + 1}-{column}"
-            rows.append({"label": labels[number]} | parts.row_origins(name, row, anchors))
+            cells = dict(zip(seen, table["rows"][number], strict=True))
+            for column in cells.keys() & {origin.column for origin in row}:
+                cells[column]["href"] = f"{name}-{number + 1}-{column}"
+            label = filter(None, (cells[key]["text"] for key in cells if key in NAMING))
+            rows.append({"label": " · ".join(label)} | parts.row_origins(name, row, anchors))
         table["caption"] = table["caption"].removeprefix(f"{layout.title}.")
         shown[layout.folder].append(table)
         shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
     counted = parts.plain_table("Tests below 0.05", sentences.tests(frames, paper))
     return shown | {"tested": list(sentences.of_tests(frames, paper)), "counted_tests": counted}
-
-
-def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
-    names = (
-        [str(name) for name in row if pd.notna(name) and name != contract.NO_RULE]
-        for row in table.filter(columns).astype(object).to_numpy()
-    )
-    return [spaced_names(" · ".join(row), paper.protocols) for row in names]

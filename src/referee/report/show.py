@@ -39,5 +39,4 @@ def figures(folder: Path, section: str) -> HTML:
 
 
 def _macro(name: str, shown: parts.Shown) -> str:
-    macros = parts.TEMPLATES.get_template("macros.html.j2").make_module({"linked": False})
-    return str(getattr(macros, name)(shown))
+    return str(getattr(parts.TEMPLATES.get_template("macros.html.j2").module, name)(shown))

@@ -18,7 +18,7 @@ from referee.explain.origins import Origin
 from referee.paper import Paper
 from referee.stats import compare
 from referee.tables import people
-from referee.words import heading, spaced_names
+from referee.words import capitalised, heading, spaced_names
 
 Shown = dict[str, Any]  # what a template shows, by the name that it has there
 TEMPLATES = Environment(
@@ -29,7 +29,7 @@ TEMPLATES = Environment(
     lstrip_blocks=True,
 )
 TEMPLATES.globals["linked"] = False  # True on the one page that has what links lead to
-TEMPLATES.filters["heading"] = heading
+TEMPLATES.filters |= {"heading": heading, "capitalised": capitalised}
 
 
 def read_text(path: Path) -> str:

@@ -16,7 +16,7 @@ from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.report import parts, sentences, verdict_section
 from referee.report.parts import Shown
-from referee.words import spaced
+from referee.words import capitalised, spaced
 
 # The columns that name a row of a table, as far as it has them.
 NAMING = {*contract.IDENTITY, *sentences.ARM, "baseline", "runtime", "per", "batch_size"}
@@ -58,7 +58,7 @@ def _index(results: Path, paper: Paper) -> Shown:
     return {
         "paper": paper,
         "story": list(sentences.of_run(cells)),
-        "protocols": [spaced(protocol).capitalize() for protocol in paper.protocols],
+        "protocols": [capitalised(spaced(protocol)) for protocol in paper.protocols],
         **verdicts,
         **tables,
         "audited": list(sentences.of_audit(findings)),

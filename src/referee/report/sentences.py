@@ -25,17 +25,17 @@ def _arm(row: pd.Series) -> str:
 def of_run(cells: pd.DataFrame) -> Iterator[str]:
     """What was run on which data, from the tidy table of scores."""
     datasets = (_dataset(name, rows) for name, rows in cells.groupby("dataset", sort=False))
-    protocols = cells["protocol"].unique()
+    protocols = [f"“{spaced(protocol)}”" for protocol in cells["protocol"].unique()]
     yield (
         f"This run has {counted(len(cells), 'cell')}: {counted(cells['arm'].nunique(), 'arm')} "
-        f"under the protocol{'s' if len(protocols) > 1 else ''} {listed(map(spaced, protocols))}, "
+        f"under the protocol{'s' if len(protocols) > 1 else ''} {listed(protocols)}, "
         f"{counted(cells['seed'].nunique(), 'seed')}, on {listed(datasets)}."
     )
     synthetic = cells.loc[cells["synthetic"], "dataset"].unique()
     if len(synthetic):
         yield (
             f"The clips of {listed(synthetic)} are synthetic, not the paper's data: their numbers "
-            "show that the pipeline works, not how the paper's data behave."
+            "show that the pipeline works; they say nothing about the paper's data."
         )
 
 
@@ -56,15 +56,15 @@ def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     for protocol, rows in table.dropna(subset=average).groupby("protocol", sort=False):
         best, worst = rows.loc[rows[average].idxmax()], rows.loc[rows[average].idxmin()]
         yield (
-            f"{spaced(protocol).capitalize()}, the highest average {name} is {best[average]:.3f} "
-            f"({_arm(best)}), the lowest {worst[average]:.3f} ({_arm(worst)})."
+            f"Under the protocol “{spaced(protocol)}”, the highest average {name} is "
+            f"{best[average]:.3f} ({_arm(best)}), the lowest {worst[average]:.3f} ({_arm(worst)})."
         )
     first, decides = paper.protocols[0], paper.decides
     wide = table.pivot_table(average, [*table.filter(ARM)], "protocol", dropna=False)
     if first != decides and {first, decides} <= set(wide):
         change = (wide[decides] - wide[first]).dropna()
         yield (
-            f"With the same arms on the same clips, the average {name} is lower in "
+            f"For the same arms on the same clips, the average {name} is lower in "
             f"{(change < 0).sum()} of {counted(len(change), 'arm')} under the protocol "
             f"“{spaced(decides)}” than under “{spaced(first)}”; the mean change is "
             f"{change.mean():+.3f}."
@@ -84,9 +84,10 @@ def of_ratio(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
             share = rows.loc[ratio.model] / rows.loc[ratio.baseline]
             told = listed(f"{share[column]:.2f} of {words}" for column, words in costs.items())
             yield (
-                f"{spaced(protocol).capitalize()}, {spaced(dataset)}: {ratio.model_words} has "
-                f"{100 * share[score]:.1f} % of the {heading(paper.score.name)} of "
-                f"{ratio.baseline_words}{', with ' + told if costs else ''}."
+                f"Under the protocol “{spaced(protocol)}”, on {spaced(dataset)}, "
+                f"{ratio.model_words} has {100 * share[score]:.1f} % of the "
+                f"{heading(paper.score.name)} of {ratio.baseline_words}"
+                f"{', with ' + told if costs else ''}."
             )
 
 
@@ -100,10 +101,10 @@ def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
             f"{number(detectable)} with 80 % power."
         )
         yield (
-            f"{score}, {family}: by the tests as published, {(published < LEVEL).sum()} of "
-            f"{counted(len(published), 'comparison')} have p < {LEVEL}; by the corrected tests, "
-            f"after Holm's correction, {(tests['holm_p'] < LEVEL).sum()} of {len(tests)} have."
-            f"{power if pd.notna(detectable) else ''}"
+            f"{score}, {family}: the tests as published give p < {LEVEL} in "
+            f"{(published < LEVEL).sum()} of {counted(len(published), 'comparison')}, and the "
+            f"corrected tests, after Holm's correction, in {(tests['holm_p'] < LEVEL).sum()} of "
+            f"{len(tests)}.{power if pd.notna(detectable) else ''}"
         )
 
 
@@ -113,13 +114,14 @@ def _sizes(tests: pd.DataFrame) -> str:
 
 def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
     """What the variation does to the variance of the score over folds, set against chance."""
-    varied, tests = paper.story.variation, table.dropna(subset="variance_reduction_percent")
+    score, varied = heading(paper.score.name), paper.story.variation
+    tests = table.dropna(subset="variance_reduction_percent")
     for protocol, rows in tests.groupby("protocol", sort=False):
         reduction = rows["variance_reduction_percent"]
         by_chance = rows.loc[reduction.idxmax(), "null_probability"]
         yield (
-            f"{spaced(protocol).capitalize()}, the variance of {heading(paper.score.name)} over "
-            f"folds is smaller with {varied} in {(reduction > 0).sum()} of "
+            f"Under the protocol “{spaced(protocol)}”, the variance of {score} over folds is "
+            f"smaller with {varied} in {(reduction > 0).sum()} of "
             f"{counted(len(rows), 'comparison')}; after Holm's correction, "
             f"{(rows['holm_p'] < LEVEL).sum()} of the {len(rows)} can be told from chance "
             f"(Brown-Forsythe test). The reductions range from {reduction.min():.0f} % to "

@@ -121,17 +121,18 @@ def experiments(
     for number, experiment in enumerate(made, 1):
         name = _experiment_name(experiment["folder"])
         rows = shown[folders == experiment["folder"]].dropna(axis=1, how="all")
-        cells_table = plain_table(f"{name}, cells", rows)
-        experiment |= {"name": name, "anchor": f"experiment-{number}", "cells": cells_table}
+        experiment |= {"name": name, "title": name, "anchor": f"experiment-{number}"}
+        experiment["cells"] = plain_table(f"{name}, cells", rows)
     return made
 
 
 def costs_of(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measured) -> pd.DataFrame:
     """Bytes (kB), latency (ms) and energy (J) of each cell, in the order of the cells."""
     keys = list(IDENTITY)
-    costs = []
+    costs = cells[keys]
     if packed is not None:
-        costs.append(packed.set_index(keys)["disk_bytes"].div(1000).to_frame("disk kB"))
+        kilobytes = packed.set_index(keys)["disk_bytes"] / 1000
+        costs = costs.join(kilobytes.rename("disk kB"), on=keys)
     for frame, column, name, how in (
         (measured.latency, "latency_ms", "latency batch{} ms", "median"),
         (measured.energy, "energy_j", "energy batch{} J", "mean"),
@@ -139,10 +140,8 @@ def costs_of(cells: pd.DataFrame, packed: pd.DataFrame | None, measured: Measure
         if frame is not None:
             grouped = of_packed(frame).groupby([*keys, "batch_size"], sort=False, dropna=False)
             by_size = grouped[column].agg(how).unstack("batch_size", sort=False)
-            costs.append(by_size.rename(columns=name.format))
-    by_cell = pd.MultiIndex.from_frame(cells[keys])
-    aligned = [frame.reindex(by_cell).reset_index(drop=True) for frame in costs]
-    return pd.concat([pd.DataFrame(index=cells.index), *aligned], axis=1)
+            costs = costs.join(by_size.rename(columns=name.format), on=keys)
+    return costs.drop(columns=keys)
 
 
 def row_origins(table: str, origins: Iterable[Origin], anchors: Mapping[str, str]) -> Shown:

@@ -54,7 +54,9 @@ def _index(results: Path, paper: Paper) -> Shown:
     places |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
     for finding in findings:
         finding["claims"] = [{"name": name, "href": places.get(name)} for name in finding["claims"]]
-    figures = parts.figures(results / "figures")
+    figures = {figure["name"]: figure for figure in parts.figures(results / "figures")}
+    for experiment in experiments:
+        experiment["figure"] = figures.get(f"{EXPERIMENTS}/{experiment['name']}")
     return {
         "paper": paper,
         "story": list(sentences.of_run(cells)),
@@ -63,9 +65,8 @@ def _index(results: Path, paper: Paper) -> Shown:
         **tables,
         "audited": list(sentences.of_audit(findings)),
         "findings": findings,
-        "figures": [figure for figure in figures if figure["section"] != EXPERIMENTS],
+        "figures": [figure for figure in figures.values() if figure["section"] != EXPERIMENTS],
         "experiments": experiments,
-        "drawn": {figure["name"]: figure for figure in figures},
         "code": code(),
         "grid": run.grid if run else "",
         "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
@@ -79,15 +80,11 @@ def _alone(index: Shown) -> dict[str, Shown]:
         "Claims/claims": index | {"part": "claims", "title": "Verdicts on the paper’s claims"},
         "Audit/audit": index | {"part": "audit", "title": "Audit"},
     }
-    for folder, part in (("tables", "table"), ("significance", "table"), ("figures", "figure")):
-        for shown in index[folder]:
+    parts_of = {"tables": "table", "significance": "table", "figures": "figure"}
+    for section, part in (parts_of | {EXPERIMENTS: "experiment"}).items():
+        for shown in index[section]:
             page = {"part": part, "title": shown["title"], part: shown}
-            pages[f"{folder.capitalize()}/{shown['name']}"] = page
-    for experiment in index["experiments"]:
-        name = experiment["name"]
-        figure = index["drawn"].get(f"{EXPERIMENTS}/{name}")
-        page = {"part": "experiment", "title": name, "experiment": experiment, "figure": figure}
-        pages[f"Experiments/{name}"] = page
+            pages[f"{section.capitalize()}/{shown['name']}"] = page
     return pages
 
 

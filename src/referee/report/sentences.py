@@ -96,8 +96,9 @@ def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
     for family, rows in table.groupby(table["family"].map(spaced), sort=False):
         tests, published = rows.dropna(subset="holm_p"), rows["published_p"].dropna()
         detectable = tests["smallest_detectable"].median()
+        sizes = listed(map(str, sorted(set(tests["n"]))))
         power = (
-            f" With n = {_sizes(tests)}, a typical test detects a difference of "
+            f" With n = {sizes}, a typical test detects a difference of "
             f"{number(detectable)} with 80 % power."
         )
         yield (
@@ -106,10 +107,6 @@ def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
             f"corrected tests, after Holm's correction, in {(tests['holm_p'] < LEVEL).sum()} of "
             f"{len(tests)}.{power if pd.notna(detectable) else ''}"
         )
-
-
-def _sizes(tests: pd.DataFrame) -> str:
-    return listed(map(str, sorted(tests["n"].unique())))
 
 
 def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
@@ -130,8 +127,9 @@ def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
         )
         detectable = rows["detectable_sd_ratio"].median()
         if pd.notna(detectable):
+            sizes = listed(map(str, sorted(set(rows["n"]))))
             yield (
-                f"With {_sizes(rows)} folds, the standard deviation has to fall to "
+                f"With {sizes} folds, the standard deviation has to fall to "
                 f"{100 * detectable:.0f} % of its value without {varied} to be detected with 80 % "
                 "power."
             )

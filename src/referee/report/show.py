@@ -7,13 +7,8 @@ import pandas as pd
 from IPython.display import HTML
 from markupsafe import escape
 
-from referee.paper import Paper, read
+from referee.paper import Paper
 from referee.report import parts
-
-
-def read_paper(folder: str) -> Paper:
-    """The paper whose story the notebook tells; raises InputError where the folder holds none."""
-    return read(Path(folder))
 
 
 def paragraphs(sentences: Iterable[str]) -> HTML:

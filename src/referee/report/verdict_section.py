@@ -26,8 +26,8 @@ def read(results: Path, anchors: Mapping[str, str]) -> Shown:
     for claim in ledger:
         claim["anchor"] = "claim-" + re.sub(r"[^A-Za-z0-9.]+", "-", claim["id"])
         claim["protocols"] = [
-            _protocol(claim["id"], spaced(protocol), evidence, anchors)
-            for protocol, evidence in claim["evidence"].items()
+            {"name": spaced(name), **_protocol(f"{claim['id']}, {spaced(name)}", evidence, anchors)}
+            for name, evidence in claim["evidence"].items()
         ]
     return {
         "claims": sorted(ledger, key=lambda claim: order.index(claim["verdict"])),
@@ -36,18 +36,15 @@ def read(results: Path, anchors: Mapping[str, str]) -> Shown:
     }
 
 
-def _protocol(
-    claim: str, protocol: str, evidence: dict[str, Any], anchors: Mapping[str, str]
-) -> Shown:
+def _protocol(title: str, evidence: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
     """What the cells of a protocol say; p-values only where something was tested."""
     tests = [
         (evidence[region], "no test" if evidence[p] is None else "p " + p_value(evidence[p]))
         for region, p in (("supported", "p_for"), ("contradicted", "p_against"))
         if evidence["supported"] and not evidence["exact"]
     ]
-    title, numbers = f"{claim}, {protocol}, numbers of each dataset", evidence["numbers"]
+    numbers, title = evidence["numbers"], f"{title}, numbers of each dataset"
     return evidence | {
-        "name": protocol,
         "tests": tests,
         "numbers": plain_table(title, pd.DataFrame(numbers), number) if numbers else None,
         "cells": len(evidence["cells"]),

@@ -1,7 +1,4 @@
-"""The results page: one HTML file that holds all of a run and needs no network.
-
-It reads the files of a run and judges nothing. What a run does not have is left out.
-"""
+"""The results page: one HTML file that holds a whole run. It reads files and judges nothing."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,9 +22,8 @@ NAMING = {*contract.IDENTITY, *sentences.ARM, "baseline", "runtime", "per", "bat
 def render(results: Path, paper: Paper) -> dict[str, str]:
     """The pages of a run: HTML by path, `index.html` and, below `pages/`, each part by itself.
 
-    The folder must hold `cells.csv`, the ledger of claims and `audit.json`; tables, significance,
-    figures, measurements and `run.json` are shown where they are there. Raises InputError where a
-    file that must be there is missing, or one is not as the contract says.
+    What the run lacks is left out. Raises InputError where `cells.csv`, the ledger of claims or
+    `audit.json` is missing, or a file is not as the contract says.
     """
     index = _index(results, paper)
     whole, alone = map(parts.TEMPLATES.get_template, ("index.html.j2", "alone.html.j2"))
@@ -80,10 +76,9 @@ def _alone(index: Shown) -> dict[str, Shown]:
         "Claims/claims": index | {"part": "claims", "title": "Verdicts on the paper’s claims"},
         "Audit/audit": index | {"part": "audit", "title": "Audit"},
     }
-    parts_of = {"tables": "table", "significance": "table", "figures": "figure"}
-    for section, part in (parts_of | {EXPERIMENTS: "experiment"}).items():
+    for section in ("tables", "significance", "figures", EXPERIMENTS):
         for shown in index[section]:
-            page = {"part": part, "title": shown["title"], part: shown}
+            page = {"part": section, "title": shown["title"], "shown": shown}
             pages[f"{section.capitalize()}/{shown['name']}"] = page
     return pages
 

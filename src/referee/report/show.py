@@ -29,7 +29,7 @@ def frame(table: pd.DataFrame, title: str) -> HTML:
 
 def figures(folder: Path, section: str) -> HTML:
     """The figures of a section, with their captions; nothing where none were made."""
-    shown = [figure for figure in parts.figures(folder) if figure["section"] == section]
+    shown = (figure for figure in parts.figures(folder) if figure["section"] == section)
     return HTML("\n".join(_macro("figure", figure) for figure in shown))
 
 

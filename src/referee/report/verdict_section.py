@@ -14,11 +14,10 @@ from referee.words import number, p_value, spaced
 
 
 def read(results: Path, anchors: Mapping[str, str]) -> Shown:
-    """The claims, starting with those that the run could judge; the counts; and the rule.
+    """The claims, those first that the run could judge; the counts; and the rule of the verdict.
 
-    `anchors` says where experiments are shown, by folder. The rule, how the verdict follows from
-    those of the protocols, is the text above the table of claims.md. Raises InputError where
-    claims.json, claims.md or verdicts.json is missing.
+    `anchors` says where experiments are shown, by folder; the rule is the text above the table of
+    claims.md. Raises InputError where claims.json, claims.md or verdicts.json is missing.
     """
     ledger = [claim.model_dump() for claim in read_claims(results / "claims.json")]
     counts = json.loads(read_text(results / "verdicts.json"))

@@ -194,9 +194,9 @@ def of_verdicts(claims: pd.DataFrame) -> Iterator[str]:
 
 def of_audit(findings: list[dict[str, Any]]) -> Iterator[str]:
     """How many findings of each severity there are, and which checks found errors."""
-    severities = Counter(finding["severity"] for finding in findings)
-    counts = [counted(n, severity) for severity, n in severities.items()]
-    yield f"The audit found {listed(counts or ['nothing'])}."
+    counts = Counter(finding["severity"] for finding in findings)
+    words = [counted(n, severity) for severity, n in counts.items()]
+    yield f"The audit found {listed(words or ['nothing'])}."
     checks = defaultdict(list)
     for finding in findings:
         if finding["severity"] == "error":

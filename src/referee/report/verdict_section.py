@@ -46,6 +46,5 @@ def _protocol(title: str, evidence: dict[str, Any], anchors: Mapping[str, str]) 
     return evidence | {
         "tests": tests,
         "numbers": plain_table(title, pd.DataFrame(numbers), number) if numbers else None,
-        "cells": len(evidence["cells"]),
         "experiments": used_experiments(evidence["cells"], anchors),
     }

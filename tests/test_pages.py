@@ -162,7 +162,7 @@ def test_every_number_of_a_table_leads_to_its_explanation(whole: Project, claims
     claims.locator("a[href='#table1-2-avg_f1_mean']").click()
     row = claims.locator("[id='table1-2-avg_f1_mean']")
     assert row.is_visible() and f"{value:.10g}" in row.inner_text()
-    assert "Mean over datasets of the means" in row.inner_text()
+    assert "mean over datasets of their means" in row.inner_text()
     experiment = row.locator("xpath=ancestor::details[1]").get_by_role("link").first
     experiment.click()
     opened = claims.locator(experiment.get_attribute("href") or "")

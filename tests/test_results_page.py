@@ -104,7 +104,7 @@ def test_a_run_of_scores_alone_has_a_page(results: Path, plain_paper: Paper) -> 
     pages = results_page.render(results, plain_paper)
     assert set(pages) == {"index.html", "pages/Claims/claims.html", "pages/Audit/audit.html"}
     page = pages["index.html"]
-    assert "This run has 4 cells: 2 arms under the protocol main" in page
+    assert "This run has 4 cells: 2 arms under the protocol “main”" in page
     assert "<h1>Plain</h1>" in page
     for absent in ('id="tables"', 'id="significance"', 'id="numbers"', "Measured on", "Grid"):
         assert absent not in page

@@ -41,8 +41,8 @@ def cells(**about: Any) -> pd.DataFrame:
 def test_the_run() -> None:
     first, second = sentences.of_run(cells())
     assert first == (
-        "This run has 4 cells: 1 arm under the protocols as published and corrected, 1 seed, on "
-        "demo (22 clips in 5 classes, 2 folds, embeddings of 1280 values)."
+        "This run has 4 cells: 1 arm under the protocols “as published” and “corrected”, 1 seed, "
+        "on demo (22 clips in 5 classes, 2 folds, embeddings of 1280 values)."
     )
     assert "demo are synthetic" in second
     assert len(list(sentences.of_run(cells(synthetic=False)))) == 1
@@ -51,7 +51,7 @@ def test_the_run() -> None:
 def test_a_run_of_one_protocol_without_embeddings() -> None:
     frame = cells(protocol="main", synthetic=False).drop(columns=["dimension", "n_classes"])
     assert list(sentences.of_run(frame)) == [
-        "This run has 4 cells: 1 arm under the protocol main, 1 seed, on demo (2 folds)."
+        "This run has 4 cells: 1 arm under the protocol “main”, 1 seed, on demo (2 folds)."
     ]
 
 
@@ -86,7 +86,8 @@ def test_averages_of_a_paper_of_one_protocol_and_another_score() -> None:
     paper = PAPER.model_copy(update={"protocols": ("main",), "decides": "main", "score": score})
     table = pd.DataFrame({"protocol": "main", "model": ["A", "B"], "avg_accuracy_mean": [0.4, 0.6]})
     assert list(sentences.of_averages(table, paper)) == [
-        "Main, the highest average accuracy is 0.600 (B), the lowest 0.400 (A)."
+        "Under the protocol “main”, the highest average accuracy is 0.600 (B), the lowest 0.400 "
+        "(A)."
     ]
 
 
@@ -96,8 +97,8 @@ def test_a_ratio_tells_what_the_smaller_network_keeps_and_costs() -> None:
     four = {"model": "Q4-Base", "f1_mean": 0.6, "disk_bytes": 100, "latency_batch1_ms": 5.0}
     (told,) = sentences.of_ratio(pd.DataFrame([row | full, row | four]), PAPER)
     assert told == (
-        "Corrected, demo synthetic: the packed 4-bit network has 75.0 % of the F1 of full "
-        "precision, with 0.25 of its bytes on disk and 2.50 of its time for 1 clip."
+        "Under the protocol “corrected”, on demo synthetic, the packed 4-bit network has 75.0 % of "
+        "the F1 of full precision, with 0.25 of its bytes on disk and 2.50 of its time for 1 clip."
     )
     scores = pd.DataFrame([row | full, row | four]).drop(
         columns=["disk_bytes", "latency_batch1_ms"]
@@ -125,9 +126,9 @@ def judged(**about: Any) -> pd.DataFrame:
 def test_families_and_tests_are_counted() -> None:
     (told,) = sentences.of_families(judged(), "F1")
     assert told.startswith(
-        "F1, all against FP32-Base, corrected: by the tests as published, 2 of 3 comparisons have"
+        "F1, all against FP32-Base, corrected: the tests as published give p < 0.05 in 2 of 3 "
+        "comparisons, and the corrected tests, after Holm's correction, in 1 of 3."
     )
-    assert "by the corrected tests, after Holm's correction, 1 of 3 have" in told
     assert "With n = 5, a typical test detects a difference of 0.2 with 80 % power" in told
     (untold,) = sentences.of_families(judged(smallest_detectable=math.nan), "F1")
     assert "power" not in untold
@@ -220,5 +221,6 @@ def test_names_as_words() -> None:
     assert words.heading("f1_mean") == "F1 mean"
     assert words.heading("disk_kB") == "disk (kB)"
     assert words.spaced_names("b_c of a_b", ["a_b"]) == "b_c of a b"
+    assert words.capitalised("with FP32") == "With FP32"
     assert words.arm_name("A") == words.arm_name("A", "rule", math.nan) == "A"
     assert words.arm_name("A", "rule", 0.30) == "A rule 0.3"

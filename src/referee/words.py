@@ -21,6 +21,11 @@ def spaced(name: str) -> str:
     return name.replace("_", " ")
 
 
+def capitalised(text: str) -> str:
+    """Return the text with a capital first letter; the other letters stay as they are."""
+    return text[:1].upper() + text[1:]
+
+
 def spaced_names(text: str, names: Iterable[str]) -> str:
     """A text in which the names that are given stand as words; everything else as it is."""
     for name in names:

@@ -1,10 +1,8 @@
 """A notebook, run on the files of a finished run, and as one HTML file that needs no network."""
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-import nbformat
 import papermill
 from nbconvert import HTMLExporter
 from papermill.exceptions import PapermillExecutionError
@@ -12,35 +10,24 @@ from papermill.exceptions import PapermillExecutionError
 from referee.errors import InputError
 
 TEMPLATES = Path(__file__).parent / "templates"
-ASSETS = {"style": "style.css", "script": "page.js"}
-# What papermill records of an execution, which would differ every time.
-RECORDED = ("start_time", "end_time", "duration", "input_path", "output_path")
 
 
 def run(notebook: Path, parameters: dict[str, str]) -> Any:
-    """Run a notebook.
+    """Run a notebook; `parameters` replace those in its cell tagged `parameters`.
 
-    `parameters` are put over those in its cell tagged `parameters`. Returns the notebook with its
-    outputs, as nbformat reads it; it records no times, so the same results give the same bytes.
-
-    Raises:
-        InputError: the notebook is missing, or a cell fails.
-
+    Returns the notebook with its outputs, as nbformat reads it; it records no times, so the same
+    results give the same bytes. Raises InputError where the notebook is missing or a cell fails.
     """
     if not notebook.exists():
         raise InputError(f"{notebook} is not here: run this in the project's folder")
-    with TemporaryDirectory() as folder:
-        out = Path(folder) / notebook.name
-        try:
-            papermill.execute_notebook(
-                notebook, out, parameters=parameters, kernel_name="python3", progress_bar=False
-            )
-        except PapermillExecutionError as error:
-            raise InputError(
-                f"{notebook}, cell {error.cell_index + 1}: {error.ename}: {error.evalue}"
-            ) from None
-        made = nbformat.read(out, as_version=4)
-    for name in RECORDED:
+    try:
+        made = papermill.execute_notebook(
+            notebook, None, parameters=parameters, kernel_name="python3", progress_bar=False
+        )
+    except PapermillExecutionError as error:
+        where = f"{notebook}, cell {error.cell_index + 1}"
+        raise InputError(f"{where}: {error.ename}: {error.evalue}") from None
+    for name in ("start_time", "end_time", "duration", "input_path", "output_path"):
         made.metadata["papermill"].pop(name, None)
     for number, cell in enumerate(made.cells):
         cell["id"] = f"cell-{number}"
@@ -58,6 +45,6 @@ def to_html(notebook: Any) -> str:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    assets = {name: (TEMPLATES / file).read_text(encoding="utf-8") for name, file in ASSETS.items()}
-    html, _ = exporter.from_notebook_node(notebook, resources=assets)
-    return str(html)
+    assets = {"style": "style.css", "script": "page.js"}
+    resources = {name: (TEMPLATES / file).read_text("utf-8") for name, file in assets.items()}
+    return str(exporter.from_notebook_node(notebook, resources=resources)[0])

@@ -1,49 +1,34 @@
-"""The results page: one HTML file that holds all of a run and needs no network.
+"""The results page: one HTML file that holds a whole run. It reads files and judges nothing."""
 
-It reads the files of a run and judges nothing. What a run does not have is left out.
-"""
-
-import json
 from collections.abc import Mapping
 from pathlib import Path
 
-import pandas as pd
 import yaml
 
 from referee import contract
 from referee.explain.origins import origins
-from referee.explain.remake import code, training_source_of
+from referee.explain.remake import code
 from referee.explain.written_table import measurements
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.report import parts, sentences, verdict_section
 from referee.report.parts import Shown
-from referee.words import spaced, spaced_names
+from referee.words import capitalised, spaced
 
-# The columns that name a row of a table, by the folder of the table, as far as it has them.
-ROW_NAMES = {
-    "tables": ["dataset", "protocol", "model", "strategy", "alpha", "runtime", "per", "batch_size"],
-    "significance": ["protocol", "dataset", "arm", "baseline", "batch_size"],
-}
+# The columns that name a row of a table, as far as it has them.
+NAMING = {*contract.IDENTITY, *sentences.ARM, "baseline", "runtime", "per", "batch_size"}
 
 
 def render(results: Path, paper: Paper) -> dict[str, str]:
     """The pages of a run: HTML by path, `index.html` and, below `pages/`, each part by itself.
 
-    The folder must hold `cells.csv`, the ledger of claims and `audit.json`; tables, significance,
-    figures, measurements and `run.json` are shown where they are there.
-
-    Raises:
-        InputError: a file that must be there is missing, or one is not as the contract says.
-
+    What the run lacks is left out. Raises InputError where `cells.csv`, the ledger of claims or
+    `audit.json` is missing, or a file is not as the contract says.
     """
     index = _index(results, paper)
-    templates = parts.environment()
-    single = templates.get_template("alone.html.j2")
-    return {
-        "index.html": templates.get_template("index.html.j2").render(index),
-        **{f"pages/{name}.html": single.render(shown) for name, shown in _alone(index).items()},
-    }
+    whole, alone = map(parts.TEMPLATES.get_template, ("index.html.j2", "alone.html.j2"))
+    pages = {f"pages/{name}.html": alone.render(part) for name, part in _alone(index).items()}
+    return {"index.html": whole.render(index, linked=True)} | pages
 
 
 def _index(results: Path, paper: Paper) -> Shown:
@@ -54,46 +39,47 @@ def _index(results: Path, paper: Paper) -> Shown:
     columns = contract.PACKED_MODELS
     sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None
     costs = parts.costs_of(cells, sizes, measured)
-    source = training_source_of(results / "cells.csv")
+    run = contract.read_run(results / "run.json") if (results / "run.json").exists() else None
+    source = run.training_source if run else None
     experiments = parts.experiments(cells, paper.score.column, costs, source)
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
     verdicts = verdict_section.read(results, anchors)
     tables = _tables(results, paper, anchors)
-    known = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
-    known |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
-    figures = parts.figures(results / "figures")
+    findings = [finding.model_dump() for finding in contract.read_audit(results / "audit.json")]
+    places = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
+    places |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
+    for finding in findings:
+        finding["claims"] = [{"name": name, "href": places.get(name)} for name in finding["claims"]]
+    figures = {figure["name"]: figure for figure in parts.figures(results / "figures")}
+    for experiment in experiments:
+        experiment["figure"] = figures.get(f"{EXPERIMENTS}/{experiment['name']}")
     return {
         "paper": paper,
         "story": list(sentences.of_run(cells)),
-        "protocols": [spaced(protocol).capitalize() for protocol in paper.protocols],
+        "protocols": [capitalised(spaced(protocol)) for protocol in paper.protocols],
         **verdicts,
         **tables,
-        **_audit(results, known),
-        "figures": [figure for figure in figures if figure["section"] != EXPERIMENTS],
+        "audited": list(sentences.of_audit(findings)),
+        "findings": findings,
+        "figures": [figure for figure in figures.values() if figure["section"] != EXPERIMENTS],
         "experiments": experiments,
-        "drawn": {figure["name"]: figure for figure in figures},
-        **_provenance(results, measured),
+        "code": code(),
+        "grid": run.grid if run else "",
+        "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
+        "machine": measured.machines.get("latency"),
     }
 
 
 def _alone(index: Shown) -> dict[str, Shown]:
     """What each page below `pages/` shows, by its path without suffix; nothing on it is a link."""
-    linkless = parts.unlinked({name: index[name] for name in index if name != "origins"})
     pages: dict[str, Shown] = {
-        "Claims/claims": linkless | {"part": "claims", "title": "Verdicts on the paper’s claims"},
-        "Audit/audit": linkless | {"part": "audit", "title": "Audit"},
+        "Claims/claims": index | {"part": "claims", "title": "Verdicts on the paper’s claims"},
+        "Audit/audit": index | {"part": "audit", "title": "Audit"},
     }
-    for section in ("tables", "significance"):
-        for table in linkless[section]:
-            shown = {"part": "table", "title": table["title"], "t": table}
-            pages[f"{section.capitalize()}/{table['name']}"] = shown
-    for figure in index["figures"]:
-        shown = {"part": "figure", "title": figure["title"], "f": figure}
-        pages[f"Figures/{figure['name']}"] = shown
-    for experiment in index["experiments"]:
-        name = experiment["name"]
-        shown = {"part": "experiment", "title": name, "experiment": experiment}
-        pages[f"Experiments/{name}"] = shown | {"f": index["drawn"].get(f"{EXPERIMENTS}/{name}")}
+    for section in ("tables", "significance", "figures", EXPERIMENTS):
+        for shown in index[section]:
+            page = {"part": section, "title": shown["title"], "shown": shown}
+            pages[f"{section.capitalize()}/{shown['name']}"] = page
     return pages
 
 
@@ -108,53 +94,15 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         frames[name], table = parts.paper_table(results, name, paper)
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
-        labels = _row_labels(frames[name], ROW_NAMES[layout.folder], paper)
-        labelled = zip(labels, origins(path, paper, columns), strict=True)
-        rows: list[Shown] = [
-            {"label": label} | parts.row_origins(name, number, row, anchors)
-            for number, (label, row) in enumerate(labelled, 1)
-        ]
-        for cells, row in zip(table["rows"], rows, strict=True):
-            explained = {number["anchor"] for number in row["numbers"]}
-            for column, cell in zip(seen, cells, strict=True):
-                anchor = f"{name}-{row['number']}-{column}"
-                cell["href"] = anchor if anchor in explained and cell["text"] else None
+        rows = []
+        for number, row in enumerate(origins(path, paper, columns)):
+            cells = dict(zip(seen, table["rows"][number], strict=True))
+            for column in cells.keys() & {origin.column for origin in row}:
+                cells[column]["href"] = f"{name}-{number + 1}-{column}"
+            label = filter(None, (cells[key]["text"] for key in cells if key in NAMING))
+            rows.append({"label": " · ".join(label)} | parts.row_origins(name, row, anchors))
         table["caption"] = table["caption"].removeprefix(f"{layout.title}.")
         shown[layout.folder].append(table)
         shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
     counted = parts.plain_table("Tests below 0.05", sentences.tests(frames, paper))
     return shown | {"tested": list(sentences.of_tests(frames, paper)), "counted_tests": counted}
-
-
-def _row_labels(table: pd.DataFrame, columns: list[str], paper: Paper) -> list[str]:
-    keys = table[[name for name in columns if name in table]].astype(object)
-    words = (
-        [str(key) for key in row if pd.notna(key) and key != contract.NO_RULE]
-        for row in keys.to_numpy()
-    )
-    return [spaced_names(" · ".join(row), paper.protocols) for row in words]
-
-
-def _audit(results: Path, anchors: Mapping[str, str]) -> Shown:
-    """The findings, each with the claims and tables that it touches, which `anchors` locates."""
-    findings = json.loads(parts.read_text(results / "audit.json"))
-    shown = [
-        finding
-        | {
-            "anchor": f"finding-{number}",
-            "claims": [{"name": name, "href": anchors.get(name)} for name in finding["claims"]],
-        }
-        for number, finding in enumerate(findings, 1)
-    ]
-    return {"audited": list(sentences.of_audit(findings)), "findings": shown}
-
-
-def _provenance(results: Path, measured: contract.Measured) -> Shown:
-    path = results / "run.json"
-    run = contract.read_run(path) if path.exists() else None
-    return {
-        "code": code(),
-        "grid": run.grid if run else "",
-        "configuration": yaml.safe_dump(run.params, sort_keys=False) if run else "",
-        "machine": measured.machines.get("latency"),
-    }

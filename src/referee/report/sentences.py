@@ -1,10 +1,10 @@
-"""What a run shows, in words computed from its numbers: frames in, sentences out.
+"""What a run shows, in words computed from its numbers: tables of the run in, sentences out.
 
-No sentence compares anything that it did not compute, so none becomes wrong with another run. Which
-models are compared, and what their names mean, is said in the paper's `story.yaml`.
+No sentence compares anything that it did not compute, so none becomes wrong with another run. The
+paper's `story.yaml` says which models are compared, and what their names mean.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -15,66 +15,56 @@ from referee.paper import Paper
 from referee.words import arm_name, counted, heading, listed, number, spaced
 
 LEVEL = 0.05  # of every test
-POWER = "with 80 % power"
 ARM = ["model", "strategy", "alpha"]
 
 
-def arm(row: Any) -> str:
-    """The name of the arm of a row that has its model, and its strategy and alpha if it varies."""
-    return arm_name(row["model"], *(row[name] for name in ARM[1:] if name in row))
+def _arm(row: pd.Series) -> str:
+    return arm_name(*row.reindex(ARM).dropna())
 
 
 def of_run(cells: pd.DataFrame) -> Iterator[str]:
     """What was run on which data, from the tidy table of scores."""
-    protocols = cells["protocol"].unique()
+    datasets = (_dataset(name, rows) for name, rows in cells.groupby("dataset", sort=False))
+    protocols = [f"“{spaced(protocol)}”" for protocol in cells["protocol"].unique()]
     yield (
         f"This run has {counted(len(cells), 'cell')}: {counted(cells['arm'].nunique(), 'arm')} "
-        f"under the {'protocols' if len(protocols) > 1 else 'protocol'} "
-        f"{listed(map(spaced, protocols))}, {counted(cells['seed'].nunique(), 'seed')}, on "
-        f"{_datasets(cells)}."
+        f"under the protocol{'s' if len(protocols) > 1 else ''} {listed(protocols)}, "
+        f"{counted(cells['seed'].nunique(), 'seed')}, on {listed(datasets)}."
     )
     synthetic = cells.loc[cells["synthetic"], "dataset"].unique()
     if len(synthetic):
         yield (
             f"The clips of {listed(synthetic)} are synthetic, not the paper's data: their numbers "
-            "show that the pipeline works, not how the paper's data behave."
+            "show that the pipeline works; they say nothing about the paper's data."
         )
 
 
-def _datasets(cells: pd.DataFrame) -> str:
-    words = []
-    for name, rows in cells.groupby("dataset", sort=False):
-        folds = rows.drop_duplicates("fold")
-        about = [counted(len(folds), "fold")]
-        if {"n_test", "n_classes"} <= set(rows):
-            clips = counted(folds["n_test"].sum(), "clip")
-            about.insert(0, f"{clips} in {rows['n_classes'].iloc[0]} classes")
-        if "dimension" in rows:
-            about.append(f"embeddings of {rows['dimension'].iloc[0]} values")
-        words.append(f"{name} ({', '.join(about)})")
-    return listed(words)
+def _dataset(name: Any, cells: pd.DataFrame) -> str:
+    folds = cells.drop_duplicates("fold")
+    about = [counted(len(folds), "fold")]
+    if {"n_test", "n_classes"} <= set(cells):
+        clips = counted(folds["n_test"].sum(), "clip")
+        about.insert(0, f"{clips} in {folds['n_classes'].iloc[0]} classes")
+    if "dimension" in cells:
+        about.append(f"embeddings of {folds['dimension'].iloc[0]} values")
+    return f"{name} ({', '.join(about)})"
 
 
 def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
-    """The best and the worst arm of each protocol, and how the protocols differ.
-
-    Takes a table of average scores over datasets, with one row per arm and protocol. The paper's
-    first protocol is compared with the one that decides.
-    """
+    """The best and worst arm of each protocol, and how the scores differ between protocols."""
     name, average = heading(paper.score.name), f"avg_{paper.score.name}_mean"
     for protocol, rows in table.dropna(subset=average).groupby("protocol", sort=False):
         best, worst = rows.loc[rows[average].idxmax()], rows.loc[rows[average].idxmin()]
         yield (
-            f"{spaced(protocol).capitalize()}, the highest average {name} is {best[average]:.3f} "
-            f"({arm(best)}), the lowest {worst[average]:.3f} ({arm(worst)})."
+            f"Under the protocol “{spaced(protocol)}”, the highest average {name} is "
+            f"{best[average]:.3f} ({_arm(best)}), the lowest {worst[average]:.3f} ({_arm(worst)})."
         )
     first, decides = paper.protocols[0], paper.decides
-    keys = [key for key in ARM if key in table]
-    wide = table.pivot_table(average, keys, "protocol", dropna=False)
+    wide = table.pivot_table(average, [*table.filter(ARM)], "protocol", dropna=False)
     if first != decides and {first, decides} <= set(wide):
         change = (wide[decides] - wide[first]).dropna()
         yield (
-            f"With the same arms on the same clips, the average {name} is lower in "
+            f"For the same arms on the same clips, the average {name} is lower in "
             f"{(change < 0).sum()} of {counted(len(change), 'arm')} under the protocol "
             f"“{spaced(decides)}” than under “{spaced(first)}”; the mean change is "
             f"{change.mean():+.3f}."
@@ -82,64 +72,53 @@ def of_averages(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
 
 
 def of_ratio(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
-    """What a model keeps of another's score and what it costs; `story.ratio` names the two.
-
-    Takes a table of scores, bytes and latencies, with one row per dataset, protocol and model.
-    """
+    """What the model of `story.ratio` keeps of its baseline's score, and at what cost."""
     ratio, score = paper.story.ratio, f"{paper.score.name}_mean"
+    costs = {"disk_bytes": "its bytes on disk"} if "disk_bytes" in table else {}
+    for column in table.filter(regex="^latency_batch"):
+        size = int(column.removeprefix("latency_batch").removesuffix("_ms"))
+        costs[column] = f"its time for {counted(size, 'clip')}"
     for (dataset, protocol), group in table.groupby(["dataset", "protocol"], sort=False):
-        rows = group.set_index("model")
-        if ratio is None or not {ratio.model, ratio.baseline} <= set(rows.index):
-            continue
-        costs = {"disk_bytes": "its bytes on disk"} if "disk_bytes" in rows else {}
-        for column in rows.filter(regex="^latency_batch"):
-            size = column.removeprefix("latency_batch").removesuffix("_ms")
-            costs[column] = f"its time for {counted(int(size), 'clip')}"
-        numbers = rows[[score, *costs]]
-        shares = numbers.loc[ratio.model] / numbers.loc[ratio.baseline]
-        told_costs = listed(f"{shares[name]:.2f} of {words}" for name, words in costs.items())
-        yield (
-            f"{spaced(protocol).capitalize()}, {spaced(dataset)}: {ratio.model_words} has "
-            f"{100 * shares[score]:.1f} % of the {heading(paper.score.name)} of "
-            f"{ratio.baseline_words}{', with ' + told_costs if costs else ''}."
-        )
+        rows = group.set_index("model")[[score, *costs]]
+        if ratio and {ratio.model, ratio.baseline} <= set(rows.index):
+            share = rows.loc[ratio.model] / rows.loc[ratio.baseline]
+            told = listed(f"{share[column]:.2f} of {words}" for column, words in costs.items())
+            yield (
+                f"Under the protocol “{spaced(protocol)}”, on {spaced(dataset)}, "
+                f"{ratio.model_words} has {100 * share[score]:.1f} % of the "
+                f"{heading(paper.score.name)} of {ratio.baseline_words}"
+                f"{', with ' + told if costs else ''}."
+            )
 
 
 def of_families(table: pd.DataFrame, score: str) -> Iterator[str]:
-    """How many tests of each family show a difference, and what n could show.
-
-    Takes a significance file, and the name of what it compares.
-    """
+    """How many tests of each family of a file show a difference in `score`, and what n can show."""
     for family, rows in table.groupby(table["family"].map(spaced), sort=False):
         tests, published = rows.dropna(subset="holm_p"), rows["published_p"].dropna()
-        words = (
-            f"{score}, {family}: by the tests as published, {(published < LEVEL).sum()} of "
-            f"{counted(len(published), 'comparison')} have p < {LEVEL}; by the corrected tests, "
-            f"after Holm's correction, {(tests['holm_p'] < LEVEL).sum()} of {len(tests)} have."
-        )
         detectable = tests["smallest_detectable"].median()
-        if pd.notna(detectable):
-            words += f" With n = {_sizes(tests)}, a typical test detects a difference of "
-            words += f"{number(detectable)} {POWER}."
-        yield words
-
-
-def _sizes(tests: pd.DataFrame) -> str:
-    return listed(str(n) for n in sorted(tests["n"].unique()))
+        sizes = listed(map(str, sorted(set(tests["n"]))))
+        power = (
+            f" With n = {sizes}, a typical test detects a difference of "
+            f"{number(detectable)} with 80 % power."
+        )
+        yield (
+            f"{score}, {family}: the tests as published give p < {LEVEL} in "
+            f"{(published < LEVEL).sum()} of {counted(len(published), 'comparison')}, and the "
+            f"corrected tests, after Holm's correction, in {(tests['holm_p'] < LEVEL).sum()} of "
+            f"{len(tests)}.{power if pd.notna(detectable) else ''}"
+        )
 
 
 def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
-    """What the varied arms do to the spread of the score over folds, set against chance.
-
-    Takes the significance file that compares their variances.
-    """
+    """What the variation does to the variance of the score over folds, set against chance."""
+    score, varied = heading(paper.score.name), paper.story.variation
     tests = table.dropna(subset="variance_reduction_percent")
     for protocol, rows in tests.groupby("protocol", sort=False):
         reduction = rows["variance_reduction_percent"]
         by_chance = rows.loc[reduction.idxmax(), "null_probability"]
         yield (
-            f"{spaced(protocol).capitalize()}, the variance of {heading(paper.score.name)} over "
-            f"folds is smaller with {paper.story.variation} in {(reduction > 0).sum()} of "
+            f"Under the protocol “{spaced(protocol)}”, the variance of {score} over folds is "
+            f"smaller with {varied} in {(reduction > 0).sum()} of "
             f"{counted(len(rows), 'comparison')}; after Holm's correction, "
             f"{(rows['holm_p'] < LEVEL).sum()} of the {len(rows)} can be told from chance "
             f"(Brown-Forsythe test). The reductions range from {reduction.min():.0f} % to "
@@ -148,56 +127,48 @@ def of_spread(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
         )
         detectable = rows["detectable_sd_ratio"].median()
         if pd.notna(detectable):
+            sizes = listed(map(str, sorted(set(rows["n"]))))
             yield (
-                f"With {_sizes(rows)} folds, the standard deviation has to fall to "
-                f"{100 * detectable:.0f} % of its value without {paper.story.variation} to be "
-                f"detected {POWER}."
+                f"With {sizes} folds, the standard deviation has to fall to "
+                f"{100 * detectable:.0f} % of its value without {varied} to be detected with 80 % "
+                "power."
             )
 
 
 def of_latency(table: pd.DataFrame, paper: Paper) -> Iterator[str]:
-    """The fastest and the slowest packed arm for each dataset and batch size.
-
-    Takes a table of latencies, with one row per arm, runtime and batch size.
-    """
+    """The fastest and the slowest packed arm for each dataset and batch size."""
     packed = table[table["runtime"] == PACKED]
     for (dataset, size), rows in packed.groupby(["dataset", "batch_size"], sort=False):
         fast, slow = rows.loc[rows["median_ms"].idxmin()], rows.loc[rows["median_ms"].idxmax()]
-        beside = [
+        times = [
             f", {number(fast[f'speedup_over_{runtime}'])} times as fast as {words}"
             for runtime, words in paper.story.runtimes.items()
             if f"speedup_over_{runtime}" in rows
         ]
         yield (
             f"{spaced(dataset)}, {counted(int(size), 'clip')} per call: the fastest packed arm is "
-            f"{arm(fast)} ({spaced(fast['protocol'])}) at {number(fast['median_ms'])} ms"
-            f"{''.join(beside)}; the slowest is {arm(slow)} ({spaced(slow['protocol'])}) at "
+            f"{_arm(fast)} ({spaced(fast['protocol'])}) at {number(fast['median_ms'])} ms"
+            f"{''.join(times)}; the slowest is {_arm(slow)} ({spaced(slow['protocol'])}) at "
             f"{number(slow['median_ms'])} ms."
         )
 
 
 def tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> pd.DataFrame:
-    """How many tests of the files in `story.tests` have p < 0.05, by file and protocol.
-
-    Takes the significance files by name; those that are absent are left out.
-    """
-    rows = []
-    titles = {name: title for name, title in paper.story.tests.items() if name in tables}
-    for name, title in titles.items():
-        for protocol, group in tables[name].groupby("protocol", sort=False):
-            judged = group.dropna(subset="holm_p")
-            rows.append(
-                {
-                    "tests of": title,
-                    "protocol": spaced(str(protocol)),
-                    "comparisons": len(judged),
-                    "published p < 0.05": int((group["published_p"] < LEVEL).sum()),
-                    "after Holm p < 0.05": int((judged["holm_p"] < LEVEL).sum()),
-                    "equivalent (TOST)": int((judged["tost_holm_p"] < LEVEL).sum()),
-                    "smallest detectable, median": judged["smallest_detectable"].median(),
-                }
-            )
-    return pd.DataFrame(rows)
+    """How many tests in the files of `story.tests` have p < 0.05, by file and protocol."""
+    files = {title: tables[name] for name, title in paper.story.tests.items() if name in tables}
+    return pd.DataFrame(
+        {
+            "tests of": title,
+            "protocol": spaced(str(protocol)),
+            "comparisons": rows["holm_p"].count(),
+            "published p < 0.05": (rows["published_p"] < LEVEL).sum(),
+            "after Holm p < 0.05": (rows["holm_p"] < LEVEL).sum(),
+            "equivalent (TOST)": (rows.dropna(subset="holm_p")["tost_holm_p"] < LEVEL).sum(),
+            "smallest detectable, median": rows["smallest_detectable"].median(),
+        }
+        for title, table in files.items()
+        for protocol, rows in table.groupby("protocol", sort=False)
+    )
 
 
 def of_tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> Iterator[str]:
@@ -215,8 +186,7 @@ def of_tests(tables: Mapping[str, pd.DataFrame], paper: Paper) -> Iterator[str]:
 
 def of_verdicts(claims: pd.DataFrame) -> Iterator[str]:
     """How many claims have each verdict, and what the run says of those that it could test."""
-    counts = Counter(claims["verdict"]).most_common()
-    total = listed(f"{n} {verdict}" for verdict, n in counts)
+    total = listed(f"{n} {verdict}" for verdict, n in Counter(claims["verdict"]).most_common())
     yield f"Of {counted(len(claims), 'claim')}: {total}."
     for row in claims[claims["verdict"] != "not testable here"].itertuples():
         yield f"“{row.says}” ({row.locus}): {row.verdict}. {row.sentence}"
@@ -224,13 +194,12 @@ def of_verdicts(claims: pd.DataFrame) -> Iterator[str]:
 
 def of_audit(findings: list[dict[str, Any]]) -> Iterator[str]:
     """How many findings of each severity there are, and which checks found errors."""
-    severities = Counter(finding["severity"] for finding in findings)
-    counts = [counted(n, severity) for severity, n in severities.items()]
-    yield f"The audit found {listed(counts or ['nothing'])}."
-    checks: dict[str, dict[str, None]] = {}
+    counts = Counter(finding["severity"] for finding in findings)
+    words = [counted(n, severity) for severity, n in counts.items()]
+    yield f"The audit found {listed(words or ['nothing'])}."
+    checks = defaultdict(list)
     for finding in findings:
         if finding["severity"] == "error":
-            where = spaced(finding["where"].rpartition("/")[2])
-            checks.setdefault(where, {})[spaced(finding["check"])] = None
+            checks[spaced(finding["where"].rpartition("/")[2])].append(spaced(finding["check"]))
     for where, names in checks.items():
-        yield f"Checks that found errors ({where}): {listed(names)}."
+        yield f"Checks that found errors ({where}): {listed(dict.fromkeys(names))}."

@@ -7,18 +7,8 @@ import pandas as pd
 from IPython.display import HTML
 from markupsafe import escape
 
-from referee.paper import Paper, read
+from referee.paper import Paper
 from referee.report import parts
-
-
-def read_paper(folder: str) -> Paper:
-    """The paper whose story the notebook tells.
-
-    Raises:
-        InputError: the folder holds no paper.
-
-    """
-    return read(Path(folder))
 
 
 def paragraphs(sentences: Iterable[str]) -> HTML:
@@ -27,12 +17,7 @@ def paragraphs(sentences: Iterable[str]) -> HTML:
 
 
 def table(results: Path, name: str, paper: Paper) -> HTML:
-    """A table of the paper, as people read it, under its caption.
-
-    Raises:
-        InputError: the caption of the table is missing.
-
-    """
+    """A table of the paper, under its caption; raises InputError where the caption is missing."""
     _, shown = parts.paper_table(results, name, paper)
     return HTML(f"<p class='soft'>{escape(shown['caption'])}</p>" + _macro("table", shown))
 
@@ -44,10 +29,9 @@ def frame(table: pd.DataFrame, title: str) -> HTML:
 
 def figures(folder: Path, section: str) -> HTML:
     """The figures of a section, with their captions; nothing where none were made."""
-    shown = [figure for figure in parts.figures(folder) if figure["section"] == section]
+    shown = (figure for figure in parts.figures(folder) if figure["section"] == section)
     return HTML("\n".join(_macro("figure", figure) for figure in shown))
 
 
 def _macro(name: str, shown: parts.Shown) -> str:
-    template = parts.environment().get_template("macros.html.j2")
-    return str(getattr(template.module, name)(shown))
+    return str(getattr(parts.TEMPLATES.get_template("macros.html.j2").module, name)(shown))

@@ -1,4 +1,4 @@
-"""Readers of the tables of the contract; each checks what it reads."""
+"""Readers of the tables of the contract; each raises InputError where a file breaks it."""
 
 import json
 from collections.abc import Mapping
@@ -9,18 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.contract.columns import (
-    INFERENCE,
-    MEASUREMENTS,
-    PACKED,
-    PREDICTIONS,
-    Column,
-    Lacking,
-    SameAs,
-    TableFile,
-    history_of,
-    scores_of,
-)
+from referee.contract.columns import INFERENCE, MEASUREMENTS, PACKED, TABLES, Column, TableFile
 from referee.errors import InputError
 from referee.paper import Paper, Score
 
@@ -44,32 +33,16 @@ class Measured:
 
 
 def read_table(path: Path, table: TableFile, decides: str = "") -> pd.DataFrame:
-    """Read a CSV file of the contract; columns that it may lack are filled in.
+    """Read a CSV file of the contract, its rows in their order; unknown columns are kept.
 
-    Args:
-        path: the file.
-        table: which columns it must have or may have, and which of them name a row.
-        decides: the protocol of a table that names none.
-
-    Returns:
-        The rows in their order. Columns that the contract does not know are kept.
-
-    Raises:
-        InputError: the file is missing, has no rows or is no CSV; a column is missing; a value
-            is empty or of the wrong kind; or two rows have the same key.
-
+    Columns that it may lack are filled in; `decides` is the protocol of a table that names none.
     """
     texts = {column.name: "str" for column in table.columns if column.kind == "text"}
     return _checked(read_csv(path, texts), table, path, decides)
 
 
 def read_csv(path: Path, texts: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read any CSV file of a run; `texts` names columns that hold text, whatever they look like.
-
-    Raises:
-        InputError: the file is missing or is no CSV.
-
-    """
+    """Read any CSV file of a run; `texts` gives the pandas type of columns, by name."""
     try:
         return pd.read_csv(path, dtype=texts)
     except FileNotFoundError:
@@ -86,13 +59,9 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
     stop training. The test clips are recognised by their number and by a stopping score that
     equals the score in most cells of a dataset and protocol (quantisation after training can make
     single cells differ).
-
-    Raises:
-        InputError: the table is not as the contract says.
-
     """
     column = paper.score.column
-    frame = read_table(path, scores_of(column, paper.score.words), paper.decides)
+    frame = read_table(path, TABLES["cells.csv"].scored_by(column), paper.decides)
     frame = frame.assign(score=frame[column])
     if {"n_fit", "n_stop", "n_test", f"stop_{column}"} <= set(frame):
         same = (frame["n_stop"] == frame["n_test"]) & (frame[f"stop_{column}"] == frame["score"])
@@ -102,24 +71,16 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
 
 
 def read_measurements(folder: Path | None, paper: Paper) -> Measured:
-    """Read the measurements in a folder; tables that are not there are None.
-
-    Raises:
-        InputError: a table or the description of a machine is not as the contract says.
-
-    """
+    """Read the measurements in a folder; what is not there is left out."""
     files = {what: folder / f"{what}.csv" for what in MEASUREMENTS} if folder else {}
     tables = {
         what: read_table(file, MEASUREMENTS[what], paper.decides)
         for what, file in files.items()
         if file.exists()
     }
-    machines = {
-        what: _machine(file.with_suffix(".json"))
-        for what, file in files.items()
-        if file.with_suffix(".json").exists()
-    }
-    return Measured(**tables, machines=machines)
+    machines = {what: file.with_suffix(".json") for what, file in files.items()}
+    there = {what: _machine(file) for what, file in machines.items() if file.exists()}
+    return Measured(**tables, machines=there)
 
 
 def of_packed(measured: pd.DataFrame) -> pd.DataFrame:
@@ -134,12 +95,7 @@ def is_mixture(arms: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def read_predictions(cell: Path) -> pd.DataFrame:
-    """Read `predictions.parquet` in the folder of a cell: a row per test clip.
-
-    Raises:
-        InputError: the file is missing or not as the contract says.
-
-    """
+    """Read `predictions.parquet` in the folder of a cell: a row per test clip."""
     path = cell / "predictions.parquet"
     try:
         frame = pd.read_parquet(path)
@@ -151,17 +107,12 @@ def read_predictions(cell: Path) -> pd.DataFrame:
         raise InputError(f"{path} cannot be read as Parquet: {_one_line(error)}") from None
     for name in frame.filter(regex=r"^p_[1-9]\d*$"):
         _check_values(frame[name], Column(name, "number", "probability of a class"), path)
-    return _checked(frame, PREDICTIONS, path)
+    return _checked(frame, TABLES["predictions.parquet"], path)
 
 
 def read_history(cell: Path, score: Score) -> pd.DataFrame:
-    """Read `history.csv` in the folder of a cell: a row per epoch.
-
-    Raises:
-        InputError: the file is missing or not as the contract says.
-
-    """
-    return read_table(cell / "history.csv", history_of(score.column, score.words))
+    """Read `history.csv` in the folder of a cell: a row per epoch."""
+    return read_table(cell / "history.csv", TABLES["history.csv"].scored_by(score.column))
 
 
 def _machine(path: Path) -> dict[str, Any]:
@@ -176,11 +127,7 @@ def _machine(path: Path) -> dict[str, Any]:
 
 def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
     """Check a table and fill in the columns that it lacks."""
-    missing = [
-        column.name
-        for column in table.columns
-        if column.default is Lacking.REFUSED and column.name not in frame
-    ]
+    missing = [c.name for c in table.columns if c.required and c.name not in frame]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")
     if frame.empty:
@@ -188,42 +135,35 @@ def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "
     for column in table.columns:
         if column.name in frame:
             _check_values(frame[column.name], column, path)
-        elif column.default is Lacking.DECIDING:
-            frame[column.name] = decides
-        elif isinstance(column.default, SameAs):
-            frame[column.name] = frame[column.default.column]
-        elif column.default is not Lacking.LEFT_OUT:
+        elif column.same_as:  # another column, or the protocol that decides
+            frame[column.name] = frame.get(column.same_as, decides)
+        elif not column.optional:
             frame[column.name] = column.default
-    _check_key(frame, list(table.key), path)
+    key = list(table.key)
+    repeated = np.flatnonzero(frame.duplicated(key))
+    if repeated.size:
+        named = ", ".join(f"{name} {frame[name].iloc[repeated[0]]}" for name in key)
+        raise InputError(f"{path}, row {repeated[0] + 1}: an earlier row has the same {named}")
     return frame
 
 
 def _check_values(values: pd.Series, column: Column, path: Path) -> None:
     """Refuse the first value that is empty where it may not be, or not of the column's kind."""
     empty = values.isna()
+    wrong = empty & False
     if column.kind == "number":
         numbers = pd.to_numeric(values, errors="coerce")
         wrong = numbers.isna() & ~empty | np.isinf(numbers)
     elif column.kind == "boolean":
         wrong = ~values.astype(str).isin(("True", "False", "1", "0")) & ~empty
-    else:
-        wrong = pd.Series(False, values.index)
-    bad = wrong if column.may_be_empty else wrong | empty
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        value = values.iloc[row]
+    bad = np.flatnonzero(wrong if column.optional or column.may_be_empty else wrong | empty)
+    if bad.size:
+        value = values.iloc[bad[0]]
         shown = repr(value) if isinstance(value, str) else value
-        problem = f"{shown} is not a {column.kind}" if wrong.iloc[row] else "the value is missing"
-        raise InputError(f"{path}, column {column.name}, row {row + 1}: {problem}")
-
-
-def _check_key(frame: pd.DataFrame, key: list[str], path: Path) -> None:
-    """Refuse the first row whose key an earlier row has."""
-    twice = frame.duplicated(key) if key else pd.Series(False, frame.index)
-    if twice.any():
-        row = int(twice.to_numpy().argmax())
-        named = ", ".join(f"{name} {frame[name].iloc[row]}" for name in key)
-        raise InputError(f"{path}, row {row + 1}: an earlier row has the same {named}")
+        problem = (
+            f"{shown} is not a {column.kind}" if wrong.iloc[bad[0]] else "the value is missing"
+        )
+        raise InputError(f"{path}, column {column.name}, row {bad[0] + 1}: {problem}")
 
 
 def _one_line(error: Exception) -> str:

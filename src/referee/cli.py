@@ -95,11 +95,12 @@ def compare(
     except (OSError, ValueError) as error:
         raise InputError(f"{scores} cannot be read as CSV: {error}") from None
     table = made.compare(frame, baseline, margin=margin)
-    csv = table.to_csv(index=False)
-    if out is None:
-        print(csv, end="")
+    is_markdown = out is not None and out.suffix == ".md"
+    text = made.markdown(table) + "\n" if is_markdown else table.to_csv(index=False)
+    if out:
+        write_whole({out: text})
     else:
-        write_whole({out: csv if out.suffix == ".csv" else made.markdown(table) + "\n"})
+        print(text, end="")
 
 
 @app.command()
@@ -233,11 +234,11 @@ def notebook(
 
     from referee.report import notebook as story
 
-    folders = {"results": results} | ({"paper_folder": paper} if paper else {})
-    made = story.run(notebook, {name: str(folder) for name, folder in folders.items()})
-    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
-    texts = (nbformat.writes(made), story.to_html(made))
-    write_whole(dict(zip(files, texts, strict=True)))
+    folders = {"results": str(results)} | ({"paper_folder": str(paper)} if paper else {})
+    made = story.run(notebook, folders)
+    texts = {".ipynb": nbformat.writes(made), ".html": story.to_html(made)}
+    names = {results / notebook.with_suffix(suffix).name: text for suffix, text in texts.items()}
+    files = write_whole(names)
     provenance.write(results / "notebook.provenance.json", key, files)
 
 

@@ -1,11 +1,11 @@
 """The tables of the contract, as `tables.yaml` describes them."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any, Literal
 
 import yaml
+from pydantic import TypeAdapter
 
 PACKED = "packed"  # the runtime of the models that were trained; other runtimes are baselines
 INFERENCE = "inference"  # the energy of one clip, as opposed to that of a training epoch
@@ -15,9 +15,8 @@ IDENTITY = ("dataset", "protocol", "arm", "seed", "fold")  # these name a cell, 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table: its heading, what it holds, and what stands in where it is missing."""
+    """A column of a table: what it holds, and what stands in for it where it is missing."""
 
-    name: str
     kind: Literal["text", "number", "boolean"]
     meaning: str
     default: Any = None
@@ -33,30 +32,20 @@ class Column:
 
 @dataclass(frozen=True)
 class TableFile:
-    """A file with a table: what a row is, its known columns, and those that together name a row."""
+    """A file with a table: what a row is, the columns by name, and those that name a row."""
 
-    file: str
     holds: str
-    columns: tuple[Column, ...]
-    key: tuple[str, ...]
+    columns: dict[str, Column]
+    key: tuple[str, ...] = ()
 
     def scored_by(self, score: str) -> "TableFile":
         """Return the table with the paper's heading of its score in place of `score`."""
         headings = {"score": score, "stop_score": f"stop_{score}"}
-        columns = (replace(c, name=headings.get(c.name, c.name)) for c in self.columns)
-        return replace(self, columns=tuple(columns))
+        return replace(self, columns={headings.get(n, n): c for n, c in self.columns.items()})
 
 
 _TEXT = files("referee.contract").joinpath("tables.yaml").read_text(encoding="utf-8")
-TABLES = {
-    file: TableFile(
-        file,
-        table["holds"],
-        tuple(Column(name, **column) for name, column in table["columns"].items()),
-        tuple(table["key"]),
-    )
-    for file, table in yaml.safe_load(_TEXT)["tables"].items()
-}
+TABLES = TypeAdapter(dict[str, TableFile]).validate_python(yaml.safe_load(_TEXT)["tables"])
 PACKED_MODELS = TABLES["packed.csv"]
 WHAT = ("latency", "energy", "memory")  # what is measured, each in a table of its own
-MEASUREMENTS: Mapping[str, TableFile] = {what: TABLES[f"{what}.csv"] for what in WHAT}
+MEASUREMENTS = {what: TABLES[f"{what}.csv"] for what in WHAT}

@@ -13,13 +13,13 @@ def markdown() -> str:
     """Return a section for each file of the contract, with a table of its columns or keys."""
     yes = {True: "yes", False: ""}
     parts: list[str] = []
-    for table in TABLES.values():
+    for file, table in TABLES.items():
         key = ", ".join(f"`{name}`" for name in table.key)
-        parts += [f"## `{table.file}`", table.holds]
+        parts += [f"## `{file}`", table.holds]
         parts += [f"Key, which no two rows share: {key}."] if key else []
         rows = [
-            (f"`{c.name}`", c.kind, c.meaning, _if_missing(c), yes[c.optional or c.may_be_empty])
-            for c in table.columns
+            (f"`{name}`", c.kind, c.meaning, _if_missing(c), yes[c.optional or c.may_be_empty])
+            for name, c in table.columns.items()
         ]
         headings = ("column", "kind", "meaning", "if the column is missing", "may be empty")
         parts.append(_grid(headings, rows))

@@ -1,8 +1,9 @@
 """Readers of the tables of the contract; each raises InputError where a file breaks it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,18 +38,14 @@ def read_table(path: Path, table: TableFile, decides: str = "") -> pd.DataFrame:
 
     Columns that it may lack are filled in; `decides` is the protocol of a table that names none.
     """
-    texts = {column.name: "str" for column in table.columns if column.kind == "text"}
+    texts = {name: "str" for name, column in table.columns.items() if column.kind == "text"}
     return _checked(read_csv(path, texts), table, path, decides)
 
 
 def read_csv(path: Path, texts: Mapping[str, str] | None = None) -> pd.DataFrame:
     """Read any CSV file of a run; `texts` gives the pandas type of columns, by name."""
-    try:
-        return pd.read_csv(path, dtype=texts)
-    except FileNotFoundError:
-        raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {_one_line(error)}") from None
+    advice = f"`snakemake -j1 {path}` makes it"
+    return _read(partial(pd.read_csv, dtype=texts), path, "CSV", advice)
 
 
 def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
@@ -96,18 +93,12 @@ def is_mixture(arms: pd.DataFrame) -> "pd.Series[bool]":
 
 def read_predictions(cell: Path) -> pd.DataFrame:
     """Read `predictions.parquet` in the folder of a cell: a row per test clip."""
-    path = cell / "predictions.parquet"
-    try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} is not here: `snakemake -j8 cells` makes it, `dvc pull` brings it"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {_one_line(error)}") from None
-    for name in frame.filter(regex=r"^p_[1-9]\d*$"):
-        _check_values(frame[name], Column(name, "number", "probability of a class"), path)
-    return _checked(frame, TABLES["predictions.parquet"], path)
+    path, table = cell / "predictions.parquet", TABLES["predictions.parquet"]
+    advice = "`snakemake -j8 cells` makes it, `dvc pull` brings it"
+    frame = _read(pd.read_parquet, path, "Parquet", advice)
+    others = frame.filter(regex=r"^p_[1-9]\d*$").columns
+    probabilities = dict.fromkeys(others, Column("number", "probability of a class"))
+    return _checked(frame, replace(table, columns=probabilities | table.columns), path)
 
 
 def read_history(cell: Path, score: Score) -> pd.DataFrame:
@@ -116,38 +107,45 @@ def read_history(cell: Path, score: Score) -> pd.DataFrame:
 
 
 def _machine(path: Path) -> dict[str, Any]:
-    try:
-        machine = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
+    machine = _read(lambda file: json.loads(file.read_bytes()), path, "JSON")
     if not isinstance(machine, dict) or "processor" not in machine:
         raise InputError(f"{path} names no processor")
     return machine
 
 
+def _read(reader: Callable[[Path], Any], path: Path, kind: str, advice: str = "") -> Any:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: {advice}") from None
+    except (OSError, ValueError) as error:
+        problem = str(error).partition("\n")[0]
+        raise InputError(f"{path} cannot be read as {kind}: {problem}") from None
+
+
 def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
     """Check a table and fill in the columns that it lacks."""
-    missing = [c.name for c in table.columns if c.required and c.name not in frame]
+    missing = [name for name, c in table.columns.items() if c.required and name not in frame]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")
     if frame.empty:
         raise InputError(f"{path} has no rows")
-    for column in table.columns:
-        if column.name in frame:
-            _check_values(frame[column.name], column, path)
+    for name, column in table.columns.items():
+        if name in frame:
+            _check_values(frame[name], column, f"{path}, column {name}")
         elif column.same_as:  # another column, or the protocol that decides
-            frame[column.name] = frame.get(column.same_as, decides)
+            frame[name] = frame.get(column.same_as, decides)
         elif not column.optional:
-            frame[column.name] = column.default
+            frame[name] = column.default
     key = list(table.key)
     repeated = np.flatnonzero(frame.duplicated(key))
     if repeated.size:
-        named = ", ".join(f"{name} {frame[name].iloc[repeated[0]]}" for name in key)
-        raise InputError(f"{path}, row {repeated[0] + 1}: an earlier row has the same {named}")
+        same = ", ".join(f"{name} {frame[name].iloc[repeated[0]]}" for name in key)
+        raise InputError(f"{path}, row {repeated[0] + 1}: an earlier row has the same {same}")
     return frame
 
 
-def _check_values(values: pd.Series, column: Column, path: Path) -> None:
+def _check_values(values: pd.Series, column: Column, where: str) -> None:
     """Refuse the first value that is empty where it may not be, or not of the column's kind."""
     empty = values.isna()
     wrong = empty & False
@@ -163,8 +161,4 @@ def _check_values(values: pd.Series, column: Column, path: Path) -> None:
         problem = (
             f"{shown} is not a {column.kind}" if wrong.iloc[bad[0]] else "the value is missing"
         )
-        raise InputError(f"{path}, column {column.name}, row {bad[0] + 1}: {problem}")
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        raise InputError(f"{where}, row {bad[0] + 1}: {problem}")

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT
+from pydantic import ValidationError
 
 from referee import contract, paper
 from referee.contract.columns import TABLES
@@ -257,6 +258,20 @@ def test_run_json(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message) as error:
             contract.read_run(path)
         assert str(error.value).count("\n") == 0
+
+
+def test_a_finding_has_a_known_severity() -> None:
+    finding = {
+        "check": "few_folds",
+        "severity": "note",
+        "where": "d/corrected",
+        "evidence": {"folds": 2},
+        "consequence": "A sentence.",
+        "claims": ["table1"],
+    }
+    assert contract.Finding.model_validate(finding).model_dump(mode="json") == finding
+    with pytest.raises(ValidationError, match=r"severity\n.*Input should be 'error'"):
+        contract.Finding.model_validate(finding | {"severity": "grave"})
 
 
 def test_the_documentation_names_every_column() -> None:

@@ -1,7 +1,6 @@
-"""A paper as data: the folder that tells referee what was claimed, and by what names.
+"""A paper as data: a folder that tells referee what was claimed, and by what names.
 
-All `*.yaml` of the folder are read as one; `checks.py`, where there is one, holds what only this
-paper needs and cannot be said in YAML: judges, checks of its printed numbers, checks of its data.
+All its `*.yaml` are read as one; `checks.py`, where there is one, holds what YAML cannot say.
 """
 
 from functools import cached_property
@@ -45,10 +44,9 @@ class PaperDataset(Part):
 class Paper(Statements):
     """The folder of a paper.
 
-    `protocols` are those under which claims are judged; `decides` names the one whose verdict
-    counts, the last one where it is left out. `strategies` says, by protocol, which strategies of
-    the tidy table stand for the paper's varied arms, whose models end in `varied_suffix`; the
-    first that was run counts.
+    Claims are judged under its `protocols`; the verdict under `decides` counts, by default the
+    last one. `strategies` says, by protocol, which strategies of the tidy table stand for the
+    paper's varied arms, whose models end in `varied_suffix`; the first that was run counts.
     """
 
     folder: Path

@@ -23,7 +23,6 @@ PaperFolder = Annotated[Path | None, typer.Option(help="by default the only one 
 Packed = Annotated[Path | None, typer.Option(help="table of packed models; without it no sizes")]
 Measurements = Annotated[Path | None, typer.Option(help="a folder; without it nothing measured")]
 Key = Annotated[str, typer.Option(help="of what the files are made from; it is recorded")]
-Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend on it")]
 
 
 @app.command()
@@ -162,7 +161,7 @@ def figures(
     measurements: Measurements = None,
     significance: Annotated[Path | None, typer.Option(help="folder; without it no tests")] = None,
     claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
-    workers: Workers = 1,
+    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
     paper: PaperFolder = None,
     key: Key = "",
 ) -> None:

@@ -93,7 +93,12 @@ def read(folder: Path | None = None) -> Paper:
 
     Raises InputError where there is no such folder, or names the first mistake in its files.
     """
-    folder = folder or _only_paper()
+    if folder is None:
+        folders = sorted(path.parent for path in Path("papers").glob("*/paper.yaml"))
+        if len(folders) != 1:
+            known = ", ".join(map(str, folders)) or "none"
+            raise InputError(f"name a paper's folder with --paper; below papers/ are: {known}")
+        folder = folders[0]
     content: dict[str, Any] = {"folder": folder}
     for file in sorted(folder.glob("*.yaml")):
         part = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
@@ -106,11 +111,3 @@ def read(folder: Path | None = None) -> Paper:
         return Paper.model_validate(content)
     except ValidationError as error:
         raise InputError(f"{folder}: {first_mistake(error)}") from None
-
-
-def _only_paper() -> Path:
-    folders = sorted(path.parent for path in Path("papers").glob("*/paper.yaml"))
-    if len(folders) != 1:
-        known = ", ".join(map(str, folders)) or "none"
-        raise InputError(f"name a paper's folder with --paper; below papers/ there are: {known}")
-    return folders[0]

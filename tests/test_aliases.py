@@ -55,6 +55,16 @@ def test_the_paper_changes_the_key_of_the_tables(
     assert judge.tables_key([], "papers/mine") != first
 
 
+def test_the_contract_changes_the_key_of_the_tables(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "contract").mkdir()
+    monkeypatch.setattr(judge, "CODE", tmp_path)
+    without = judge.tables_key([], "papers/curious_qmoe")
+    (tmp_path / "contract/tables.yaml").write_text("tables: {}\n")
+    assert judge.tables_key([], "papers/curious_qmoe") != without
+
+
 def test_a_declared_rewriting_is_of_the_code_that_is_here(monkeypatch: pytest.MonkeyPatch) -> None:
     declared = dict(keys.REWRITTEN)
     monkeypatch.setattr(keys, "REWRITTEN", {})

@@ -8,11 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 from conftest import ROOT
+from pydantic import ValidationError
 
 from referee import contract, paper
-from referee.contract.columns import MEASUREMENTS, PACKED_MODELS, SCORES
+from referee.contract.columns import TABLES
 from referee.contract.markdown import markdown
+from referee.contract.run import RunPart
 from referee.errors import InputError
 
 PAPER = paper.read(ROOT / "papers/curious_qmoe")
@@ -130,8 +133,6 @@ def test_a_file_that_is_missing(tmp_path: Path) -> None:
         lambda: contract.read_predictions(tmp_path),
         lambda: contract.read_history(tmp_path, PAPER.score),
         lambda: contract.read_run(tmp_path / "run.json"),
-        lambda: contract.read_audit(tmp_path / "audit.json"),
-        lambda: contract.read_claims(tmp_path / "claims.json"),
     ):
         with pytest.raises(InputError, match="is not here"):
             missing()
@@ -259,7 +260,7 @@ def test_run_json(tmp_path: Path) -> None:
         assert str(error.value).count("\n") == 0
 
 
-def test_audit_and_claims_json(tmp_path: Path) -> None:
+def test_a_finding_has_a_known_severity() -> None:
     finding = {
         "check": "few_folds",
         "severity": "note",
@@ -268,29 +269,33 @@ def test_audit_and_claims_json(tmp_path: Path) -> None:
         "consequence": "A sentence.",
         "claims": ["table1"],
     }
-    path = tmp_path / "audit.json"
-    path.write_text(json.dumps([finding]))
-    assert [f.model_dump(mode="json") for f in contract.read_audit(path)] == [finding]
-    path.write_text(json.dumps([finding, finding | {"severity": "grave"}]))
-    with pytest.raises(InputError, match=r"audit\.json: 1\.severity: Input should be 'error'"):
-        contract.read_audit(path)
-    claim = {"id": "c", "locus": "abstract", "kind": "value", "says": "x", "verdict": "refuted"}
-    path.write_text(json.dumps([claim]))
-    assert contract.read_claims(path)[0].verdict == "refuted"
-    del claim["verdict"]
-    path.write_text(json.dumps([claim]))
-    with pytest.raises(InputError, match=r"0\.verdict: Field required"):
-        contract.read_claims(path)
+    assert contract.Finding.model_validate(finding).model_dump(mode="json") == finding
+    with pytest.raises(ValidationError, match=r"severity\n.*Input should be 'error'"):
+        contract.Finding.model_validate(finding | {"severity": "grave"})
 
 
 def test_the_documentation_names_every_column() -> None:
     text = markdown()
-    for table in (SCORES, PACKED_MODELS, *MEASUREMENTS.values()):
-        assert f"## `{table.file}`" in text
-        assert all(f"| `{column.name}` |" in text for column in table.columns)
+    for file, table in TABLES.items():
+        assert f"## `{file}`" in text
+        assert all(f"| `{name}` |" in text for name in table.columns)
     for field in contract.Run.model_fields:
         assert f"| `{field}` |" in text
     rows = [line for line in text.splitlines() if line.startswith("|")]
     assert {line.count(" | ") for line in rows} == {3, 4}
     assert "None" not in text
     assert not re.search(r"\| {2}\| (yes)? \|", text), "a field without a meaning"
+
+
+def test_the_documentation_is_that_of_the_models() -> None:
+    described = yaml.safe_load((ROOT / "src/referee/contract/records.yaml").read_text())
+    models = {"run.json": contract.Run, "audit.json": contract.Finding}
+    models |= {
+        model.__name__: model for model in RunPart.__subclasses__() if model is not contract.Run
+    }
+    assert described.keys() - models.keys() == {"claims.json", "ClaimEvidence"}
+    for name, model in models.items():
+        keys = described[name]["keys"]
+        required = {key for key, about in keys.items() if not about.get("optional", False)}
+        assert list(keys) == list(model.model_fields)
+        assert required == {key for key, field in model.model_fields.items() if field.is_required()}

@@ -9,45 +9,26 @@ from typing import Annotated
 
 import typer
 
+from referee import provenance
 from referee.errors import InputError
+from referee.files import write_whole
+from referee.paper import read
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
 Cells = Annotated[Path, typer.Argument(help="the tidy table of scores")]
 Results = Annotated[Path, typer.Argument(help="folder of a finished run")]
 Folder = Annotated[Path, typer.Argument(help="folder to write to")]
-PaperFolder = Annotated[
-    Path | None,
-    typer.Option("--paper", help="folder of the paper; without it the only one below papers/"),
-]
-Packed = Annotated[
-    Path | None, typer.Option(help="tidy table of packed models; without it no sizes")
-]
-Measurements = Annotated[
-    Path | None, typer.Option(help="folder of the measurements; without it nothing measured")
-]
+PaperFolder = Annotated[Path | None, typer.Option(help="by default the only one below papers/")]
+Packed = Annotated[Path | None, typer.Option(help="table of packed models; without it no sizes")]
+Measurements = Annotated[Path | None, typer.Option(help="a folder; without it nothing measured")]
 Key = Annotated[str, typer.Option(help="of what the files are made from; it is recorded")]
-Workers = Annotated[int, typer.Option(help="processes; the bytes do not depend on it")]
 
 
 @app.command()
 def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "") -> None:
     """Write the tables of scores as CSV, Markdown and LaTeX, and numbers for `dvc metrics`."""
-    from referee import provenance
-    from referee.files import write_whole
-    from referee.paper import read
-    from referee.tables import make
-    from referee.tables.tidy import Files
-
-    about = read(paper)
-    inputs = Files(about, cells)
-    names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
-    made = make.write_all(names, inputs, folder)
-    metrics = folder.parent / "metrics.json"
-    numbers = make.metrics(made, inputs)
-    write_whole({metrics: json.dumps(numbers, indent=1) + "\n"})
-    files = make.files(made, about, folder)
-    provenance.write(folder / "provenance.json", key, [*files, metrics])
+    _write_tables("scores", folder / "provenance.json", key, paper, cells)
 
 
 @app.command()
@@ -60,48 +41,7 @@ def measured_tables(
     key: Key = "",
 ) -> None:
     """Write the tables of what was measured as CSV, Markdown and LaTeX."""
-    from referee import provenance
-    from referee.paper import read
-    from referee.tables import make
-    from referee.tables.tidy import Files
-
-    about = read(paper)
-    inputs = Files(about, cells, packed, measurements)
-    names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
-    made = make.write_all(names, inputs, folder)
-    files = make.files(made, about, folder)
-    provenance.write(folder / "measured.json", key, files, measurements)
-
-
-@app.command()
-def compare(
-    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
-    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
-    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
-    out: Annotated[
-        Path | None, typer.Option(help="file to write, .csv or .md; without it CSV is printed")
-    ] = None,
-) -> None:
-    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
-    import pandas as pd
-
-    from referee.files import write_whole
-    from referee.stats import compare as made
-
-    if out is not None and out.suffix not in (".csv", ".md"):
-        raise InputError(f"{out}: name it .csv or .md")
-    if not margin > 0:
-        raise InputError(f"--margin is {margin}: it must be above 0")
-    try:
-        frame = pd.read_csv(scores)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{scores} cannot be read as CSV: {error}") from None
-    table = made.compare(frame, baseline, margin=margin)
-    csv = table.to_csv(index=False)
-    if out is None:
-        print(csv, end="")
-    else:
-        write_whole({out: csv if out.suffix == ".csv" else made.markdown(table) + "\n"})
+    _write_tables("measured", folder / "measured.json", key, paper, cells, packed, measurements)
 
 
 @app.command()
@@ -113,31 +53,63 @@ def significance(
     key: Key = "",
 ) -> None:
     """Write the significance files: each test as published beside the corrected one."""
-    from referee import provenance
-    from referee.paper import read
+    _write_tables("tests", folder / "provenance.json", key, paper, cells, None, measurements)
+
+
+def _write_tables(
+    chosen: str, record: Path, key: str, paper: Path | None, cells: Path, *measured: Path | None
+) -> None:
+    """Write the `scores`, `measured` tables or `tests` of a paper, and a record of their origin."""
     from referee.tables import make
     from referee.tables.tidy import Files
 
-    about = read(paper)
-    inputs = Files(about, cells, None, measurements)
-    names = [name for name, t in about.tables.items() if t.folder == "significance"]
+    inputs, folder = Files(read(paper), cells, *measured), record.parent
+    names = [name for name, t in inputs.paper.tables.items() if t.group == chosen]
     made = make.write_all(names, inputs, folder)
-    files = make.files(made, about, folder)
-    provenance.write(folder / "provenance.json", key, files, measurements)
+    files = make.files(made, inputs.paper, folder)
+    if chosen == "scores":
+        numbers = json.dumps(make.metrics(made, inputs), indent=1) + "\n"
+        files += write_whole({folder.parent / "metrics.json": numbers})
+    provenance.write(record, key, files, inputs.measurements)
+
+
+@app.command()
+def compare(
+    scores: Annotated[Path, typer.Argument(help="CSV: dataset, arm, seed, fold, score")],
+    baseline: Annotated[str, typer.Option(help="the arm that the others are compared with")],
+    margin: Annotated[float, typer.Option(help="of equivalence, in units of the score")] = 0.01,
+    out: Annotated[Path | None, typer.Option(help=".csv or .md; without it CSV is printed")] = None,
+) -> None:
+    """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
+    import pandas as pd
+
+    from referee.stats import compare as made
+
+    if out is not None and out.suffix not in (".csv", ".md"):
+        raise InputError(f"{out}: name it .csv or .md")
+    if not margin > 0:
+        raise InputError(f"--margin is {margin}: it must be above 0")
+    try:
+        frame = pd.read_csv(scores)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{scores} cannot be read as CSV: {error}") from None
+    table = made.compare(frame, baseline, margin=margin)
+    is_markdown = out is not None and out.suffix == ".md"
+    text = made.markdown(table) + "\n" if is_markdown else table.to_csv(index=False)
+    if out:
+        write_whole({out: text})
+    else:
+        print(text, end="")
 
 
 @app.command()
 def audit(
-    results: Annotated[
-        Path, typer.Argument(help="folder of a finished run, or anybody's tidy table of scores")
-    ] = Path("results"),
+    results: Annotated[Path, typer.Argument(help="folder, or a table of scores")] = Path("results"),
     paper: PaperFolder = None,
 ) -> None:
     """Check data, protocol and results: audit.json and audit.md of a folder; prints a table's."""
     from referee.audit import findings as checks
     from referee.contract import read_run, read_scores
-    from referee.files import write_whole
-    from referee.paper import read
 
     about = read(paper)
     if not results.is_dir():
@@ -171,9 +143,7 @@ def verdicts(
     key: Key = "",
 ) -> None:
     """Judge every claim of the paper: claims.csv, .json and .md."""
-    from referee import provenance
     from referee.claims import ledger, output
-    from referee.paper import read
 
     claims = read(paper)
     inputs = ledger.read_inputs(claims, cells, packed, measurements)
@@ -189,16 +159,13 @@ def figures(
     folder: Folder,
     packed: Packed = None,
     measurements: Measurements = None,
-    significance: Annotated[
-        Path | None, typer.Option(help="folder of its files; without it no comparisons")
-    ] = None,
+    significance: Annotated[Path | None, typer.Option(help="folder; without it no tests")] = None,
     claims: Annotated[Path | None, typer.Option(help="claims.csv; without it no verdicts")] = None,
-    workers: Workers = 1,
+    workers: Annotated[int, typer.Option(help="processes; the bytes do not depend on it")] = 1,
     paper: PaperFolder = None,
     key: Key = "",
 ) -> None:
     """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
-    from referee import provenance
     from referee.figures import book
     from referee.figures.frames import Files
 
@@ -215,8 +182,6 @@ def latex(
     key: Key = "",
 ) -> None:
     """Write a LaTeX document that shows the tables and figures with their captions."""
-    from referee import provenance
-    from referee.files import write_whole
     from referee.tables import latex as make
 
     write_whole({out: make.document(tables, figures, out.parent)})
@@ -235,25 +200,20 @@ def explain(
     ] = None,
 ) -> None:
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
-    from referee.explain.explain import explain as explain_number
-    from referee.explain.explain import explain_cell
+    from referee.explain import explain as explaining
     from referee.explain.printed import explanation_markdown
-    from referee.paper import read
 
-    about = read(paper)
-    if Path(what).is_dir():
-        found = explain_cell(Path(what), about, training_source=training_source)
+    about, folder = read(paper), Path(what)
+    if folder.is_dir():
+        origin = explaining.explain_cell(folder, about, training_source)
     else:
-        found = explain_number(what, row, column, about, training_source=training_source)
-    print(json.dumps(asdict(found), indent=1) if as_json else explanation_markdown(found))
+        origin = explaining.explain(what, row, column, about, training_source)
+    print(json.dumps(asdict(origin), indent=1) if as_json else explanation_markdown(origin))
 
 
 @app.command()
 def page(results: Results = Path("results"), paper: PaperFolder = None, key: Key = "") -> None:
     """Write index.html, all of a run on one page that needs no network; pages/, each table."""
-    from referee import provenance
-    from referee.files import write_whole
-    from referee.paper import read
     from referee.report import results_page
 
     texts = results_page.render(results, read(paper))
@@ -271,15 +231,13 @@ def notebook(
     """Run the notebook on a finished run: its .ipynb with outputs and .html into the folder."""
     import nbformat
 
-    from referee import provenance
-    from referee.files import write_whole
     from referee.report import notebook as story
 
-    folders = {"results": results} | ({"paper_folder": paper} if paper else {})
-    made = story.run(notebook, {name: str(folder) for name, folder in folders.items()})
-    files = [results / notebook.with_suffix(suffix).name for suffix in (".ipynb", ".html")]
-    texts = (nbformat.writes(made), story.to_html(made))
-    write_whole(dict(zip(files, texts, strict=True)))
+    folders = {"results": str(results)} | ({"paper_folder": str(paper)} if paper else {})
+    made = story.run(notebook, folders)
+    texts = {".ipynb": nbformat.writes(made), ".html": story.to_html(made)}
+    names = {results / notebook.with_suffix(suffix).name: text for suffix, text in texts.items()}
+    files = write_whole(names)
     provenance.write(results / "notebook.provenance.json", key, files)
 
 

@@ -7,14 +7,9 @@ from pathlib import Path
 
 
 def write_whole(texts: Mapping[Path, str | bytes]) -> list[Path]:
-    """Write each text to its path, so that a reader sees the old file or the new one, whole.
+    """Write each text to its path, so that a reader sees the old or the new file; return the paths.
 
-    Args:
-        texts: what to write, by path. Folders are made where they are missing.
-
-    Returns:
-        The paths.
-
+    Folders are made where they are missing.
     """
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -25,5 +20,5 @@ def write_whole(texts: Mapping[Path, str | bytes]) -> list[Path]:
 
 
 def sha256(path: Path) -> str:
-    """SHA-256 of the bytes of a file, in hexadecimal digits."""
+    """Return the SHA-256 of the bytes of a file, in hexadecimal digits."""
     return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -18,12 +18,11 @@ def write(record: Path, key: str, files: Iterable[Path], measurements: Path | No
     written: dict[str, object] = {"grid": key, "files": hashes}
     if measurements is not None:
         written["measurements"] = Path(os.path.relpath(measurements, record.parent)).as_posix()
-    text = json.dumps(written, indent=1, sort_keys=True)
-    write_whole({record: text + "\n"})
+    write_whole({record: json.dumps(written, indent=1, sort_keys=True) + "\n"})
 
 
 def is_current(record: Path, key: str, files: Iterable[Path]) -> bool:
-    """Whether the files are those of the key, unchanged. True where there are none at all.
+    """Say whether the files are those of the key, unchanged; True where there are none at all.
 
     Times of files say nothing after `git checkout` or `dvc checkout`; this does.
     """

@@ -27,14 +27,14 @@ def capitalised(text: str) -> str:
 
 
 def spaced_names(text: str, names: Iterable[str]) -> str:
-    """A text in which the names that are given stand as words; everything else as it is."""
+    """Return a text in which the given names stand as words; everything else is as it was."""
     for name in names:
         text = text.replace(name, spaced(name))
     return text
 
 
 def heading(name: str) -> str:
-    """A column as people read it: `latency_batch1_ms` as `latency batch 1 (ms)`."""
+    """Return a column as people read it: `latency_batch1_ms` as `latency batch 1 (ms)`."""
     words = re.sub(r"batch(\d+)", r"batch \1", spaced(name))
     words = re.sub(r"\bf1\b", "F1", words).replace("peak rss", "peak RSS")
     words = re.sub(r"\b[jw]\b", lambda unit: unit[0].upper(), words)
@@ -42,9 +42,8 @@ def heading(name: str) -> str:
 
 
 def arm_name(model: str, strategy: str = "none", alpha: float | None = None) -> str:
-    """An arm as `MODEL STRATEGY 0.3`; the model alone where nothing varies it (no alpha)."""
-    varied = alpha is not None and not math.isnan(alpha)
-    return f"{model} {strategy} {alpha:g}" if varied else model
+    """Return an arm as `MODEL STRATEGY 0.3`; the model alone where nothing varies it (no alpha)."""
+    return model if alpha is None or math.isnan(alpha) else f"{model} {strategy} {alpha:g}"
 
 
 def number(value: float) -> str:

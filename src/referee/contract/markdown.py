@@ -1,90 +1,50 @@
 """The contract as Markdown, for the documentation."""
 
 from collections.abc import Sequence
-from types import NoneType
-from typing import Any, get_args, get_origin
+from importlib.resources import files
 
-from pydantic import BaseModel
+import pandas as pd
+import yaml
 
-from referee.contract import columns, records, run
-from referee.contract.columns import Column, Lacking, SameAs, TableFile
-
-TABLES = (
-    columns.scores_of("score", "score"),
-    columns.PACKED_MODELS,
-    *columns.MEASUREMENTS.values(),
-    columns.PREDICTIONS,
-    columns.history_of("score", "score"),
-    columns.SIGNIFICANCE,
-)
-RUN = (run.RunExperiment, run.RuleEffect, run.DatasetFacts, run.ClassClips, run.SplitFacts)
-
-WORDS = {
-    str: "text",
-    int: "whole number",
-    float: "number",
-    bool: "boolean",
-    NoneType: "null",
-    Any: "anything",
-}
+from referee.contract.columns import TABLES, Column
 
 
 def markdown() -> str:
     """Return a section for each file of the contract, with a table of its columns or keys."""
-    parts = [
-        *(part for table in TABLES for part in _of_table(table)),
-        *_of_record("`run.json`", run.Run, "## "),
-        *(part for model in RUN for part in _of_record(f"`{model.__name__}`", model, "### ")),
-        *_of_record("`audit.json`, a list of these", records.Finding, "## "),
-        *_of_record("`claims.json`, a list of these", records.ClaimRecord, "## "),
-        *_of_record("`ClaimEvidence`", records.ClaimEvidence, "### "),
-    ]
+    yes = {True: "yes", False: ""}
+    parts: list[str] = []
+    for file, table in TABLES.items():
+        key = ", ".join(f"`{name}`" for name in table.key)
+        parts += [f"## `{file}`", table.holds]
+        parts += [f"Key, which no two rows share: {key}."] if key else []
+        rows = [
+            (f"`{name}`", c.kind, c.meaning, _if_missing(c), yes[c.optional or c.may_be_empty])
+            for name, c in table.columns.items()
+        ]
+        headings = ("column", "kind", "meaning", "if the column is missing", "may be empty")
+        parts.append(_grid(headings, rows))
+    text = files("referee.contract").joinpath("records.yaml").read_text(encoding="utf-8")
+    for name, record in yaml.safe_load(text).items():
+        parts += [f"{'##' if name.endswith('.json') else '###'} `{name}`", record["holds"]]
+        keys = [
+            (f"`{key}`", about["type"], about["meaning"], yes["optional" not in about])
+            for key, about in record["keys"].items()
+        ]
+        parts.append(_grid(("key", "type", "meaning", "required"), keys))
     return "\n\n".join(parts) + "\n"
 
 
-def _of_table(table: TableFile) -> list[str]:
-    key = ", ".join(f"`{name}`" for name in table.key)
-    rows = [
-        (f"`{c.name}`", c.kind, c.meaning, _if_lacking(c), "yes" if c.may_be_empty else "")
-        for c in table.columns
-    ]
-    headings = ("column", "kind", "meaning", "if the column is missing", "may be empty")
-    unique = [f"Key, which no two rows share: {key}."] if key else []
-    return [f"## `{table.file}`", table.holds, *unique, _grid(headings, rows)]
+def _if_missing(column: Column) -> str:
+    if column.required:
+        return "the table is refused"
+    if column.optional:
+        return "what needs the column is left out"
+    if column.same_as:
+        decides = column.same_as == "decides"
+        return "the protocol that decides" if decides else f"the same as `{column.same_as}`"
+    return "empty" if pd.isna(column.default) else f"`{column.default}`"
 
 
-def _if_lacking(column: Column) -> str:
-    if isinstance(column.default, Lacking):
-        return column.default.value
-    if isinstance(column.default, SameAs):
-        return f"the same as `{column.default.column}`"
-    return "empty" if column.default != column.default else f"`{column.default}`"
-
-
-def _of_record(title: str, model: type[BaseModel], level: str) -> list[str]:
-    rows = [
-        (f"`{name}`", _type(f.annotation), f.description, "yes" if f.is_required() else "")
-        for name, f in model.model_fields.items()
-    ]
-    about = " ".join((model.__doc__ or "").split())
-    return [level + title, about, _grid(("key", "type", "meaning", "required"), rows)]
-
-
-def _type(annotation: Any) -> str:
-    """Say in words what type a value has in JSON."""
-    if annotation in WORDS:
-        return WORDS[annotation]
-    inner = [_type(part) for part in get_args(annotation) if part is not ...]
-    origin = get_origin(annotation)
-    if origin is tuple:
-        return f"list of {inner[0]}" + ("" if inner[0].endswith("`") else "s")
-    if origin is dict:
-        return "object" if inner[-1] == "anything" else f"object of {inner[-1]}"
-    if origin is not None:  # one of several values or types
-        return " or ".join(inner)
-    return f"`{annotation if isinstance(annotation, str) else annotation.__name__}`"
-
-
-def _grid(headings: Sequence[str], rows: Sequence[Sequence[str | None]]) -> str:
+def _grid(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [headings, ["---"] * len(headings), *rows]
-    return "\n".join(f"| {' | '.join(map(str, cells))} |" for cells in lines)
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)

@@ -1,26 +1,16 @@
-"""Readers of the tables of the contract; each checks what it reads."""
+"""Readers of the tables of the contract; each raises InputError where a file breaks it."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from referee.contract.columns import (
-    INFERENCE,
-    MEASUREMENTS,
-    PACKED,
-    PREDICTIONS,
-    Column,
-    Lacking,
-    SameAs,
-    TableFile,
-    history_of,
-    scores_of,
-)
+from referee.contract.columns import INFERENCE, MEASUREMENTS, PACKED, TABLES, Column, TableFile
 from referee.errors import InputError
 from referee.paper import Paper, Score
 
@@ -44,38 +34,18 @@ class Measured:
 
 
 def read_table(path: Path, table: TableFile, decides: str = "") -> pd.DataFrame:
-    """Read a CSV file of the contract; columns that it may lack are filled in.
+    """Read a CSV file of the contract, its rows in their order; unknown columns are kept.
 
-    Args:
-        path: the file.
-        table: which columns it must have or may have, and which of them name a row.
-        decides: the protocol of a table that names none.
-
-    Returns:
-        The rows in their order. Columns that the contract does not know are kept.
-
-    Raises:
-        InputError: the file is missing, has no rows or is no CSV; a column is missing; a value
-            is empty or of the wrong kind; or two rows have the same key.
-
+    Columns that it may lack are filled in; `decides` is the protocol of a table that names none.
     """
-    texts = {column.name: "str" for column in table.columns if column.kind == "text"}
+    texts = {name: "str" for name, column in table.columns.items() if column.kind == "text"}
     return _checked(read_csv(path, texts), table, path, decides)
 
 
 def read_csv(path: Path, texts: Mapping[str, str] | None = None) -> pd.DataFrame:
-    """Read any CSV file of a run; `texts` names columns that hold text, whatever they look like.
-
-    Raises:
-        InputError: the file is missing or is no CSV.
-
-    """
-    try:
-        return pd.read_csv(path, dtype=texts)
-    except FileNotFoundError:
-        raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as CSV: {_one_line(error)}") from None
+    """Read any CSV file of a run; `texts` gives the pandas type of columns, by name."""
+    advice = f"`snakemake -j1 {path}` makes it"
+    return _read(partial(pd.read_csv, dtype=texts), path, "CSV", advice)
 
 
 def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
@@ -86,13 +56,9 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
     stop training. The test clips are recognised by their number and by a stopping score that
     equals the score in most cells of a dataset and protocol (quantisation after training can make
     single cells differ).
-
-    Raises:
-        InputError: the table is not as the contract says.
-
     """
     column = paper.score.column
-    frame = read_table(path, scores_of(column, paper.score.words), paper.decides)
+    frame = read_table(path, TABLES["cells.csv"].scored_by(column), paper.decides)
     frame = frame.assign(score=frame[column])
     if {"n_fit", "n_stop", "n_test", f"stop_{column}"} <= set(frame):
         same = (frame["n_stop"] == frame["n_test"]) & (frame[f"stop_{column}"] == frame["score"])
@@ -102,24 +68,16 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
 
 
 def read_measurements(folder: Path | None, paper: Paper) -> Measured:
-    """Read the measurements in a folder; tables that are not there are None.
-
-    Raises:
-        InputError: a table or the description of a machine is not as the contract says.
-
-    """
+    """Read the measurements in a folder; what is not there is left out."""
     files = {what: folder / f"{what}.csv" for what in MEASUREMENTS} if folder else {}
     tables = {
         what: read_table(file, MEASUREMENTS[what], paper.decides)
         for what, file in files.items()
         if file.exists()
     }
-    machines = {
-        what: _machine(file.with_suffix(".json"))
-        for what, file in files.items()
-        if file.with_suffix(".json").exists()
-    }
-    return Measured(**tables, machines=machines)
+    machines = {what: file.with_suffix(".json") for what, file in files.items()}
+    there = {what: _machine(file) for what, file in machines.items() if file.exists()}
+    return Measured(**tables, machines=there)
 
 
 def of_packed(measured: pd.DataFrame) -> pd.DataFrame:
@@ -134,97 +92,73 @@ def is_mixture(arms: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def read_predictions(cell: Path) -> pd.DataFrame:
-    """Read `predictions.parquet` in the folder of a cell: a row per test clip.
-
-    Raises:
-        InputError: the file is missing or not as the contract says.
-
-    """
-    path = cell / "predictions.parquet"
-    try:
-        frame = pd.read_parquet(path)
-    except FileNotFoundError:
-        raise InputError(
-            f"{path} is not here: `snakemake -j8 cells` makes it, `dvc pull` brings it"
-        ) from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read as Parquet: {_one_line(error)}") from None
-    for name in frame.filter(regex=r"^p_[1-9]\d*$"):
-        _check_values(frame[name], Column(name, "number", "probability of a class"), path)
-    return _checked(frame, PREDICTIONS, path)
+    """Read `predictions.parquet` in the folder of a cell: a row per test clip."""
+    path, table = cell / "predictions.parquet", TABLES["predictions.parquet"]
+    advice = "`snakemake -j8 cells` makes it, `dvc pull` brings it"
+    frame = _read(pd.read_parquet, path, "Parquet", advice)
+    others = frame.filter(regex=r"^p_[1-9]\d*$").columns
+    probabilities = dict.fromkeys(others, Column("number", "probability of a class"))
+    return _checked(frame, replace(table, columns=probabilities | table.columns), path)
 
 
 def read_history(cell: Path, score: Score) -> pd.DataFrame:
-    """Read `history.csv` in the folder of a cell: a row per epoch.
-
-    Raises:
-        InputError: the file is missing or not as the contract says.
-
-    """
-    return read_table(cell / "history.csv", history_of(score.column, score.words))
+    """Read `history.csv` in the folder of a cell: a row per epoch."""
+    return read_table(cell / "history.csv", TABLES["history.csv"].scored_by(score.column))
 
 
 def _machine(path: Path) -> dict[str, Any]:
-    try:
-        machine = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(f"{path} cannot be read as JSON: {_one_line(error)}") from None
+    machine = _read(lambda file: json.loads(file.read_bytes()), path, "JSON")
     if not isinstance(machine, dict) or "processor" not in machine:
         raise InputError(f"{path} names no processor")
     return machine
 
 
+def _read(reader: Callable[[Path], Any], path: Path, kind: str, advice: str = "") -> Any:
+    try:
+        return reader(path)
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: {advice}") from None
+    except (OSError, ValueError) as error:
+        problem = str(error).partition("\n")[0]
+        raise InputError(f"{path} cannot be read as {kind}: {problem}") from None
+
+
 def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
     """Check a table and fill in the columns that it lacks."""
-    missing = [
-        column.name
-        for column in table.columns
-        if column.default is Lacking.REFUSED and column.name not in frame
-    ]
+    missing = [name for name, c in table.columns.items() if c.required and name not in frame]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")
     if frame.empty:
         raise InputError(f"{path} has no rows")
-    for column in table.columns:
-        if column.name in frame:
-            _check_values(frame[column.name], column, path)
-        elif column.default is Lacking.DECIDING:
-            frame[column.name] = decides
-        elif isinstance(column.default, SameAs):
-            frame[column.name] = frame[column.default.column]
-        elif column.default is not Lacking.LEFT_OUT:
-            frame[column.name] = column.default
-    _check_key(frame, list(table.key), path)
+    for name, column in table.columns.items():
+        if name in frame:
+            _check_values(frame[name], column, f"{path}, column {name}")
+        elif column.same_as:  # another column, or the protocol that decides
+            frame[name] = frame.get(column.same_as, decides)
+        elif not column.optional:
+            frame[name] = column.default
+    key = list(table.key)
+    repeated = np.flatnonzero(frame.duplicated(key))
+    if repeated.size:
+        same = ", ".join(f"{name} {frame[name].iloc[repeated[0]]}" for name in key)
+        raise InputError(f"{path}, row {repeated[0] + 1}: an earlier row has the same {same}")
     return frame
 
 
-def _check_values(values: pd.Series, column: Column, path: Path) -> None:
+def _check_values(values: pd.Series, column: Column, where: str) -> None:
     """Refuse the first value that is empty where it may not be, or not of the column's kind."""
     empty = values.isna()
+    wrong = empty & False
     if column.kind == "number":
         numbers = pd.to_numeric(values, errors="coerce")
         wrong = numbers.isna() & ~empty | np.isinf(numbers)
     elif column.kind == "boolean":
         wrong = ~values.astype(str).isin(("True", "False", "1", "0")) & ~empty
-    else:
-        wrong = pd.Series(False, values.index)
-    bad = wrong if column.may_be_empty else wrong | empty
-    if bad.any():
-        row = int(bad.to_numpy().argmax())
-        value = values.iloc[row]
+    bad = np.flatnonzero(wrong if column.optional or column.may_be_empty else wrong | empty)
+    if bad.size:
+        value = values.iloc[bad[0]]
         shown = repr(value) if isinstance(value, str) else value
-        problem = f"{shown} is not a {column.kind}" if wrong.iloc[row] else "the value is missing"
-        raise InputError(f"{path}, column {column.name}, row {row + 1}: {problem}")
-
-
-def _check_key(frame: pd.DataFrame, key: list[str], path: Path) -> None:
-    """Refuse the first row whose key an earlier row has."""
-    twice = frame.duplicated(key) if key else pd.Series(False, frame.index)
-    if twice.any():
-        row = int(twice.to_numpy().argmax())
-        named = ", ".join(f"{name} {frame[name].iloc[row]}" for name in key)
-        raise InputError(f"{path}, row {row + 1}: an earlier row has the same {named}")
-
-
-def _one_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+        problem = (
+            f"{shown} is not a {column.kind}" if wrong.iloc[bad[0]] else "the value is missing"
+        )
+        raise InputError(f"{where}, row {bad[0] + 1}: {problem}")

@@ -1,7 +1,6 @@
-"""A paper as data: the folder that tells referee what was claimed, and by what names.
+"""A paper as data: a folder that tells referee what was claimed, and by what names.
 
-All `*.yaml` of the folder are read as one; `checks.py`, where there is one, holds what only this
-paper needs and cannot be said in YAML: judges, checks of its printed numbers, checks of its data.
+All its `*.yaml` are read as one; `checks.py`, where there is one, holds what YAML cannot say.
 """
 
 from functools import cached_property
@@ -13,14 +12,12 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, model_validator
 
-from referee.errors import InputError
+from referee.errors import InputError, first_mistake
 from referee.paper.claims import Claim, Part
 from referee.paper.figures import Figures
 from referee.paper.printed import Statements
 from referee.paper.story import Story
 from referee.paper.tables import TableLayout
-
-ROOT = Path("papers")
 
 
 class Score(Part):
@@ -47,10 +44,9 @@ class PaperDataset(Part):
 class Paper(Statements):
     """The folder of a paper.
 
-    `protocols` are those under which claims are judged; `decides` names the one whose verdict
-    counts, the last one where it is left out. `strategies` says, by protocol, which strategies of
-    the tidy table stand for the paper's varied arms, whose models end in `varied_suffix`; the
-    first that was run counts.
+    Claims are judged under its `protocols`; the verdict under `decides` counts, by default the
+    last one. `strategies` says, by protocol, which strategies of the tidy table stand for the
+    paper's varied arms, whose models end in `varied_suffix`; the first that was run counts.
     """
 
     folder: Path
@@ -82,53 +78,36 @@ class Paper(Statements):
 
     @cached_property
     def checks(self) -> ModuleType | None:
-        """The module `checks.py` of the folder, None where there is none.
-
-        It is loaded by its path: a paper need not be installed.
-        """
+        """The module `checks.py` of the folder, loaded by its path; None where there is none."""
         path = self.folder / "checks.py"
-        if not path.exists():
-            return None
         spec = spec_from_file_location(f"checks_of_{self.folder.name}", path)
-        assert spec is not None and spec.loader is not None
+        if not path.exists() or spec is None or spec.loader is None:
+            return None
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         return module
 
 
 def read(folder: Path | None = None) -> Paper:
-    """Read the folder of a paper.
+    """Read the folder of a paper; None takes the only folder in `papers/` below the current one.
 
-    Args:
-        folder: None takes the only folder in `papers/` below the current one.
-
-    Raises:
-        InputError: there is no such folder, or it does not validate; the first mistake is named.
-
+    Raises InputError where there is no such folder, or names the first mistake in its files.
     """
-    folder = folder or _only_paper()
-    files = sorted(folder.glob("*.yaml"))
-    if not files:
-        raise InputError(f"{folder} holds no paper: it needs paper.yaml")
+    if folder is None:
+        folders = sorted(path.parent for path in Path("papers").glob("*/paper.yaml"))
+        if len(folders) != 1:
+            known = ", ".join(map(str, folders)) or "none"
+            raise InputError(f"name a paper's folder with --paper; below papers/ are: {known}")
+        folder = folders[0]
     content: dict[str, Any] = {"folder": folder}
-    for file in files:
+    for file in sorted(folder.glob("*.yaml")):
         part = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        twice = sorted(content.keys() & part.keys())
-        if twice:
+        if twice := sorted(content.keys() & part.keys()):
             raise InputError(f"{file}: {twice[0]} already stands in another file of {folder}")
         content |= part
+    if len(content) == 1:
+        raise InputError(f"{folder} holds no paper: it needs paper.yaml")
     try:
         return Paper.model_validate(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        message = first["msg"].removeprefix("Value error, ")
-        raise InputError(f"{folder}: {where}: {message}") from None
-
-
-def _only_paper() -> Path:
-    folders = sorted(path.parent for path in ROOT.glob("*/paper.yaml"))
-    if len(folders) != 1:
-        known = ", ".join(map(str, folders)) or "none"
-        raise InputError(f"name a paper's folder with --paper; below {ROOT}/ there are: {known}")
-    return folders[0]
+        raise InputError(f"{folder}: {first_mistake(error)}") from None

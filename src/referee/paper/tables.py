@@ -54,3 +54,10 @@ class TableLayout(Part):
     beside: tuple[str, ...] = ()
     types: tuple[str, str, str] = ("single network", "mixture", "varied mixture")
     speedups_over: tuple[str, ...] = ()
+
+    @property
+    def group(self) -> Literal["scores", "measured", "tests"]:
+        """Which command writes the table."""
+        if self.folder == "significance":
+            return "tests"
+        return "scores" if self.kind == "scores" else "measured"

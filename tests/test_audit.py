@@ -424,7 +424,7 @@ def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:
 
 def test_every_check_that_a_claim_names_exists() -> None:
     of_paper = {"category_table"}
-    parts = [*PAPER.claims.values(), PAPER.table1, PAPER.table5]
+    parts = [*PAPER.claims.values(), PAPER.printed["table1"], PAPER.printed["table5"]]
     assert {check for part in parts for check in part.findings} <= set(CHECKS) | of_paper
 
 

@@ -36,7 +36,8 @@ def tables_key(run: Any, paper: str) -> str:
         source_key("describe.py"),  # what the judge is told of the run
         source_key("*.py", *(f"{room}/*.py" for room in rooms), root=CODE),
     ]
-    return key([run, code, _hashes(paper_folder(paper).glob("*.*"))])
+    data = [path for room in rooms for path in (CODE / room).glob("*.yaml")]
+    return key([run, code, _hashes([*data, *paper_folder(paper).glob("*.*")])])
 
 
 def figures_key(tables: str) -> str:

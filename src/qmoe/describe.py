@@ -62,12 +62,9 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict[str, Any]:
     """Measure what a curiosity rule does to `DRAWS` random routings.
 
-    No probability is drawn below 0.01 / E, so that no clamp of a rule acts. Uncertainty comes
-    from 10 random passes and is scaled over batches of three sizes: all draws, two and one.
-
-    `strategy` is a key of `qmoe.nn.curiosity.STRATEGIES`; an `alpha` of None counts as 0; `experts`
-    are the E networks that are routed between, keys of `qmoe.nn.experts.BITS`. Returns a record of
-    `referee.contract.run.RuleEffect`.
+    No probability is drawn below 0.01 / E, so that no clamp of a rule acts. Uncertainty comes from
+    10 random passes and is scaled over batches of three sizes: all draws, two and one. `experts`
+    are the E networks that are routed between. Returns a `referee.contract.run.RuleEffect`.
     """
     from qmoe.nn.experts import BITS  # imports torch
 
@@ -97,7 +94,7 @@ def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict
 
 
 def facts_of_file(path: Path) -> dict[str, Any]:
-    """State the facts of one table of embeddings, ours (.parquet) or the authors' (.csv).
+    """State the facts of a table of embeddings: .parquet, or .csv as the authors write it.
 
     Raises UserError if the file cannot be read, or is neither.
     """

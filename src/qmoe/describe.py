@@ -1,15 +1,13 @@
-"""`run.json`: what only the method can tell of a run, for whoever judges its results.
+"""`run.json`: what only the method can tell of a run; the schema is `referee.contract.Run`.
 
-The schema is `referee.contract.Run`. Nothing is judged here: this module states facts of the
-grid, of the tables of embeddings and of their splits, and measures what each curiosity rule does
-to random routings.
+Facts of the grid, of the tables of embeddings and of their splits, and what each curiosity rule
+does to random routings. Nothing is judged here.
 """
 
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from qmoe.data import table as tables
 from qmoe.data.splits import test_folds
@@ -26,11 +24,7 @@ def describe(grid: Grid) -> dict[str, Any]:
     """Return the content of `run.json`; the same grid and data give the same content.
 
     Tables of embeddings that are not on disk are passed over: facts of their datasets and splits
-    are then missing.
-
-    Raises:
-        UserError: a table of embeddings cannot be read or split.
-
+    are then missing. Raises UserError if a table cannot be read or split.
     """
     paths = {name: source.table for name, source in grid.sources.items()}
     read = {name: tables.read(path) for name, path in paths.items() if path.exists()}
@@ -68,45 +62,30 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict[str, Any]:
     """Measure what a curiosity rule does to `DRAWS` random routings.
 
-    No probability is drawn below 0.01 / E, so that no clamp of a rule acts. Uncertainty comes
-    from 10 random passes and is scaled over batches of three sizes: all draws, two and one.
-
-    Args:
-        strategy: a key of `qmoe.nn.curiosity.STRATEGIES`.
-        alpha: strength of the rule; None counts as 0.
-        experts: the E networks that are routed between, keys of `qmoe.nn.experts.BITS`.
-
-    Returns:
-        A record of `referee.contract.run.RuleEffect`.
-
+    No probability is drawn below 0.01 / E, so that no clamp of a rule acts. Uncertainty comes from
+    10 random passes and is scaled over batches of three sizes: all draws, two and one. `experts`
+    are the E networks that are routed between. Returns a `referee.contract.run.RuleEffect`.
     """
     from qmoe.nn.experts import BITS  # imports torch
 
     rng = np.random.default_rng(0)
     count, strength = len(experts), alpha or 0.0
     bits = np.array([BITS[expert] for expert in experts])
+    drawn = 0.99 * rng.dirichlet(np.ones(count), (1 + _PASSES, DRAWS)) + 0.01 / count
+    p, passes = drawn[0], drawn[1:]
 
-    def draw(*shape: int) -> np.ndarray:
-        return 0.99 * rng.dirichlet(np.ones(count), shape) + 0.01 / count
+    def routed(rows: np.ndarray) -> np.ndarray:
+        """Apply the rule to one batch, over which uncertainty is scaled."""
+        samples = passes[:, rows]
+        u = uncertainty(samples)
+        evidence = weigh(u, samples, bits, strength, u_range=None, u_escalate=None)
+        return STRATEGIES[strategy](p[rows], strength, evidence)
 
-    p, passes = draw(DRAWS), draw(_PASSES, DRAWS)
-
-    def routed(batches: int) -> np.ndarray:
-        """Apply the rule, with uncertainty scaled over each of so many batches."""
-        parts = []
-        for rows in np.array_split(np.arange(DRAWS), batches):
-            samples = passes[:, rows]
-            u = uncertainty(samples)
-            evidence = weigh(u, samples, bits, strength, u_range=None, u_escalate=None)
-            parts.append(STRATEGIES[strategy](p[rows], strength, evidence))
-        return np.concatenate(parts)
-
-    together, in_pairs, alone = routed(1), routed(DRAWS // 2), routed(DRAWS)
-    return {
-        "strategy": strategy,
-        "alpha": alpha,
-        "experts": experts,
-        "random_routings": DRAWS,
+    together, in_pairs, alone = (
+        np.concatenate([routed(rows) for rows in np.array_split(np.arange(DRAWS), batches)])
+        for batches in (1, DRAWS // 2, DRAWS)
+    )
+    return {"strategy": strategy, "alpha": alpha, "experts": experts, "random_routings": DRAWS} | {
         "largest_change": float(np.abs(together - p).max()),
         "choices_changed": float((together.argmax(axis=1) != p.argmax(axis=1)).mean()),
         "change_by_neighbours": float(np.abs(together - in_pairs).max()),
@@ -115,16 +94,14 @@ def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict
 
 
 def facts_of_file(path: Path) -> dict[str, Any]:
-    """State the facts of one table of embeddings, ours (.parquet) or the authors' (.csv).
+    """State the facts of a table of embeddings: .parquet, or .csv as the authors write it.
 
-    Raises:
-        UserError: the file cannot be read, or is neither.
-
+    Raises UserError if the file cannot be read, or is neither.
     """
-    readers = {".csv": tables.read_authors_csv, ".parquet": tables.read}
-    if path.suffix not in readers:
+    read = {".csv": tables.read_authors_csv, ".parquet": tables.read}.get(path.suffix)
+    if read is None:
         raise UserError(f"{path}: give a table of embeddings (.parquet, .csv) or a results folder")
-    return dataset_facts(readers[path.suffix](path))
+    return dataset_facts(read(path))
 
 
 def dataset_facts(table: EmbeddingTable) -> dict[str, Any]:
@@ -132,8 +109,7 @@ def dataset_facts(table: EmbeddingTable) -> dict[str, Any]:
     clips, vectors, metadata = table.clips, table.vectors, table.metadata
     constant = np.ptp(vectors, axis=0) == 0
     varying = [column.tobytes() for column in vectors.T[~constant]]
-    rows = pd.Series([vector.tobytes() for vector in vectors], index=clips.index)
-    recordings = clips["recording"].groupby(rows).nunique()
+    recordings = clips["recording"].groupby([vector.tobytes() for vector in vectors]).nunique()
     unknown = clips["recording"].is_unique and clips["fold"].isna().any()
     return {
         "dimension": vectors.shape[1],
@@ -155,15 +131,15 @@ def dataset_facts(table: EmbeddingTable) -> dict[str, Any]:
 def _split(experiment: Experiment, table: EmbeddingTable | None) -> dict[str, Any]:
     """Count the test clips whose recording is in training; folds train on all other clips."""
     spec = experiment.spec
-    where = {"dataset": experiment.dataset, "protocol": experiment.protocol}
-    facts = where | {"n_folds": spec["n_folds"]}
+    count = spec["n_folds"]
+    facts = {"dataset": experiment.dataset, "protocol": experiment.protocol, "n_folds": count}
     if table is None:
         return facts
-    folds = test_folds(table.clips, spec["protocol"]["folds"], spec["n_folds"], spec["split_seed"])
+    folds = test_folds(table.clips, spec["protocol"]["folds"], count, spec["split_seed"])
+    tests = [folds[number] for number in experiment.folds]
     recordings = table.clips["recording"].to_numpy()
-    tests = [np.isin(np.arange(len(recordings)), folds[number]) for number in experiment.folds]
-    siblings = [np.isin(recordings[test], recordings[~test]).sum() for test in tests]
+    siblings = [np.isin(recordings[test], np.delete(recordings, test)).sum() for test in tests]
     return facts | {
-        "test_clips": int(sum(test.sum() for test in tests)),
+        "test_clips": sum(map(len, tests)),
         "test_clips_with_their_recording_in_training": int(sum(siblings)),
     }

@@ -36,8 +36,8 @@ def tables_key(run: Any, paper: str) -> str:
         source_key("describe.py"),  # what the judge is told of the run
         source_key("*.py", *(f"{room}/*.py" for room in rooms), root=CODE),
     ]
-    data = [*(CODE / "contract").glob("*.yaml"), *paper_folder(paper).glob("*.*")]
-    return key([run, code, _hashes(data)])
+    data = [path for room in rooms for path in (CODE / room).glob("*.yaml")]
+    return key([run, code, _hashes([*data, *paper_folder(paper).glob("*.*")])])
 
 
 def figures_key(tables: str) -> str:

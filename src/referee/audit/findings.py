@@ -1,14 +1,13 @@
 """Run the checks, put their findings in order, and write them down."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
-from referee.audit import data_checks, protocol_checks, result_checks
+from referee.audit import result_checks, run_checks
 from referee.contract import Finding, Run
 from referee.contract.records import Severity
 from referee.contract.run import DatasetFacts
@@ -28,8 +27,7 @@ WITHOUT_PREDICTIONS = (
 )
 
 
-@dataclass(frozen=True)
-class Audit:
+class Audit(NamedTuple):
     """The findings, the gravest first, and what could not be checked, a sentence each."""
 
     findings: list[Finding]
@@ -39,15 +37,9 @@ class Audit:
 def audit(cells: pd.DataFrame, run: Run | None, paper: Paper) -> Audit:
     """Check data, protocol and results.
 
-    Args:
-        cells: the table of scores, as `read_scores` returns it. Predictions and histories are
-            read from the folders that its column `cell` names.
-        run: what the method tells of the run; None leaves out all that needs it.
-        paper: names the score, and may bring checks of its own datasets.
-
-    Raises:
-        InputError: the table holds cells of another run, or cells of this run are not on disk.
-
+    `cells` is the table of scores as `read_scores` returns it; predictions and histories are read
+    from the folders that its column `cell` names. Without `run`, what needs it is left out. Raises
+    InputError if the table holds cells of another run, or cells of this run are not on disk.
     """
     findings: list[Finding] = []
     unchecked = []
@@ -55,16 +47,16 @@ def audit(cells: pd.DataFrame, run: Run | None, paper: Paper) -> Audit:
         unchecked.append(WITHOUT_RUN)
     else:
         _require_cells(cells, run)
-        findings += _checks_of_run(cells, run, paper)
-        absent = sorted({e.dataset for e in run.experiments} - set(run.datasets))
-        unchecked += [WITHOUT_EMBEDDINGS.format(listed(absent))] if absent else []
+        findings += _of_run(cells, run, paper)
+        if absent := sorted({e.dataset for e in run.experiments} - set(run.datasets)):
+            unchecked.append(WITHOUT_EMBEDDINGS.format(listed(absent)))
     has_predictions = "cell" in cells and all(map(_has_predictions, cells["cell"]))
     if not has_predictions:
         unchecked.append(WITHOUT_PREDICTIONS)
     for (dataset, protocol), rows in cells.groupby(["dataset", "protocol"], sort=False):
         where, seeds = f"{dataset}/{protocol}", rows["seed"].nunique()
         folds = run.n_folds(str(dataset), str(protocol)) if run else None
-        findings += data_checks.few_folds(where, folds or rows["fold"].nunique(), seeds)
+        findings += result_checks.few_folds(where, folds or rows["fold"].nunique(), seeds)
         if has_predictions:
             findings += result_checks.leaks(where, rows)
             findings += result_checks.equal_predictions(where, rows)
@@ -74,34 +66,27 @@ def audit(cells: pd.DataFrame, run: Run | None, paper: Paper) -> Audit:
 
 
 def audit_dataset(name: str, facts: DatasetFacts, paper: Paper | None) -> list[Finding]:
-    """Check one table of embeddings; return the findings, the gravest first.
-
-    Args:
-        name: of the dataset.
-        facts: of its table.
-        paper: may bring checks of its own datasets.
-
-    """
-    return _finished(_checks_of_dataset(name, facts, paper), paper)
+    """Check one table of embeddings; return the findings, the gravest first."""
+    return _finished(_of_dataset(name, facts, paper), paper)
 
 
-def _checks_of_run(cells: pd.DataFrame, run: Run, paper: Paper) -> Iterable[Finding]:
+def _of_run(cells: pd.DataFrame, run: Run, paper: Paper) -> Iterator[Finding]:
     for name, facts in run.datasets.items():
-        yield from _checks_of_dataset(name, facts, paper)
+        yield from _of_dataset(name, facts, paper)
     for split in run.splits:
-        yield from data_checks.split_leak(split)
+        yield from run_checks.split_leak(split)
     for (dataset, protocol), experiments in run.groups.items():
         where, score = f"{dataset}/{protocol}", paper.score
         rows = cells[(cells["dataset"] == dataset) & (cells["protocol"] == protocol)]
-        yield from protocol_checks.checkpoints(where, experiments)
-        yield from protocol_checks.selection(where, experiments, rows, score)
-        yield from protocol_checks.batches(where, experiments, run)
-        yield from protocol_checks.identities(where, experiments, rows, run, score)
+        yield from run_checks.checkpoints(where, experiments)
+        yield from run_checks.selection(where, experiments, rows, score)
+        yield from run_checks.batches(where, experiments, run)
+        yield from run_checks.identities(where, experiments, rows, run, score)
 
 
-def _checks_of_dataset(name: str, facts: DatasetFacts, paper: Paper | None) -> Iterable[Finding]:
+def _of_dataset(name: str, facts: DatasetFacts, paper: Paper | None) -> Iterator[Finding]:
     """Check a table of embeddings; `DATA_CHECKS` of the paper's checks.py are called as well."""
-    yield from data_checks.of_dataset(name, facts)
+    yield from run_checks.embeddings(name, facts)
     for check in getattr(paper and paper.checks, "DATA_CHECKS", ()):
         yield from check(name, facts.clips)
 
@@ -119,17 +104,16 @@ def _require_cells(cells: pd.DataFrame, run: Run) -> None:
             f"{min(map(str, foreign))} is not of this run: `snakemake -j1 results/cells.csv` makes "
             "the table anew"
         )
-    missing = [cell for cell in folders if not _has_predictions(cell)]
-    if missing:
-        raise InputError(f"{missing[0]} is not here: `snakemake -j8 cells` trains it")
+    for cell in folders:
+        if not _has_predictions(cell):
+            raise InputError(f"{cell} is not here: `snakemake -j8 cells` trains it")
 
 
 def _finished(findings: Iterable[Finding], paper: Paper | None) -> list[Finding]:
     """Name the claims that each finding touches; the gravest first, then by check and place."""
-    named = [
-        f.model_copy(update={"claims": paper.touched_by(f.check)}) if paper else f for f in findings
-    ]
-    return sorted(named, key=lambda f: (SEVERITIES.index(f.severity), f.check, f.where))
+    if paper:
+        findings = [f.model_copy(update={"claims": paper.touched_by(f.check)}) for f in findings]
+    return sorted(findings, key=lambda f: (SEVERITIES.index(f.severity), f.check, f.where))
 
 
 def to_json(findings: list[Finding]) -> str:
@@ -139,24 +123,22 @@ def to_json(findings: list[Finding]) -> str:
 
 def summary(findings: list[Finding]) -> str:
     """Count the findings by severity: `1 error, 0 warnings, 2 notes.`"""
-    counts = [(severity, sum(f.severity == severity for f in findings)) for severity in SEVERITIES]
-    return ", ".join(counted(n, severity) for severity, n in counts) + "."
+    severities = [finding.severity for finding in findings]
+    return ", ".join(counted(severities.count(name), name) for name in SEVERITIES) + "."
 
 
 def to_markdown(findings: list[Finding]) -> str:
     """Return the content of `audit.md`."""
-    lines = ["# Audit", "", summary(findings)]
+    parts = ["# Audit", summary(findings)]
     for finding in findings:
         claims = f" Claims: {', '.join(finding.claims)}." if finding.claims else ""
-        lines += [
-            "",
+        evidence = [f"- {name}: {_shown(value)}" for name, value in finding.evidence.items()]
+        parts += [
             f"## {finding.severity}: {finding.check}, {finding.where}",
-            "",
             finding.consequence + claims,
-            "",
-            *(f"- {name}: {_shown(value)}" for name, value in finding.evidence.items()),
+            "\n".join(evidence),
         ]
-    return "\n".join(lines) + "\n"
+    return "\n\n".join(parts) + "\n"
 
 
 def _shown(value: object) -> str:

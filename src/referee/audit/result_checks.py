@@ -5,11 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from scipy.stats import f as f_distribution
 
-from referee.audit.catalogue import found
-from referee.audit.data_checks import leak
+from referee.audit.catalogue import finding, leak
 from referee.contract import Finding, read_predictions
 from referee.files import sha256
+
+
+def few_folds(where: str, folds: int, seeds: int) -> Iterable[Finding]:
+    """Yield a finding if no rank or sign test over so few folds can reach p < 0.05."""
+    lowest, df = 2.0 ** (1 - folds), folds - 1
+    if lowest <= 0.05:
+        return
+    of_spread = {
+        "variance_ratio_that_an_f_test_needs": float(f_distribution.ppf(0.975, df, df)),
+        "chance_of_half_the_variance_without_effect": float(f_distribution.cdf(0.5, df, df)),
+    }
+    evidence = {"lowest_two_sided_p_of_signs_and_ranks": lowest} | (of_spread if df else {})
+    yield finding("few_folds", where, folds=folds, seeds=seeds, **evidence)
 
 
 def leaks(where: str, cells: pd.DataFrame) -> Iterable[Finding]:
@@ -19,11 +32,8 @@ def leaks(where: str, cells: pd.DataFrame) -> Iterable[Finding]:
     """
     worst = (0, 0)
     for _, folds in cells.groupby(["arm", "seed"]):
-        tests = [
-            read_predictions(Path(cell)).assign(fold=fold)
-            for cell, fold in zip(folds["cell"], folds["fold"], strict=True)
-        ]
-        clips = pd.concat(tests)
+        named = zip(folds["cell"], folds["fold"], strict=True)
+        clips = pd.concat(read_predictions(Path(cell)).assign(fold=fold) for cell, fold in named)
         if "recording" in clips:
             shared = clips.groupby("recording")["fold"].transform("nunique") > 1
             worst = max(worst, (int(shared.sum()), len(shared)))
@@ -40,26 +50,24 @@ def equal_predictions(where: str, cells: pd.DataFrame) -> Iterable[Finding]:
         arms.setdefault((*ordered["seed"], *ordered["fold"], *hashes), []).append(str(arm))
     for same in arms.values():
         if len(same) > 1:
-            yield found("equal_predictions", where, {"arms": same})
+            yield finding("equal_predictions", where, arms=same)
 
 
 def coverage(protocol: str, cells: pd.DataFrame) -> Iterable[Finding]:
     """Yield a finding if arms lack datasets, seeds or folds that other arms have."""
-    keys = ["dataset", "seed", "fold"]
     covered = {
-        str(arm): set(rows[keys].itertuples(index=False, name=None))
+        str(arm): set(rows[["dataset", "seed", "fold"]].itertuples(index=False, name=None))
         for arm, rows in cells.groupby("arm", sort=False)
     }
     everything = set().union(*covered.values())
-    missing = {arm: sorted(everything - there) for arm, there in covered.items()}
     evidence = {
         arm: {
-            "cells_missing": len(absent),
+            "cells_missing": len(missing),
             "of": len(everything),
-            "first": "{} seed {} fold {}".format(*absent[0]),
+            "first": "{} seed {} fold {}".format(*min(missing)),
         }
-        for arm, absent in missing.items()
-        if absent
+        for arm, present in covered.items()
+        if (missing := everything - present)
     }
     if evidence:
-        yield found("unequal_coverage", protocol, evidence)
+        yield finding("unequal_coverage", protocol, **evidence)

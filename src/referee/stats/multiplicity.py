@@ -5,14 +5,10 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def holm(p: ArrayLike) -> NDArray[np.float64]:
-    """Adjust the p-values of one family of tests.
+    """Return the (n,) adjusted p-values of one family of n tests, in the order of the input.
 
     Holm (1979), "A simple sequentially rejective multiple test procedure", Scandinavian Journal of
     Statistics 6. A NaN stays NaN and does not count as a test of the family.
-
-    Returns:
-        (n,) adjusted p-values, in the order of the (n,) input.
-
     """
     raw = np.asarray(p, dtype=float)
     adjusted = np.full(raw.shape, np.nan)

@@ -1,53 +1,38 @@
 """Paired tests: is one arm better than another, or as good?
 
-Scores are paired by dataset, seed and fold. Every function takes `arm` and `baseline`, two (n,)
-arrays with the scores of the same cells in the same order, and raises ValueError as `as_pairs`
-does. The effect is the mean of arm - baseline, in the unit of the score. If all differences are
+Scores are paired by dataset, seed and fold. Every test takes `arm` and `baseline`, two (n,) arrays
+with the scores of the same cells in the same order, and raises ValueError if they differ in shape
+or a score is not finite. The effect is the mean of arm - baseline, in the unit of the score.
+`test_train_ratio` is n_test / n_train, which is 1 / (k - 1) for k folds, and NaN where it is not
+known; `margin`, of equivalence, is in units of the score; intervals have a level of 95 %;
+`alternative` is "two-sided", "greater" or "less"; `family` is the number of tests made together:
+`detectable` is at the level 0.05 / family, that of the first step of Holm. If all differences are
 equal up to rounding, there is no spread to test against: zero differences give p = 1, a constant
 shift gives p = NaN, and `Result.note` says so.
 """
 
 from dataclasses import replace
 from math import nan, sqrt
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import special, stats
 
 from referee.stats.power import detectable_shift, smallest_p_sign_flip
 from referee.stats.result import Result
-
-Floats = NDArray[np.float64]
 
 MARGIN = 0.01  # of equivalence, in units of the score
 IDENTICAL = "identical scores"
 RESAMPLES = 2**16  # all sign flips are enumerated up to n = 16; beyond, this many are drawn
 
 
-def as_pairs(arm: ArrayLike, baseline: ArrayLike) -> tuple[Floats, Floats]:
-    """Return both as (n,) arrays of floats.
-
-    Raises:
-        ValueError: an array is not one-dimensional, their lengths differ, or a score is not finite.
-
-    """
+def _differences(arm: ArrayLike, baseline: ArrayLike) -> np.ndarray:
+    """Return (n,) arm - baseline; differences that are all equal up to rounding are made equal."""
     a, b = np.asarray(arm, dtype=float), np.asarray(baseline, dtype=float)
     if a.ndim != 1 or a.shape != b.shape:
         raise ValueError(f"pairs need two arrays of one length, not {a.shape} and {b.shape}")
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("a score is not finite")
-    return a, b
-
-
-def differences(arm: ArrayLike, baseline: ArrayLike) -> Floats:
-    """Return (n,) arm - baseline; differences that are all equal up to rounding are made equal.
-
-    Raises:
-        ValueError: see `as_pairs`.
-
-    """
-    a, b = as_pairs(arm, baseline)
     d = a - b
     if not len(d):
         return d
@@ -62,35 +47,19 @@ def too_few(n: int) -> str:
     return f"{n} {'pair' if n == 1 else 'pairs'}: no spread"
 
 
-def _mean_and_sd(d: Floats) -> tuple[float, float]:
+def _mean_and_sd(d: np.ndarray) -> tuple[float, float]:
     """Return the mean and the standard deviation (ddof 1) of (n,) differences."""
     if not len(d) or not np.ptp(d):  # std of equal numbers need not be 0 in floating point
         return (float(d[0]) if len(d) else nan), (0.0 if len(d) > 1 else nan)
     return float(d.mean()), float(d.std(ddof=1))
 
 
-def paired_t(
-    arm: ArrayLike,
-    baseline: ArrayLike,
-    *,
-    alternative: str = "two-sided",
-    alpha: float = 0.05,
-    family: int = 1,
-) -> Result:
+def paired_t(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sided") -> Result:
     """Run the paired t test, which treats folds as independent.
 
     They are not: under cross-validation it rejects far too often (see `corrected_t`).
-
-    Args:
-        arm: (n,) scores.
-        baseline: (n,) scores of the same cells.
-        alternative: of the mean of arm - baseline: "two-sided", "greater" or "less".
-        alpha: level of the interval and of `detectable`.
-        family: number of tests made together; `detectable` is at the level alpha / family, that of
-            the first step of Holm.
-
     """
-    return _t("paired t", arm, baseline, 0.0, alternative, alpha, family)
+    return replace(corrected_t(arm, baseline, 0.0, alternative=alternative), test="paired t")
 
 
 def corrected_t(
@@ -99,7 +68,6 @@ def corrected_t(
     test_train_ratio: float,
     *,
     alternative: str = "two-sided",
-    alpha: float = 0.05,
     family: int = 1,
 ) -> Result:
     """Run the corrected resampled t test: se^2 = s^2 (1/n + n_test/n_train), df = n - 1.
@@ -109,39 +77,14 @@ def corrected_t(
     replicability of significance tests for comparing learning algorithms", PAKDD. The training
     sets of different folds overlap, so their scores are correlated; however many repeats are run,
     the second term of the variance stays.
-
-    Args:
-        arm: (n,) scores.
-        baseline: (n,) scores of the same cells.
-        test_train_ratio: n_test / n_train, which is 1 / (k - 1) for k folds; NaN where it is not
-            known, which leaves p NaN.
-        alternative: of the mean of arm - baseline: "two-sided", "greater" or "less".
-        alpha: level of the interval and of `detectable`.
-        family: number of tests made together; `detectable` is at the level alpha / family, that of
-            the first step of Holm.
-
     """
-    return _t("corrected t", arm, baseline, test_train_ratio, alternative, alpha, family)
-
-
-def _t(
-    test: str,
-    arm: ArrayLike,
-    baseline: ArrayLike,
-    ratio: float,
-    alternative: str,
-    alpha: float,
-    family: int,
-) -> Result:
-    """Return the t test of the mean difference; at ratio 0 it is the plain one."""
-    d = differences(arm, baseline)
+    d = _differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
-    if n < 2 or np.isnan(ratio):
+    if n < 2 or np.isnan(test_train_ratio):
         note = "no ratio of test to training clips" if n > 1 else too_few(n)
-        return Result(test, n, 1, max(n - 1, 0), alternative, mean, note=note)
-    se = sd * sqrt(1 / n + ratio)
-    options: dict[str, Any] = {"alternative": alternative, "alpha": alpha, "family": family}
-    return t_from(mean, se, n - 1, test=test, n=n, **options)
+        return Result("corrected t", n, 1, max(n - 1, 0), alternative, mean, note=note)
+    se = sd * sqrt(1 / n + test_train_ratio)
+    return t_from(mean, se, n - 1, n=n, alternative=alternative, family=family)
 
 
 def t_from(
@@ -149,24 +92,16 @@ def t_from(
     se: float,
     df: float,
     *,
-    test: str,
     n: int,
+    test: str = "corrected t",
     alternative: str = "two-sided",
     alpha: float = 0.05,
     family: int = 1,
 ) -> Result:
     """Run the t test of an estimate whose standard error is given.
 
-    Args:
-        estimate: the effect, in units of the score.
-        se: its standard error, in the same unit.
-        df: degrees of freedom of the standard error.
-        test: name of the test, for the result.
-        n: number of pairs, for the result.
-        alternative: "two-sided", "greater" or "less".
-        alpha: level of the interval and of `detectable`.
-        family: number of tests made together, as in `corrected_t`.
-
+    `estimate` and `se` are in units of the score, `df` are the degrees of freedom of `se`; `n` and
+    `test` go into the result. `alpha` is the level of the test and 1 - alpha that of the interval.
     """
     result = Result(test, n, 1, df, alternative, estimate, se=se, smallest_p=0.0)
     if se == 0:
@@ -193,60 +128,35 @@ def t_from(
 
 
 def tost(
-    arm: ArrayLike,
-    baseline: ArrayLike,
-    test_train_ratio: float,
-    *,
-    margin: float = MARGIN,
-    alpha: float = 0.05,
+    arm: ArrayLike, baseline: ArrayLike, test_train_ratio: float, *, margin: float = MARGIN
 ) -> Result:
     """Run the equivalence test: two one-sided corrected t tests (TOST).
 
     Schuirmann (1987), Journal of Pharmacokinetics and Biopharmaceutics 15. A small p means that
-    the mean of arm - baseline lies between -margin and margin. The interval has the level
-    1 - 2 alpha, so it lies within the margin exactly where p < alpha. `detectable` is the smallest
-    margin within which two equal arms would be found equivalent with a power of 80 %.
-
-    Args:
-        arm: (n,) scores.
-        baseline: (n,) scores of the same cells.
-        test_train_ratio: n_test / n_train, as in `corrected_t`.
-        margin: of equivalence, in units of the score.
-        alpha: level of the test.
-
+    the mean of arm - baseline lies between -margin and margin. The interval has a level of 90 %, so
+    it lies within the margin exactly where p < 0.05. `detectable` is the smallest margin within
+    which two equal arms would be found equivalent with a power of 80 %.
     """
-    d = differences(arm, baseline)
-    n, (mean, sd) = len(d), _mean_and_sd(d)
-    if n < 2 or np.isnan(test_train_ratio):
-        return Result("TOST", n, 1, max(n - 1, 0), "equivalence", mean, note=too_few(n))
-    se = sd * sqrt(1 / n + test_train_ratio)
-    return tost_from(mean, se, n - 1, n=n, margin=margin, alpha=alpha)
+    t = corrected_t(arm, baseline, test_train_ratio)
+    if np.isnan(t.se):
+        return replace(t, test="TOST", alternative="equivalence")
+    return tost_from(t.estimate, t.se, t.df, n=t.n, margin=margin)
 
 
-def tost_from(
-    estimate: float, se: float, df: float, *, n: int, margin: float = MARGIN, alpha: float = 0.05
-) -> Result:
+def tost_from(estimate: float, se: float, df: float, *, n: int, margin: float = MARGIN) -> Result:
     """Run the equivalence test of an estimate whose standard error is given.
 
-    Args:
-        estimate: the effect, in units of the score.
-        se: its standard error, in the same unit.
-        df: degrees of freedom of the standard error.
-        n: number of pairs, for the result.
-        margin: of equivalence, in units of the score.
-        alpha: level of the test.
-
+    The parameters are those of `t_from` and the module.
     """
-    result = t_from(estimate, se, df, test="TOST", n=n, alpha=2 * alpha)
+    result = t_from(estimate, se, df, test="TOST", n=n, alpha=0.1)
+    result = replace(result, alternative="equivalence")
     if se == 0:
-        return replace(result, alternative="equivalence", p=nan)
+        return replace(result, p=nan)
     smaller_t = (margin - abs(estimate)) / se  # of the two one-sided tests
     p = float(stats.t.sf(smaller_t, df))
     # both one-sided tests must succeed: for a power of 80 % each may fail in 10 % of samples
-    shift = detectable_shift(df, alpha=alpha, alternative="greater", power=0.9)
-    return replace(
-        result, alternative="equivalence", statistic=smaller_t, p=p, detectable=shift * se
-    )
+    shift = detectable_shift(df, alternative="greater", power=0.9)
+    return replace(result, statistic=smaller_t, p=p, detectable=shift * se)
 
 
 def posterior(
@@ -255,29 +165,20 @@ def posterior(
     """Return the posterior mass below, within and above the margin: Bayesian correlated t test.
 
     Corani and Benavoli (2015), "A Bayesian approach for comparing cross-validated algorithms on
-    multiple data sets", Machine Learning 100; computed with baycomp.
-
-    Args:
-        arm: (n,) scores.
-        baseline: (n,) scores of the same cells.
-        test_train_ratio: n_test / n_train, as in `corrected_t`.
-        margin: of equivalence, in units of the score.
-
-    Returns:
-        `p_below`, `p_within` and `p_above`: the probabilities that the mean of arm - baseline lies
-            below -margin, between -margin and margin, and above margin. All are NaN where n < 2 or
-            all differences equal one number that is not 0; for identical scores `p_within` is 1.
-
+    multiple data sets", Machine Learning 100; computed with baycomp. `p_below`, `p_within` and
+    `p_above` are the probabilities that the mean of arm - baseline lies below -margin, between
+    -margin and margin, and above margin. All are NaN where n < 2 or all differences equal one
+    number that is not 0; for identical scores `p_within` is 1.
     """
     from baycomp.single import Posterior
 
-    d = differences(arm, baseline)
+    d = _differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
     names = ("p_below", "p_within", "p_above")
     if n < 2 or np.isnan(test_train_ratio) or (sd == 0 and mean != 0):
         return dict.fromkeys(names, nan)
     masses = Posterior(mean, sd**2 * (1 / n + test_train_ratio), n - 1, margin).probs()
-    return {name: float(mass) for name, mass in zip(names, masses, strict=True)}
+    return dict(zip(names, map(float, masses), strict=True))
 
 
 def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sided") -> Result:
@@ -285,7 +186,7 @@ def sign_flip(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-si
 
     All sign flips are enumerated up to n = 16; beyond, 65,536 are drawn from a fixed seed.
     """
-    d = differences(arm, baseline)
+    d = _differences(arm, baseline)
     result = _exact("sign flip", d, d, alternative)
     if result.note:
         return result
@@ -307,7 +208,7 @@ def wilcoxon(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sid
     Zero differences are dropped, and `n` counts the others. With ties the p-value is that of the
     permutation distribution of the tied ranks.
     """
-    d = differences(arm, baseline)
+    d = _differences(arm, baseline)
     nonzero = d[d != 0]
     result = _exact("Wilcoxon", d, nonzero, alternative)
     if result.note:
@@ -318,31 +219,26 @@ def wilcoxon(arm: ArrayLike, baseline: ArrayLike, *, alternative: str = "two-sid
     return replace(result, statistic=float(ranked.statistic), p=float(ranked.pvalue))
 
 
-def _exact(test: str, d: Floats, flipped: Floats, alternative: str) -> Result:
+def _exact(test: str, d: np.ndarray, flipped: np.ndarray, alternative: str) -> Result:
     """Return the result without its p, and with a note where no p can be computed."""
     n, identical = len(flipped), len(d) > 1 and not d.any()
     smallest = smallest_p_sign_flip(n, alternative)
-    result = Result(test, n, 0, nan, alternative, _mean_and_sd(d)[0])
-    return replace(
-        result,
-        p=1.0 if identical else nan,
-        smallest_p=max(smallest, 2 / (RESAMPLES + 1)) if n > 16 else smallest,
-        note=IDENTICAL if identical else too_few(n) if n < 2 else "",
-    )
+    if n > 16:
+        smallest = max(smallest, 2 / (RESAMPLES + 1))
+    p, note = (1.0, IDENTICAL) if identical else (nan, too_few(n) if n < 2 else "")
+    mean = _mean_and_sd(d)[0]
+    return Result(test, n, 0, nan, alternative, mean, p=p, smallest_p=smallest, note=note)
 
 
 def effect_size(arm: ArrayLike, baseline: ArrayLike) -> dict[str, float]:
     """Return the mean difference and its standardised forms.
 
-    `corrected_t` gives the confidence interval of the mean difference.
-
-    Returns:
-        `n`, the number of pairs; `mean_difference`, in units of the score; `d_z`, Cohen's
-            mean / SD of the differences (ddof 1); `hedges_g`, d_z without its small-sample bias
-            (Hedges 1981, Journal of Educational Statistics 6), NaN below three pairs.
-
+    They are `n`, the number of pairs; `mean_difference`, in units of the score, whose interval
+    `corrected_t` gives; `d_z`, Cohen's mean / SD of the differences (ddof 1); and `hedges_g`, d_z
+    without its small-sample bias (Hedges 1981, Journal of Educational Statistics 6), NaN below
+    three pairs.
     """
-    d = differences(arm, baseline)
+    d = _differences(arm, baseline)
     n, (mean, sd) = len(d), _mean_and_sd(d)
     d_z = mean / sd if sd > 0 else nan
     half = max(n - 1, 1) / 2

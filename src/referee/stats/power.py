@@ -1,7 +1,12 @@
-"""Power: which effects a sample of a given size can detect, and how small its p-values can be."""
+"""Power: which effects a sample of a given size can detect, and how small its p-values can be.
+
+`alpha` is the level of the test: for Bonferroni or the first step of Holm, the level divided by the
+number of tests. Any `alternative` but "two-sided" means one-sided in the direction of the effect.
+`df` are degrees of freedom; `power` is the probability with which the test must detect the effect.
+"""
 
 from functools import cache
-from math import comb, sqrt
+from math import nan, sqrt
 
 from scipy import stats
 from scipy.optimize import brentq
@@ -14,13 +19,7 @@ def t_power(
 ) -> float:
     """Return the power of a t test, from the noncentral t distribution.
 
-    Args:
-        shift: the noncentrality, which is the true effect in standard errors of its estimate.
-        df: degrees of freedom.
-        alpha: level of the test; for Bonferroni or the first step of Holm, the level divided by
-            the number of tests.
-        alternative: "two-sided"; any other value means one-sided in the direction of the effect.
-
+    `shift`, the noncentrality, is the true effect in standard errors of its estimate.
     """
     if alternative != "two-sided":
         return float(stats.nct.sf(stats.t.isf(alpha, df), df, shift))
@@ -35,16 +34,9 @@ def detectable_shift(
     """Return the smallest effect, in standard errors, that a t test detects with this power.
 
     It is NaN where there are no degrees of freedom.
-
-    Args:
-        df: degrees of freedom.
-        alpha: level of the test, as in `t_power`.
-        alternative: as in `t_power`.
-        power: probability with which the test must detect the effect.
-
     """
     if not df > 0:
-        return float("nan")
+        return nan
     limit = stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)
 
     def excess(shift: float) -> float:
@@ -54,36 +46,20 @@ def detectable_shift(
 
 
 def detectable_t(
-    n: int,
-    *,
-    test_train_ratio: float = 0.0,
-    alpha: float = 0.05,
-    alternative: str = "two-sided",
-    power: float = POWER,
+    n: int, *, test_train_ratio: float = 0.0, alpha: float = 0.05, alternative: str = "two-sided"
 ) -> float:
     """Return the smallest mean that a t test of n pairs detects, in SDs of the differences.
 
-    Args:
-        n: number of pairs.
-        test_train_ratio: 0 for the plain t test, n_test / n_train for the corrected one.
-        alpha: level of the test, as in `t_power`.
-        alternative: as in `t_power`.
-        power: probability with which the test must detect the effect.
-
+    `test_train_ratio` is 0 for the plain t test, n_test / n_train for the corrected one.
     """
-    shift = detectable_shift(n - 1, alpha=alpha, alternative=alternative, power=power)
-    return shift * sqrt(1 / n + test_train_ratio) if n else float("nan")
+    shift = detectable_shift(n - 1, alpha=alpha, alternative=alternative)
+    return shift * sqrt(1 / n + test_train_ratio) if n else nan
 
 
 def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:
     """Return the power of the two-sided F test of equal variances.
 
-    Args:
-        sd_ratio: the true ratio of standard deviations.
-        n: number of values in the numerator.
-        m: number of values in the denominator.
-        alpha: level of the test.
-
+    `sd_ratio` is the true ratio of standard deviations, of n values to m values.
     """
     low, high = stats.f.ppf([alpha / 2, 1 - alpha / 2], n - 1, m - 1) / sd_ratio**2
     return float(stats.f.cdf(low, n - 1, m - 1) + stats.f.sf(high, n - 1, m - 1))
@@ -91,20 +67,13 @@ def f_power(sd_ratio: float, n: int, m: int, *, alpha: float = 0.05) -> float:
 
 @cache
 def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = POWER) -> float:
-    """Return the smallest true SD ratio above 1 that the F test detects with this power.
+    """Return the smallest true SD ratio above 1 that the F test of n against m values detects.
 
     It is a lower bound for the more robust tests, which need a larger ratio, and NaN where either
     sample has fewer than two values.
-
-    Args:
-        n: number of values in the numerator.
-        m: number of values in the denominator.
-        alpha: level of the test.
-        power: probability with which the test must detect the ratio.
-
     """
     if min(n, m) < 2:
-        return float("nan")
+        return nan
     guess = sqrt(stats.f.isf(alpha / 2, n - 1, m - 1) / stats.f.isf(power, n - 1, m - 1))
     return float(brentq(lambda r: f_power(r, n, m, alpha=alpha) - power, 1.0, 2 * guess))
 
@@ -112,11 +81,3 @@ def detectable_sd_ratio(n: int, m: int, *, alpha: float = 0.05, power: float = P
 def smallest_p_sign_flip(n: int, alternative: str = "two-sided") -> float:
     """Return the smallest p of a sign-flip or signed-rank test: all n differences agree in sign."""
     return min(1.0, (2 if alternative == "two-sided" else 1) / 2**n)
-
-
-def smallest_p_permutation(n: int, m: int, extreme: int = 1) -> float:
-    """Return the smallest two-sided p of a permutation test of n values against m.
-
-    `extreme` is the number of arrangements that are as extreme as the most extreme data possible.
-    """
-    return min(1.0, 2 * extreme / comb(n + m, n))

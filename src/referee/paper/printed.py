@@ -5,15 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from referee.paper.claims import (
-    Claim,
-    MeanStd,
-    Number,
-    Part,
-    PrintedMeanStd,
-    PrintedNumber,
-    Tolerance,
-)
+from referee.paper.claims import Claim, Number, Part, PrintedMeanStd, PrintedNumber, Tolerance
 
 
 class PrintedTable(Part):
@@ -26,18 +18,22 @@ class PrintedTable(Part):
     tolerance: Tolerance
     findings: tuple[str, ...] = ()
 
-    def _score_claim(self, id: str, printed: MeanStd, score: str, **about: Any) -> Claim:
+    def _claim(self, judge: str, check: str, table: str, **about: Any) -> Claim:
+        """A claim of a value of the table, with the arithmetic check that it takes part in."""
+        arithmetic = {check: {"table": table}} if check else {}
+        about = {"tolerance": self.tolerance} | about
         return Claim(
-            id=id,
             locus=self.locus,
             kind="value",
-            says=f"{score} is {printed}",
-            judge={"mean_within": {}},
-            printed={"mean": printed.mean, "std": printed.std},
-            tolerance=self.tolerance,
+            judge={judge: {}},
+            arithmetic=arithmetic,
             findings=self.findings,
             **about,
         )
+
+
+def _score(printed: PrintedMeanStd, score: str) -> dict[str, Any]:
+    return {"says": f"{score} is {printed}", "printed": {"mean": printed.mean, "std": printed.std}}
 
 
 class ScoresTable(PrintedTable):
@@ -57,14 +53,15 @@ class ScoresTable(PrintedTable):
             datasets = tuple(dataset for dataset in row if dataset != self.average)
             for column, printed in row.items():
                 is_average = column == self.average
-                yield self._score_claim(
-                    f"{name}/{model}/{column}",
-                    printed,
-                    score,
+                yield self._claim(
+                    "mean_within",
+                    "average_in_table" if is_average else "",
+                    name,
+                    id=f"{name}/{model}/{column}",
                     models=(model,),
                     alpha=self.alpha,
                     datasets=datasets if is_average else (column,),
-                    arithmetic={"average_in_table": {"table": name}} if is_average else {},
+                    **_score(printed, score),
                 )
 
 
@@ -80,11 +77,6 @@ class VariedDataset(Part):
 
     baseline: PrintedMeanStd
     varied: dict[str, VariedRow]
-
-    def at(self, strength: float | None) -> VariedRow | None:
-        """Return the row of a strength, None where it is not printed."""
-        rows = (row for text, row in self.varied.items() if float(text) == strength)
-        return next(rows, None)
 
 
 class VariationTable(PrintedTable):
@@ -103,37 +95,24 @@ class VariationTable(PrintedTable):
     def claims(self, name: str, score: str) -> Iterator[Claim]:
         """Yield `NAME/DATASET/baseline`, then `NAME/DATASET/ALPHA` and its `/reduction`."""
         for dataset, printed in self.datasets.items():
-            stem = f"{name}/{dataset}"
-            here: dict[str, Any] = {"datasets": (dataset,)}
-            yield self._score_claim(
-                f"{stem}/baseline",
-                printed.baseline,
-                score,
-                models=(self.baseline,),
-                arithmetic={"one_baseline_in_table": {"table": name}},
-                **here,
-            )
+            about: dict[str, Any] = {"datasets": (dataset,), "models": (self.baseline,)}
+            about |= {"id": f"{name}/{dataset}/baseline"} | _score(printed.baseline, score)
+            yield self._claim("mean_within", "one_baseline_in_table", name, **about)
             for alpha, row in printed.varied.items():
-                at: dict[str, Any] = here | {"alpha": float(alpha)}
-                stem_at = f"{stem}/{alpha}"
-                yield self._score_claim(stem_at, row.score, score, models=(self.varied,), **at)
+                about |= {"id": f"{name}/{dataset}/{alpha}", "models": (self.varied,)}
+                about |= {"alpha": float(alpha)} | _score(row.score, score)
+                yield self._claim("mean_within", "", name, **about)
                 change = -row.reduction.value
-                yield Claim(
-                    id=f"{stem_at}/reduction",
-                    locus=self.locus,
-                    kind="value",
-                    says=f"variance of {score} changes by {change:+g} % on {dataset}",
-                    judge={"variance_within": {}},
-                    arithmetic={"reduction_in_table": {"table": name}},
-                    printed={"reduction_percent": row.reduction},
-                    models=(self.varied, self.baseline),
-                    tolerance=self.reduction_tolerance,
-                    findings=self.findings,
-                    **at,
+                about |= {
+                    "id": f"{name}/{dataset}/{alpha}/reduction",
+                    "says": f"variance of {score} changes by {change:+g} % on {dataset}",
+                    "models": (self.varied, self.baseline),
+                    "printed": {"reduction_percent": row.reduction},
+                }
+                tolerance = self.reduction_tolerance
+                yield self._claim(
+                    "variance_within", "reduction_in_table", name, tolerance=tolerance, **about
                 )
-
-
-Printed = Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]
 
 
 class Publication(Part):
@@ -153,7 +132,9 @@ class Statements(Part):
     """
 
     source: Publication = Publication()
-    printed: dict[str, Printed] = Field(default={})
+    printed: dict[str, Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]] = (
+        Field(default={})
+    )
     prose: tuple[Claim, ...] = ()
     command: str = ""
     for_checks: dict[str, Any] = Field(default={})
@@ -161,9 +142,9 @@ class Statements(Part):
     @model_validator(mode="after")
     def _distinct(self) -> "Statements":
         ids = [claim.id for claim in self.claims_of("")]
-        twice = [name for name in ids if ids.count(name) > 1]
-        if twice:
-            raise ValueError(f"claim {twice[0]!r} is there twice")
+        for id in ids:
+            if ids.count(id) > 1:
+                raise ValueError(f"claim {id!r} is there twice")
         return self
 
     def claims_of(self, score: str) -> list[Claim]:
@@ -177,10 +158,10 @@ class Statements(Part):
     @property
     def printed_reductions(self) -> list[tuple[str, str, Number]]:
         """(dataset, strength as printed, reduction of the variance in percent), as printed."""
-        tables = (t for t in self.printed.values() if isinstance(t, VariationTable))
         return [
             (dataset, strength, row.reduction)
-            for table in tables
+            for table in self.printed.values()
+            if isinstance(table, VariationTable)
             for dataset, printed in table.datasets.items()
             for strength, row in printed.varied.items()
         ]

@@ -306,7 +306,8 @@ def test_names_of_datasets_and_other_tasks() -> None:
 
 def latencies(cells: pd.DataFrame, **factors: float) -> pd.DataFrame:
     rng = np.random.default_rng(3)
-    own = cells.loc[cells.index.repeat(20)].assign(runtime="packed", batch_size=1, repeat=0)
+    own = cells.loc[cells.index.repeat(20)].assign(runtime="packed", batch_size=1)
+    own["repeat"] = np.arange(len(own)) % 20
     factor = own["model"].map(factors).fillna(1.0)
     return own.assign(latency_ms=factor * np.exp(0.05 * rng.normal(size=len(own))))
 

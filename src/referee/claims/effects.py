@@ -1,14 +1,14 @@
 """Judges of paired scores: of a mean difference, and of the spread over folds of one dataset.
 
-They take frames of `referee.stats.compare.pairs`: dataset, seed, fold, score, score_baseline,
-ratio. Means are tested with the corrected resampled t (Nadeau and Bengio 2003), and over datasets
-with the unweighted mean of the datasets' differences. Spreads are compared with the test of Pitman
-and Morgan (1939) on a value a fold, its mean over the seeds; their detectable sizes are those of
+They take frames of `referee.stats.compare.pairs`. Means are tested with the corrected resampled t
+(Nadeau and Bengio 2003), over datasets with the unweighted mean of their differences; spreads with
+Pitman and Morgan (1939) on each fold's mean over the seeds. Their detectable sizes are those of
 the F test, a bound.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import partial
 from math import isnan, nan, sqrt
 from typing import Any
 
@@ -21,6 +21,8 @@ from referee.stats import paired, spread
 from referee.stats.power import detectable_sd_ratio, detectable_shift
 from referee.stats.result import Result
 from referee.words import number
+
+Tail = Callable[[float], float]  # p of a one-sided test against a value
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,6 @@ class Mean:
     def detectable(self, **test: Any) -> float:
         """Return the smallest effect that a test finds, as in `power.detectable_shift`."""
         return self.se * detectable_shift(self.df, **test) if self.se > 0 else nan
-
-    def note(self) -> str:
-        """Return why nothing can be tested, or that the arms are identical; else nothing."""
-        if self.n < 2 or isnan(self.se):
-            return paired.too_few(self.n)
-        equal = "there is no spread to test against" if self.estimate else "the arms are identical"
-        return equal if self.se == 0 else ""
 
 
 def mean_over_datasets(parts: pd.DataFrame) -> tuple[Mean, pd.DataFrame]:
@@ -122,8 +117,11 @@ def _mean(parts: pd.DataFrame) -> tuple[Mean, dict[str, Any]]:
     """The mean over datasets, and what every judgement of it shows."""
     mean, numbers = mean_over_datasets(parts)
     low, high = mean.ends()
+    note = paired.too_few(mean.n) if mean.n < 2 or isnan(mean.se) else ""
+    if mean.se == 0:
+        note = "there is no spread to test against" if mean.estimate else "the arms are identical"
     shown = {"value": mean.estimate, "ci_low": low, "ci_high": high, "n": mean.n}
-    return mean, {**shown, "numbers": numbers, "notes": tuple(filter(None, [mean.note()]))}
+    return mean, shown | {"numbers": numbers, "notes": (note,) if note else ()}
 
 
 def either(*p: float) -> float:
@@ -131,44 +129,33 @@ def either(*p: float) -> float:
     return float(np.minimum(1.0, 2 * np.min(p)))  # both keep NaN, unlike min
 
 
-@dataclass(frozen=True)
-class SpreadRatio:
-    """sd(arm) / sd(baseline) of paired values, with the tests of Pitman and Morgan."""
+def ratio_above(arm: np.ndarray, baseline: np.ndarray, x: float) -> float:
+    """Return the p of the hypothesis that sd(arm) / sd(baseline) is x or less.
 
-    arm: np.ndarray
-    baseline: np.ndarray
-
-    @cached_property
-    def test(self) -> Result:
-        """The test of equal spreads: `estimate` is the ratio, ddof 1."""
-        return spread.pitman_morgan(self.arm, self.baseline)
-
-    @property
-    def equal(self) -> bool:
-        """Whether the arms are the same but for a constant."""
-        return bool(self.test.note and self.test.p == 1)
-
-    def above(self, x: float) -> float:
-        """Return the p of the hypothesis that the ratio is x or less; NaN without any spread."""
-        if self.equal:
-            return float(x >= 1)
-        scaled = spread.pitman_morgan(self.arm, x * self.baseline)
-        return float(stats.t.sf(scaled.statistic, scaled.df))
-
-    def below(self, x: float) -> float:
-        """Return the p of the hypothesis that the ratio is x or more."""
-        return SpreadRatio(self.baseline, self.arm).above(1 / x)
+    Both hold a value a fold. Arms that are the same but for a constant have the ratio 1; without
+    any spread p is NaN.
+    """
+    if _same(spread.pitman_morgan(arm, baseline)):
+        return float(x >= 1)
+    scaled = spread.pitman_morgan(arm, x * baseline)
+    return float(stats.t.sf(scaled.statistic, scaled.df))
 
 
-def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[SpreadRatio, dict[str, Any]]:
-    """The ratio of standard deviations, and what every judgement of it shows.
+def _same(test: Result) -> bool:
+    return bool(test.note and test.p == 1)
+
+
+def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, Any]]:
+    """The tests that the ratio of standard deviations is above and below, and what is shown of it.
 
     The numbers hold the ratio raised to the power: 2 for variances.
     """
     folds = parts.groupby("fold")[["score", "score_baseline"]].mean()
-    ratio = SpreadRatio(folds["score"].to_numpy(), folds["score_baseline"].to_numpy())
-    test, same = ratio.test, ": their spread is the same" if ratio.equal else ""
-    low, high = (1.0, 1.0) if ratio.equal else (test.ci_low, test.ci_high)
+    arm, baseline = folds["score"].to_numpy(), folds["score_baseline"].to_numpy()
+    test = spread.pitman_morgan(arm, baseline)
+    low, high, note = test.ci_low, test.ci_high, test.note
+    if _same(test):
+        low, high, note = 1.0, 1.0, f"{note}: their spread is the same"
     numbers = {
         "dataset": parts["dataset"].iloc[0],
         "folds": len(folds),
@@ -179,8 +166,9 @@ def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[SpreadRatio, dict[str, 
         "ci_high": high**power,
     }
     shown = {"value": test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
-    notes = (test.note + same,) if test.note else ()
-    return ratio, {**shown, "notes": notes, "numbers": pd.DataFrame([numbers])}
+    more = {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
+    below = partial(ratio_above, baseline, arm)
+    return partial(ratio_above, arm, baseline), lambda x: below(1 / x), shown | more
 
 
 def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
@@ -188,11 +176,11 @@ def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
 
     A ratio of standard deviations above `least` contradicts it.
     """
-    ratio, shown = _ratio(parts)
+    above, below, shown = _ratio(parts)
     return Judgement(
         **shown,
-        p_for=either(ratio.below(1.0)),
-        p_against=ratio.above(least),
+        p_for=either(below(1.0)),
+        p_against=above(least),
         supported="below 1",
         contradicted=f"above {number(least)}, the largest ratio that counts as a fall",
         detects=lambda level: 1 / detectable_sd_ratio(shown["n"], shown["n"], alpha=level),
@@ -205,12 +193,12 @@ def spread_stays(parts: pd.DataFrame, bound: float) -> Judgement:
 
     A ratio of standard deviations above `bound` supports it, one below contradicts it.
     """
-    ratio, shown = _ratio(parts)
+    above, below, shown = _ratio(parts)
     n, words = shown["n"], f"{number(bound)}, the largest ratio that counts as a fall"
     return Judgement(
         **shown,
-        p_for=ratio.above(bound),
-        p_against=ratio.below(bound),
+        p_for=above(bound),
+        p_against=below(bound),
         supported=f"above {words}",
         contradicted=f"below {words}",
         detects=lambda level: bound * detectable_sd_ratio(n, n, alpha=2 * level),
@@ -224,19 +212,19 @@ def variance_within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement
     It must also lie on their side of 1: data without any change must not pass where the tolerance
     holds 1. Value and interval are given as the reduction in percent, 100 (1 - ratio).
     """
-    ratio, shown = _ratio(parts, power=2)
+    above, below, shown = _ratio(parts, power=2)
     n, (low, high) = shown["n"], ends
     names = ("value", "ci_high", "ci_low")  # the largest ratio is the least reduction
     reductions = (100 * (1 - shown[name] ** 2) for name in names)
     shown |= dict(zip(("value", "ci_low", "ci_high"), reductions, strict=True))
     region = f"{number(100 * (1 - high))} % to {number(100 * (1 - low))} %"
     falls = low * high < 1
-    p_change = ratio.below(1.0) if falls else ratio.above(1.0)
+    p_change = below(1.0) if falls else above(1.0)
     return Judgement(
         **shown,
         unit=" %",
-        p_for=float(np.max([ratio.above(sqrt(low)), ratio.below(sqrt(high)), p_change])),
-        p_against=either(ratio.below(sqrt(low)), ratio.above(sqrt(high))),
+        p_for=float(np.max([above(sqrt(low)), below(sqrt(high)), p_change])),
+        p_against=either(below(sqrt(low)), above(sqrt(high))),
         supported=f"within {region} and {'above' if falls else 'below'} 0",
         contradicted=f"outside of {region}",
         detects=lambda level: detectable_sd_ratio(n, n, alpha=2 * level, power=0.9) ** 2,

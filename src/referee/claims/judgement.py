@@ -1,9 +1,8 @@
 """What a judge says of a claim: the measured value, two p-values, and a verdict with its reason.
 
-A claim is supported by effects of one region and contradicted by those of another. `p_for` is of
-the hypothesis that the effect lies outside of the region that supports the claim, `p_against` that
-it lies outside of the region that contradicts it. `reproduced` needs the first below 0.05, `not
-reproduced` the second; if neither is, the sample could not tell.
+`p_for` is of the hypothesis that the effect lies outside of the region that supports the claim,
+`p_against` that it lies outside of the one that contradicts it. `reproduced` needs the first below
+0.05, `not reproduced` the second; if neither is, the sample could not tell.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -83,8 +82,11 @@ class Judgement:
     @property
     def sentence(self) -> str:
         """Why the verdict is what it is, from the numbers."""
-        supported = self.supported + self._tested(self.p_for)
-        contradicted = self.contradicted + self._tested(self.p_against)
+        family = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
+        supported, contradicted = (
+            region if self.exact else f"{region} (p {p_value(p)}{family})"
+            for region, p in ((self.supported, self.p_for), (self.contradicted, self.p_against))
+        )
         if self.verdict == "reproduced":
             why = f", which is {supported}."
         elif self.verdict == "not reproduced":
@@ -98,10 +100,6 @@ class Judgement:
             why += f" {self.power}." if self.power else ""
         notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in self.notes)
         return f"The {self.quantity} is {self.measured}{why}{notes}"
-
-    def _tested(self, p: float) -> str:
-        corrected = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
-        return "" if self.exact else f" (p {p_value(p)}{corrected})"
 
     def of(self, quantity: str, unit: str | None = None) -> "Judgement":
         """Return the same judgement of a named quantity, in another unit if one is given."""
@@ -135,8 +133,10 @@ def weakest(parts: Sequence[Judgement]) -> Judgement:
 
 def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
     """Return the judgements with Holm's p within the family: of support, and of contradiction."""
-    p_for = holm([judgement.p_for for judgement in family.values()])
-    p_against = holm([judgement.p_against for judgement in family.values()])
+    p_for, p_against = (
+        holm([getattr(judgement, p) for judgement in family.values()])
+        for p in ("p_for", "p_against")
+    )
     return {
         name: replace(judgement, p_for=float(a), p_against=float(b), family=len(family))
         for (name, judgement), a, b in zip(family.items(), p_for, p_against, strict=True)

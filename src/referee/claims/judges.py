@@ -1,9 +1,8 @@
 """The judges that a claim can name: functions of a claim and a view that return a judgement.
 
-A judge knows no claim and no paper: the claim gives the models, datasets, printed numbers and the
-tolerance, and its YAML the further arguments, which are mostly names of printed numbers. Of two
-models the second is the baseline. Every judge raises `Absent` where the run lacks what it needs,
-and `InputError` where the arms cover different cells or the claim lacks a number.
+A judge knows no claim and no paper; its further arguments are mostly names of printed numbers. Of
+two models the second is the baseline. Every judge raises Absent where the run lacks what it needs,
+and InputError where the arms cover different cells or the claim lacks a number.
 """
 
 from collections.abc import Callable
@@ -25,25 +24,22 @@ Judge = Callable[..., Judgement]
 
 def _of_score(judgement: Judgement, claim: Claim, view: View, *models: str) -> Judgement:
     """The judgement, told as one of a model's score, or of its difference from a baseline's."""
-    score = view.paper.score.short
+    score, datasets = view.paper.score.short, listed(claim.datasets)
     words = f"{score} of {' minus that of '.join(models)}"
-    if len(claim.datasets) == 1:
-        return judgement.of(f"{words} on {claim.datasets[0]}", f" {score}")
-    return judgement.of(f"mean over {listed(claim.datasets)} of the {words}", f" {score}")
+    one = len(claim.datasets) == 1
+    words = f"{words} on {datasets}" if one else f"mean over {datasets} of the {words}"
+    return judgement.of(words, f" {score}")
 
 
-def mean_within(claim: Claim, view: View, printed: str = "mean") -> Judgement:
-    """The mean score of the model lies within the tolerance around the printed one."""
-    (model,) = claim.take(1)
-    ends = claim.around(claim.number(printed).value)
-    return _of_score(effects.within(view.pairs(claim, model), ends), claim, view, model)
+def mean_within(claim: Claim, view: View, printed: tuple[str, ...] = ("mean",)) -> Judgement:
+    """The mean score of the model lies within the tolerance around the printed one.
 
-
-def difference_within(claim: Claim, view: View, printed: tuple[str, str]) -> Judgement:
-    """The difference of two models lies within the tolerance around that of the printed scores."""
-    first, second = (claim.number(name).value for name in printed)
-    judgement = effects.within(view.pairs(claim, *claim.take(2)), claim.around(first - second))
-    return _of_score(judgement, claim, view, *claim.models)
+    With two printed scores, it is the difference of two models that lies around theirs.
+    """
+    score, *baseline = (claim.number(name).value for name in printed)
+    models = claim.take(len(printed))
+    judgement = effects.within(view.pairs(claim, *models), claim.around(score - sum(baseline)))
+    return _of_score(judgement, claim, view, *models)
 
 
 def equivalent(claim: Claim, view: View) -> Judgement:
@@ -60,17 +56,8 @@ def rises(claim: Claim, view: View) -> Judgement:
     return _of_score(judgement, claim, view, *claim.models)
 
 
-def spread_falls(claim: Claim, view: View) -> Judgement:
-    """The first model varies less over the folds of a dataset than the second."""
-    return _spread(effects.spread_falls, claim, view)
-
-
-def spread_stays(claim: Claim, view: View) -> Judgement:
-    """The first model does not vary less over the folds of a dataset than the second."""
-    return _spread(effects.spread_stays, claim, view)
-
-
 def _spread(judge: Judge, claim: Claim, view: View) -> Judgement:
+    """The spread of the first model over the folds of a dataset against that of the second."""
     arm, baseline = claim.take(2)
     spread = f"standard deviation of {arm} over the folds of {listed(claim.datasets)}"
     judgement = judge(view.pairs(claim, arm, baseline), 1 / claim.width)
@@ -147,7 +134,7 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
     return counted(ratios[small], ends).of(words).noted(*notes)
 
 
-def _ratio(claim: Claim, view: View, *, of: str, words: str, percent: int) -> Judgement:
+def _ratio(of: str, words: str, percent: int, claim: Claim, view: View) -> Judgement:
     """What was measured of the first model over that of the second, one clip at a time."""
     return _shown(view.log_ratios(of, claim.take(2)), words.format(*claim.models), of, percent)
 
@@ -183,19 +170,14 @@ def _shown(logs: "pd.Series[float]", quantity: str, measurement: str, percent: i
     return Judgement(value, low, high, n, quantity=quantity, unit=unit, measurement=measurement)
 
 
-RATIOS = {  # what is measured, its words, and 100 for an increase or -100 for a saving in percent
+MEASURED_RATIOS = {  # the percentage is of an increase, or -100 of a saving
     "time_ratio": ("latency", "ratio of the time that {} takes for one clip to that of {}", 0),
     "time_overhead": ("latency", "overhead in time of {} over {} for one clip", 100),
     "energy_saving": ("energy", "energy of an inference that {} saves against {}", -100),
 }
+OF_SCORES = (mean_within, equivalent, rises, variance_within, uncertain_to_precise)
 JUDGES: dict[str, Judge] = {
-    judge.__name__: judge
-    for judge in (
-        *(mean_within, difference_within, equivalent, rises),
-        *(spread_falls, spread_stays, variance_within),
-        *(uncertain_to_precise, size_ratio, score_per_energy),
-    )
-} | {
-    name: partial(_ratio, of=of, words=words, percent=percent)
-    for name, (of, words, percent) in RATIOS.items()
+    **{judge.__name__: judge for judge in (*OF_SCORES, size_ratio, score_per_energy)},
+    **{f.__name__: partial(_spread, f) for f in (effects.spread_falls, effects.spread_stays)},
+    **{name: partial(_ratio, *how) for name, how in MEASURED_RATIOS.items()},
 }

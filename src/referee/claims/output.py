@@ -16,6 +16,14 @@ from referee.paper import Paper
 from referee.words import spaced
 
 NOTHING = Judgement(nan, family=0)  # where nothing could be judged
+COLUMNS = [
+    *("quantity", "unit", "value", "ci_low", "ci_high", "n", "p_for", "p_against"),
+    *("family_size", "smallest_detectable", "power", "sentence"),
+]
+EVIDENCE = [
+    *("verdict", "sentence", "measured", "supported", "contradicted", "p_for", "p_against"),
+    *("exact", "family", "power", "numbers", "cells"),
+]
 RULE = """\
 The verdict is the one reached under the protocol `{}`, unless the paper's own printed numbers \
 disagree: then it is `inconsistent`, whatever the cells say. `inconclusive`: a sample of this size \
@@ -35,11 +43,12 @@ def frame(entries: list[Entry]) -> pd.DataFrame:
     value, ci_low and ci_high are in the unit of that column; p_for and p_against are after Holm's
     correction where the claim is of the family.
     """
-    return pd.DataFrame([_row(entry) for entry in entries])
+    records = [_record(entry) for entry in entries]
+    return pd.DataFrame(records).drop(columns=["note", "findings", "evidence"])
 
 
-def _row(entry: Entry) -> dict[str, Any]:
-    claim, outcomes = entry.claim, entry.outcomes.items()
+def _record(entry: Entry) -> dict[str, Any]:
+    claim, outcomes = entry.claim, {name: _facts(o) for name, o in entry.outcomes.items()}
     printed = "; ".join(f"{spaced(name)} {n.text}" for name, n in claim.printed.items())
     if set(claim.printed) == {"mean", "std"}:
         printed = f"{claim.printed['mean'].text} ± {claim.printed['std'].text}"
@@ -50,50 +59,33 @@ def _row(entry: Entry) -> dict[str, Any]:
         "says": claim.says,
         "quoted": printed,
         "verdict": entry.verdict,
-        **{f"verdict_{protocol}": outcome.verdict for protocol, outcome in outcomes},
+        **{f"verdict_{protocol}": facts["verdict"] for protocol, facts in outcomes.items()},
         "sentence": entry.sentence,
         "tolerance": entry.tolerance,
         "tolerance_reason": entry.tolerance_reason,
-        **{f"{key}_{name}": value for name, o in outcomes for key, value in _columns(o).items()},
+        **{f"{name}_{p}": facts[name] for p, facts in outcomes.items() for name in COLUMNS},
         "command": entry.command,
+        "note": claim.note,
+        "findings": claim.findings,
+        "evidence": {p: {name: facts[name] for name in EVIDENCE} for p, facts in outcomes.items()},
     }
 
 
-def _columns(outcome: Outcome) -> dict[str, Any]:
-    """The columns of one protocol."""
-    judgement = outcome.judgement or NOTHING
-    return {
-        "quantity": judgement.quantity,
+def _facts(outcome: Outcome) -> dict[str, Any]:
+    """All that can be told of one protocol."""
+    judgement, cells = outcome.judgement or NOTHING, outcome.cells
+    facts = vars(judgement) | {
+        "verdict": outcome.verdict,
+        "sentence": outcome.sentence,
         "unit": judgement.unit.strip(),
-        "value": judgement.value,
-        "ci_low": judgement.ci_low,
-        "ci_high": judgement.ci_high,
-        "n": judgement.n,
-        "p_for": nan if judgement.exact else judgement.p_for,
-        "p_against": nan if judgement.exact else judgement.p_against,
         "family_size": judgement.family,
         "smallest_detectable": judgement.detectable,
         "power": judgement.power,
-        "sentence": outcome.sentence,
-    }
-
-
-def _evidence(outcome: Outcome) -> dict[str, Any]:
-    judgement, columns = outcome.judgement or NOTHING, _columns(outcome)
-    return {
-        "verdict": outcome.verdict,
-        "sentence": outcome.sentence,
         "measured": judgement.measured if outcome.judgement else "",
-        "supported": judgement.supported,
-        "contradicted": judgement.contradicted,
-        "p_for": columns["p_for"],
-        "p_against": columns["p_against"],
-        "exact": judgement.exact,
-        "family": judgement.family,
-        "power": judgement.power,
         "numbers": judgement.numbers.to_dict("records"),
-        "cells": outcome.cells["cell"].tolist() if "cell" in outcome.cells else [],
+        "cells": cells["cell"].tolist() if "cell" in cells else [],
     }
+    return facts | ({"p_for": nan, "p_against": nan} if judgement.exact else {})
 
 
 def to_json(entries: list[Entry]) -> str:
@@ -104,12 +96,7 @@ def to_json(entries: list[Entry]) -> str:
     size, power, numbers (a record a dataset) and cells (their folders). What cannot be told is
     null.
     """
-    records = [
-        _row(entry)
-        | {"note": entry.claim.note, "findings": entry.claim.findings}
-        | {"evidence": {name: _evidence(outcome) for name, outcome in entry.outcomes.items()}}
-        for entry in entries
-    ]
+    records = [_record(entry) for entry in entries]
     without_nan = json.loads(json.dumps(records), parse_constant=lambda nan: None)
     return json.dumps(without_nan, indent=1, ensure_ascii=False) + "\n"
 

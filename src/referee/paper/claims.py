@@ -5,7 +5,7 @@ The printed tables from which more claims are made are in `referee.paper.printed
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from inspect import signature
 from math import sqrt
@@ -20,36 +20,26 @@ from referee.words import counted, listed
 Kind = Literal["value", "order", "pvalue", "arith", "hardware"]
 
 
-@dataclass(frozen=True)
+@dataclass
 class Number:
-    """A printed number; it stands for every value that rounds to it."""
+    """A printed number; it stands for every value from `low` to `high`, which round to it."""
 
     text: str
+    value: float = field(init=False, repr=False)
+    low: float = field(init=False, repr=False)
+    high: float = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         if not (isinstance(self.text, str) and re.fullmatch(r"-?\d+(\.\d+)?", self.text)):
             raise ValueError("a printed number is text, such as '0.010'")
-
-    @property
-    def value(self) -> float:
-        """The number as printed."""
-        return float(self.text)
+        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        self.value = float(self.text)
+        self.low, self.high = self.value - half, self.value + half
 
     @property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest value that round to it."""
-        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
-        return self.value - half, self.value + half
-
-    @property
-    def low(self) -> float:
-        """The least value that rounds to it."""
-        return self.ends[0]
-
-    @property
-    def high(self) -> float:
-        """The greatest value that rounds to it."""
-        return self.ends[1]
+        return self.low, self.high
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """The tables that a paper prints, of a few kinds, and the claims that are made of their numbers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
@@ -18,22 +19,13 @@ class PrintedTable(Part):
     tolerance: Tolerance
     findings: tuple[str, ...] = ()
 
-    def _claim(self, judge: str, check: str, table: str, **about: Any) -> Claim:
-        """A claim of a value of the table, with the arithmetic check that it takes part in."""
-        arithmetic = {check: {"table": table}} if check else {}
-        about = {"tolerance": self.tolerance} | about
-        return Claim(
-            locus=self.locus,
-            kind="value",
-            judge={judge: {}},
-            arithmetic=arithmetic,
-            findings=self.findings,
-            **about,
-        )
+    def _claim(self, **about: Any) -> Claim:
+        shared = {"kind": "value", "locus": self.locus, "findings": self.findings}
+        return Claim.model_validate(shared | {"tolerance": self.tolerance} | about)
 
-
-def _score(printed: PrintedMeanStd, score: str) -> dict[str, Any]:
-    return {"says": f"{score} is {printed}", "printed": {"mean": printed.mean, "std": printed.std}}
+    def _score_claim(self, id: str, printed: PrintedMeanStd, score: str, **about: Any) -> Claim:
+        about |= {"says": f"{score} is {printed}", "judge": "mean_within"}
+        return self._claim(id=id, printed={"mean": printed.mean, "std": printed.std}, **about)
 
 
 class ScoresTable(PrintedTable):
@@ -52,17 +44,12 @@ class ScoresTable(PrintedTable):
         for model, row in self.rows.items():
             datasets = tuple(dataset for dataset in row if dataset != self.average)
             for column, printed in row.items():
-                is_average = column == self.average
-                yield self._claim(
-                    "mean_within",
-                    "average_in_table" if is_average else "",
-                    name,
-                    id=f"{name}/{model}/{column}",
-                    models=(model,),
-                    alpha=self.alpha,
-                    datasets=datasets if is_average else (column,),
-                    **_score(printed, score),
-                )
+                about: dict[str, Any] = {"datasets": (column,)}
+                if column == self.average:
+                    check = {"average_in_table": {"table": name}}
+                    about = {"datasets": datasets, "arithmetic": check}
+                about |= {"models": (model,), "alpha": self.alpha}
+                yield self._score_claim(f"{name}/{model}/{column}", printed, score, **about)
 
 
 class VariedRow(Part):
@@ -94,25 +81,30 @@ class VariationTable(PrintedTable):
 
     def claims(self, name: str, score: str) -> Iterator[Claim]:
         """Yield `NAME/DATASET/baseline`, then `NAME/DATASET/ALPHA` and its `/reduction`."""
+        table = {"table": name}
         for dataset, printed in self.datasets.items():
-            about: dict[str, Any] = {"datasets": (dataset,), "models": (self.baseline,)}
-            about |= {"id": f"{name}/{dataset}/baseline"} | _score(printed.baseline, score)
-            yield self._claim("mean_within", "one_baseline_in_table", name, **about)
+            id = f"{name}/{dataset}/baseline"
+            about: dict[str, Any] = {"models": (self.baseline,)}
+            about |= {"datasets": (dataset,), "arithmetic": {"one_baseline_in_table": table}}
+            yield self._score_claim(id, printed.baseline, score, **about)
             for alpha, row in printed.varied.items():
-                about |= {"id": f"{name}/{dataset}/{alpha}", "models": (self.varied,)}
-                about |= {"alpha": float(alpha)} | _score(row.score, score)
-                yield self._claim("mean_within", "", name, **about)
+                id, about = f"{name}/{dataset}/{alpha}", {"alpha": float(alpha)}
+                about |= {"datasets": (dataset,), "models": (self.varied,)}
+                yield self._score_claim(id, row.score, score, **about)
                 change = -row.reduction.value
                 about |= {
-                    "id": f"{name}/{dataset}/{alpha}/reduction",
+                    "id": f"{id}/reduction",
                     "says": f"variance of {score} changes by {change:+g} % on {dataset}",
-                    "models": (self.varied, self.baseline),
+                    "judge": "variance_within",
+                    "arithmetic": {"reduction_in_table": table},
                     "printed": {"reduction_percent": row.reduction},
+                    "models": (self.varied, self.baseline),
+                    "tolerance": self.reduction_tolerance,
                 }
-                tolerance = self.reduction_tolerance
-                yield self._claim(
-                    "variance_within", "reduction_in_table", name, tolerance=tolerance, **about
-                )
+                yield self._claim(**about)
+
+
+Printed = Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]
 
 
 class Publication(Part):
@@ -132,18 +124,15 @@ class Statements(Part):
     """
 
     source: Publication = Publication()
-    printed: dict[str, Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]] = (
-        Field(default={})
-    )
+    printed: dict[str, Printed] = Field(default={})
     prose: tuple[Claim, ...] = ()
     command: str = ""
     for_checks: dict[str, Any] = Field(default={})
 
     @model_validator(mode="after")
     def _distinct(self) -> "Statements":
-        ids = [claim.id for claim in self.claims_of("")]
-        for id in ids:
-            if ids.count(id) > 1:
+        for id, count in Counter(claim.id for claim in self.claims_of("")).items():
+            if count > 1:
                 raise ValueError(f"claim {id!r} is there twice")
         return self
 

@@ -1,9 +1,8 @@
 """Checks of a paper's printed numbers against each other; they need no run.
 
 A printed number stands for every value that rounds to it. A statement is `inconsistent` only if no
-values behind the printed numbers could make it true. A check takes a claim, the paper and the
-arguments of the claim's YAML, and yields what it compared; it raises InputError where the claim
-or the paper does not print a number that it needs.
+values behind the printed numbers could make it true. A check takes the arguments of the claim's
+YAML; it raises InputError where the claim or the paper does not print a number that it needs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +26,9 @@ class Check:
     recomputed: Interval
     consistent: bool
     sentence: str
+
+
+Checks = Iterator[Check]
 
 
 def checks(paper: Paper) -> dict[str, list[Check]]:
@@ -94,14 +96,14 @@ def _table(paper: Paper, name: str, kind: type[Table]) -> Table:
 def _rows(claim: Claim, paper: Paper, table: str) -> tuple[VariedDataset, VariedRow]:
     """The dataset of a claim in a printed table, and its row at the strength of the claim."""
     datasets = _table(paper, table, VariationTable).datasets
-    for name in claim.datasets[:1]:
-        for strength, row in datasets[name].varied.items() if name in datasets else ():
+    for dataset in (datasets[name] for name in claim.datasets[:1] if name in datasets):
+        for strength, row in dataset.varied.items():
             if float(strength) == claim.alpha:
-                return datasets[name], row
+                return dataset, row
     raise InputError(f"claim {claim.id!r}: {table} does not print its dataset and strength")
 
 
-def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def average_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """The average of a model is the mean of its means and the RMS of its standard deviations."""
     scores = _table(paper, table, ScoresTable)
     row = scores.rows[claim.models[0]]
@@ -112,7 +114,7 @@ def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
     yield compared(average.std, root_mean_square(stds), how)
 
 
-def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """The printed `reduction_percent` follows from the two standard deviations in a table."""
     dataset, row = _rows(claim, paper, table)
     before, after = dataset.baseline.std, row.score.std
@@ -120,7 +122,7 @@ def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check
     yield compared(claim.number("reduction_percent"), reduction_percent(before, after), how, " %")
 
 
-def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """One baseline deviation, of those that round to the printed one, serves every reduction."""
     dataset = _table(paper, table, VariationTable).datasets[claim.datasets[0]]
     before = dataset.baseline.std
@@ -135,9 +137,7 @@ def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Ch
     yield Check((low, high), low <= high, said)
 
 
-def scores_in_table(
-    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
-) -> Iterator[Check]:
+def scores_in_table(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
     """Two scores in prose, without the rule and with it, are a table's; the second is greater."""
     dataset, row = _rows(claim, paper, table)
     first, second = map(claim.number, printed)
@@ -148,9 +148,7 @@ def scores_in_table(
     yield Check(change, agree and change[1] > 0, f"{said}{second.text}.")
 
 
-def reductions_in_range(
-    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
-) -> Iterator[Check]:
+def reductions_in_range(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
     """Every reduction of a table can lie between the claim's least and largest one, in percent."""
     least, most = map(claim.number, printed)
     ends, outside = [], []
@@ -169,14 +167,14 @@ def reductions_in_range(
     yield Check((min(ends), max(ends)), not outside, said)
 
 
-def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Iterator[Check]:
+def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Checks:
     """The first printed number is the percentage that the second one is of the third."""
     kept, part, whole = map(claim.number, printed)
     span = (100 * part.low / whole.high, 100 * part.high / whole.low)
     yield compared(kept, span, f"{part.text} of {whole.text}", " %")
 
 
-def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Iterator[Check]:
+def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Checks:
     """The printed `reduction_percent` is that of two standard deviations, or of their variances."""
     percent, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
     variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
@@ -189,7 +187,7 @@ def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> It
     )
 
 
-def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Iterator[Check]:
+def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Checks:
     """All versions of the paper print the same percentage; its names by version, latest first."""
     latest, *others = percents = [claim.number(name) for name in printed.values()]
     said = [f"{v} prints {n.text} %" for v, n in zip(printed, percents, strict=True)]

@@ -129,12 +129,8 @@ def either(*p: float) -> float:
     return float(np.minimum(1.0, 2 * np.min(p)))  # both keep NaN, unlike min
 
 
-def ratio_above(arm: np.ndarray, baseline: np.ndarray, x: float) -> float:
-    """Return the p of the hypothesis that sd(arm) / sd(baseline) is x or less.
-
-    Both hold a value a fold. Arms that are the same but for a constant have the ratio 1; without
-    any spread p is NaN.
-    """
+def _above(arm: np.ndarray, baseline: np.ndarray, x: float) -> float:
+    """The p of the hypothesis that sd(arm) / sd(baseline) is x or less; NaN without any spread."""
     if _same(spread.pitman_morgan(arm, baseline)):
         return float(x >= 1)
     scaled = spread.pitman_morgan(arm, x * baseline)
@@ -142,6 +138,7 @@ def ratio_above(arm: np.ndarray, baseline: np.ndarray, x: float) -> float:
 
 
 def _same(test: Result) -> bool:
+    """Whether the arms are the same but for a constant."""
     return bool(test.note and test.p == 1)
 
 
@@ -167,8 +164,8 @@ def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, A
     }
     shown = {"value": test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
     more = {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
-    below = partial(ratio_above, baseline, arm)
-    return partial(ratio_above, arm, baseline), lambda x: below(1 / x), shown | more
+    below = partial(_above, baseline, arm)
+    return partial(_above, arm, baseline), lambda x: below(1 / x), shown | more
 
 
 def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
@@ -214,9 +211,8 @@ def variance_within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement
     """
     above, below, shown = _ratio(parts, power=2)
     n, (low, high) = shown["n"], ends
-    names = ("value", "ci_high", "ci_low")  # the largest ratio is the least reduction
-    reductions = (100 * (1 - shown[name] ** 2) for name in names)
-    shown |= dict(zip(("value", "ci_low", "ci_high"), reductions, strict=True))
+    value, most, least = (100 * (1 - shown[name] ** 2) for name in ("value", "ci_low", "ci_high"))
+    shown |= {"value": value, "ci_low": least, "ci_high": most}
     region = f"{number(100 * (1 - high))} % to {number(100 * (1 - low))} %"
     falls = low * high < 1
     p_change = below(1.0) if falls else above(1.0)

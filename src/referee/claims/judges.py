@@ -121,10 +121,10 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
         raise Absent(f"This run has no packed models of {small} and {large} ({view.protocol})")
     ends = claim.around(claim.number("ratio").value)
     notes = [claim.note]
+    there = f" (in the paper: {in_the_paper})" if in_the_paper else ""
     if {"dimension", "n_classes"} <= set(view.all_cells):
         shapes = view.all_cells[["dimension", "n_classes"]].drop_duplicates().to_numpy()
         here = " and ".join(f"{d} values and {c} classes" for d, c in shapes)
-        there = f" (in the paper: {in_the_paper})" if in_the_paper else ""
         notes.append(f"the models have {here}{there}")
     if beside in ratios and len(others := ratios[beside]):
         be = "is" if others.between(*ends).all() else "is not"

@@ -1,15 +1,8 @@
 """The ledger: every claim of a paper against the cells of a run.
 
 Verdicts are reached under each protocol; the overall one is that of the protocol that decides,
-unless the paper's own printed numbers disagree: then it is `inconsistent`, whatever the cells say.
-
-reproduced          shown at the 5 % level; kinds order and pvalue after Holm's correction, in one
-                    family of each protocol
-not reproduced      what contradicts the claim is shown at the same level, by the same family
-inconclusive        neither: a sample of this size could not tell
-not testable here   a dataset, arm or measurement is absent; or the claim is about the paper's
-                    hardware: ours is shown as a ratio, and never passed or failed
-inconsistent        the paper's own numbers disagree
+unless the paper's own printed numbers disagree (docs/statistics.md). Claims of the kinds order and
+pvalue are one family of Holm's correction in each protocol; values are judged each by itself.
 """
 
 from dataclasses import dataclass, field
@@ -94,27 +87,22 @@ def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
             sentence = f"The paper's own numbers disagree: {' '.join(wrong)}"
             if not claim.judge:
                 outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
-        tolerance = _tolerance(claim)
-        entries.append(
-            Entry(claim, verdict, sentence, *tolerance, outcomes, _command(claim, paper))
-        )
+        tolerance, command = _tolerance(claim), _command(claim, paper)
+        entries.append(Entry(claim, verdict, sentence, *tolerance, outcomes, command))
     return entries
 
 
 def _judged(view: View, judges: dict[str, Judge]) -> dict[str, Judgement | str]:
     """A judgement of every claim that has a judge, or what is absent; Holm's correction in it."""
-    judged: dict[str, Judgement | str] = {}
-    family = {}
+    claims, judged = view.paper.claims, dict[str, Judgement]()
+    lacking: dict[str, str] = {}
     for id, judge in judges.items():
-        claim = view.paper.claims[id]
         try:
-            judged[id] = judgement = judge(claim, view).noted(*_differences(claim, view))
+            judged[id] = judge(claims[id], view).noted(*_differences(claims[id], view))
         except Absent as absent:
-            judged[id] = str(absent)
-        else:
-            if claim.kind in FAMILY:
-                family[id] = judgement
-    return judged | settle(family)
+            lacking[id] = str(absent)
+    family = {id: judged[id] for id in judged if claims[id].kind in FAMILY}
+    return judged | settle(family) | lacking
 
 
 def _differences(claim: Claim, view: View) -> list[str]:
@@ -138,10 +126,8 @@ def _outcome(claim: Claim, view: View, judgement: Judgement | str | None) -> Out
     processor = view.inputs.measured.processors.get(judgement.measurement)
     machine = f" ({processor})" if processor else ""
     note = f" {claim.note}." if claim.note else ""
-    sentence = (
-        f"The {judgement.quantity} is {judgement.measured} on this machine{machine}; the paper's "
-        f"hardware is not here.{note}"
-    )
+    here = f"The {judgement.quantity} is {judgement.measured} on this machine{machine}"
+    sentence = f"{here}; the paper's hardware is not here.{note}"
     return Outcome("not testable here", sentence, judgement, view.used(claim))
 
 

@@ -158,14 +158,12 @@ class View:
 
         Raises Absent where nothing was measured, or all of it is below the meter's resolution.
         """
-        frame, value = self.measured(what), {"latency": "latency_ms", "energy": "energy_j"}[what]
-        medians = []
+        frame, column = self.measured(what), {"latency": "latency_ms", "energy": "energy_j"}[what]
         for model in models:
-            rows = frame[frame["model"] == model]
-            if rows.empty:
+            if model not in set(frame["model"]):
                 raise Absent(f"The {what} of {model} was not measured in this run")
-            medians.append(rows.groupby(compare.KEYS)[value].median())
-        logs = (np.log(medians[0]) - np.log(medians[1])).dropna()
+        medians = frame.groupby(["model", *compare.KEYS])[column].median()
+        logs = (np.log(medians[models[0]]) - np.log(medians[models[1]])).dropna()
         if logs.empty:
             raise Absent(f"The {what} is below the resolution of the meter in every fold")
         return logs

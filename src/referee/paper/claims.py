@@ -17,8 +17,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from referee.errors import InputError
 from referee.words import counted, listed
 
-Kind = Literal["value", "order", "pvalue", "arith", "hardware"]
-
 
 @dataclass
 class Number:
@@ -116,7 +114,7 @@ class Claim(Part):
 
     id: str
     locus: str = ""
-    kind: Kind
+    kind: Literal["value", "order", "pvalue", "arith", "hardware"]
     says: str
     judge: FunctionCall
     arithmetic: FunctionCall

@@ -551,6 +551,7 @@ def test_a_paper_without_protocols_strategies_and_measurements(tmp_path: Path) -
         "verdicts.json",
     }
     assert pd.read_csv(tmp_path / "out/claims.csv")["verdict_main"].iloc[0] == "reproduced"
+    assert "()" not in (tmp_path / "out/claims.md").read_text()  # some claims state no locus
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.claims import effects, variability
+from referee.claims import effects
 from referee.claims.judgement import LEVEL, Judgement, settle, weakest
 from referee.paper import read
 from referee.stats import paired, spread
@@ -100,13 +100,13 @@ def spreads(ratio: float) -> pd.DataFrame:
 
 def judged(cells: dict[str, Any]) -> dict[str, Judgement]:
     """Return the ledger's judgement of each claim, before Holm's correction."""
-    parity = [effects.within(pairs, (-MARGIN, MARGIN), FAMILY) for pairs in cells["q4_q8_parity"]]
+    parity = [effects.within(pairs, (-MARGIN, MARGIN)) for pairs in cells["q4_q8_parity"]]
     fall, stay = cells["quinn_var_85"], cells["no_false_stability"]
     return {
-        **{n: effects.rise(cells[n], WIDTH[n], FAMILY) for n in (NAMES[0], NAMES[3])},
+        **{n: effects.rise(cells[n], WIDTH[n]) for n in (NAMES[0], NAMES[3])},
         "q4_q8_parity": weakest(parity),
-        "quinn_var_85": variability.spread_falls(fall, 1 / WIDTH["quinn_var_85"], FAMILY),
-        "no_false_stability": variability.spread_stays(stay, BOUND, FAMILY),
+        "quinn_var_85": effects.spread_falls(fall, 1 / WIDTH["quinn_var_85"]),
+        "no_false_stability": effects.spread_stays(stay, BOUND),
     }
 
 

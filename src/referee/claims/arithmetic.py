@@ -1,9 +1,8 @@
 """Checks of a paper's printed numbers against each other; they need no run.
 
 A printed number stands for every value that rounds to it. A statement is `inconsistent` only if no
-values behind the printed numbers could make it true. A check takes a claim, the paper and the
-arguments of the claim's YAML, and yields what it compared; it raises `InputError` where the claim
-or the paper does not print a number that it needs.
+values behind the printed numbers could make it true. A check takes the arguments of the claim's
+YAML; it raises InputError where the claim or the paper does not print a number that it needs.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +10,6 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import TypeVar
 
-from referee.claims.functions import named
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.claims import Claim, Number
@@ -30,18 +28,16 @@ class Check:
     sentence: str
 
 
-ArithmeticCheck = Callable[..., Iterable[Check]]
+Checks = Iterator[Check]
 
 
 def checks(paper: Paper) -> dict[str, list[Check]]:
     """Return the checks of every claim that names one, by the claim's id.
 
-    Raises:
-        InputError: a claim names no function, or one that lacks a printed number.
-
+    Raises InputError where a claim names no function, or one that lacks a printed number.
     """
     return {
-        id: list(named(claim.arithmetic, CHECKS, claim, paper)(claim, paper))
+        id: list(claim.function(claim.arithmetic, CHECKS, paper.checks)(claim, paper))
         for id, claim in paper.claims.items()
         if claim.arithmetic
     }
@@ -77,14 +73,9 @@ def meet(a: Interval, b: Interval) -> bool:
 
 
 def compared(printed: Number, recomputed: Interval, how: str, unit: str = "") -> Check:
-    """Compare a printed number with what others make of it.
+    """Compare a printed number, of a unit after a space, with the interval that others leave it.
 
-    Args:
-        printed: the number.
-        recomputed: the interval that the others leave it.
-        how: the way from the others to it, in words that come before "gives".
-        unit: of the number, after a space.
-
+    `how` is the way from the others to it, in words that come before "gives".
     """
     digits = max(3, len(printed.text.partition(".")[2]) + 1)
     low, high = (f"{end:.{digits}f}".rstrip("0").rstrip(".") for end in recomputed)
@@ -104,14 +95,15 @@ def _table(paper: Paper, name: str, kind: type[Table]) -> Table:
 
 def _rows(claim: Claim, paper: Paper, table: str) -> tuple[VariedDataset, VariedRow]:
     """The dataset of a claim in a printed table, and its row at the strength of the claim."""
-    dataset = _table(paper, table, VariationTable).datasets.get(next(iter(claim.datasets), ""))
-    row = dataset.at(claim.alpha) if dataset else None
-    if dataset is None or row is None:
-        raise InputError(f"claim {claim.id!r}: {table} does not print its dataset and strength")
-    return dataset, row
+    datasets = _table(paper, table, VariationTable).datasets
+    for dataset in (datasets[name] for name in claim.datasets[:1] if name in datasets):
+        for strength, row in dataset.varied.items():
+            if float(strength) == claim.alpha:
+                return dataset, row
+    raise InputError(f"claim {claim.id!r}: {table} does not print its dataset and strength")
 
 
-def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def average_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """The average of a model is the mean of its means and the RMS of its standard deviations."""
     scores = _table(paper, table, ScoresTable)
     row = scores.rows[claim.models[0]]
@@ -122,7 +114,7 @@ def average_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
     yield compared(average.std, root_mean_square(stds), how)
 
 
-def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """The printed `reduction_percent` follows from the two standard deviations in a table."""
     dataset, row = _rows(claim, paper, table)
     before, after = dataset.baseline.std, row.score.std
@@ -130,112 +122,82 @@ def reduction_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check
     yield compared(claim.number("reduction_percent"), reduction_percent(before, after), how, " %")
 
 
-def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Iterator[Check]:
+def one_baseline_in_table(claim: Claim, paper: Paper, table: str) -> Checks:
     """One baseline deviation, of those that round to the printed one, serves every reduction."""
     dataset = _table(paper, table, VariationTable).datasets[claim.datasets[0]]
     before = dataset.baseline.std
     low, high = before.ends
     for row in dataset.varied.values():
-        after = row.score.std
         # std before = std after / sqrt(1 - reduction): what this row leaves the baseline.
-        low = max(low, after.low / sqrt(1 - row.reduction.low / 100))
-        high = min(high, after.high / sqrt(1 - row.reduction.high / 100))
-    told = f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
+        low = max(low, row.score.std.low / sqrt(1 - row.reduction.low / 100))
+        high = min(high, row.score.std.high / sqrt(1 - row.reduction.high / 100))
+    said = f"one baseline of {low:.5f} to {high:.5f} agrees with every row."
     if low > high:
-        told = f"no single baseline that rounds to {before.text} agrees with every row."
-    yield Check((low, high), low <= high, told)
+        said = f"no single baseline that rounds to {before.text} agrees with every row."
+    yield Check((low, high), low <= high, said)
 
 
-def scores_in_table(
-    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
-) -> Iterator[Check]:
-    """Two scores in prose are those of a table, and the second is the greater one.
-
-    Args:
-        claim: with its dataset and strength.
-        paper: the paper.
-        table: name of the printed table.
-        printed: names of the claim's scores without the rule and with it.
-
-    """
+def scores_in_table(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
+    """Two scores in prose, without the rule and with it, are a table's; the second is greater."""
     dataset, row = _rows(claim, paper, table)
-    first, second = (claim.number(name) for name in printed)
+    first, second = map(claim.number, printed)
     before, after = dataset.baseline.mean, row.score.mean
     agree = meet(first.ends, before.ends) and meet(second.ends, after.ends)
-    yield Check(
-        recomputed=(after.low - before.high, after.high - before.low),
-        consistent=agree and after.high > before.low,
-        sentence=f"{table} prints {dataset.baseline} and {row.score}; the text prints "
-        f"{first.text} and {second.text}.",
-    )
+    said = f"{table} prints {dataset.baseline} and {row.score}; the text prints {first.text} and "
+    change = (after.low - before.high, after.high - before.low)
+    yield Check(change, agree and change[1] > 0, f"{said}{second.text}.")
 
 
-def reductions_in_range(
-    claim: Claim, paper: Paper, table: str, printed: tuple[str, str]
-) -> Iterator[Check]:
-    """Every reduction of a table can lie in the range that the prose states.
-
-    Args:
-        claim: with the range.
-        paper: the paper.
-        table: name of the printed table.
-        printed: names of the claim's least and largest reduction, in percent.
-
-    """
-    least, most = (claim.number(name) for name in printed)
-    spans, outside = [], []
+def reductions_in_range(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
+    """Every reduction of a table can lie between the claim's least and largest one, in percent."""
+    least, most = map(claim.number, printed)
+    ends, outside = [], []
     for dataset, rows in _table(paper, table, VariationTable).datasets.items():
         for strength, row in rows.varied.items():
             low, high = reduction_percent(rows.baseline.std, row.score.std)
-            spans += [low, high]
+            ends += [low, high]
             if high < least.low or low > most.high:
                 outside.append(
                     f"{row.reduction.text} % on {dataset} at alpha {strength} ({low:.0f} % to "
                     f"{high:.0f} % from its standard deviations)"
                 )
-    told = f"{table} prints {' and '.join(outside)}."
+    said = f"{table} prints {' and '.join(outside)}."
     if not outside:
-        told = f"every row of {table} can lie in the range."
-    yield Check((min(spans), max(spans)), not outside, told)
+        said = f"every row of {table} can lie in the range."
+    yield Check((min(ends), max(ends)), not outside, said)
 
 
-def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Iterator[Check]:
+def percent_kept(claim: Claim, paper: Paper, printed: tuple[str, str, str]) -> Checks:
     """The first printed number is the percentage that the second one is of the third."""
-    kept, part, whole = (claim.number(name) for name in printed)
+    kept, part, whole = map(claim.number, printed)
     span = (100 * part.low / whole.high, 100 * part.high / whole.low)
     yield compared(kept, span, f"{part.text} of {whole.text}", " %")
 
 
-def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Iterator[Check]:
+def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Checks:
     """The printed `reduction_percent` is that of two standard deviations, or of their variances."""
-    said, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
+    percent, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
     variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
     yield Check(
         recomputed=(deviation[0], variance[1]),
-        consistent=any(meet(said.ends, span) for span in (variance, deviation)),
+        consistent=any(meet(percent.ends, span) for span in (variance, deviation)),
         sentence=f"a fall of the standard deviation from {before.text} to {after.text} is one of "
         f"{sum(deviation) / 2:.0f} %, and of {sum(variance) / 2:.0f} % of the variance; "
-        f"{said.text} % is printed.",
+        f"{percent.text} % is printed.",
     )
 
 
-def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Iterator[Check]:
+def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Checks:
     """All versions of the paper print the same percentage; its names by version, latest first."""
-    percents = {version: claim.number(name) for version, name in printed.items()}
-    latest, *others = percents.values()
-    said = " and ".join(f"{version} prints {n.text} %" for version, n in percents.items())
+    latest, *others = percents = [claim.number(name) for name in printed.values()]
+    said = [f"{v} prints {n.text} %" for v, n in zip(printed, percents, strict=True)]
     yield Check(
         recomputed=(min(n.low for n in others), max(n.high for n in others)),
         consistent=all(meet(latest.ends, number.ends) for number in others),
-        sentence=f"{said} for the same comparison.",
+        sentence=f"{' and '.join(said)} for the same comparison.",
     )
 
 
-CHECKS: dict[str, ArithmeticCheck] = {
-    check.__name__: check
-    for check in (
-        *(average_in_table, reduction_in_table, one_baseline_in_table),
-        *(scores_in_table, reductions_in_range),
-        *(percent_kept, reduction_of_std, versions_agree),
-    )
-}
+OF_TABLES = (average_in_table, reduction_in_table, one_baseline_in_table)
+OF_PROSE = (scores_in_table, reductions_in_range, percent_kept, reduction_of_std, versions_agree)
+CHECKS: dict[str, Callable[..., Iterable[Check]]] = {f.__name__: f for f in OF_TABLES + OF_PROSE}

@@ -1,22 +1,28 @@
-"""Judges of a mean difference, from frames of paired scores.
+"""Judges of paired scores: of a mean difference, and of the spread over folds of one dataset.
 
-Frames are those of `referee.stats.compare.pairs`: dataset, seed, fold, score, score_baseline,
-ratio. Means are tested with the corrected resampled t (Nadeau and Bengio 2003), and over datasets
-with the unweighted mean of the datasets' differences.
+They take frames of `referee.stats.compare.pairs`. Means are tested with the corrected resampled t
+(Nadeau and Bengio 2003), over datasets with the unweighted mean of their differences; spreads with
+Pitman and Morgan (1939) on each fold's mean over the seeds. Their detectable sizes are those of
+the F test, a bound.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import exp, isnan, nan, sqrt
+from functools import partial
+from math import isnan, nan, sqrt
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
-from referee.claims.judgement import LEVEL, Judgement
-from referee.stats import paired
-from referee.stats.power import detectable_shift
+from referee.claims.judgement import Judgement
+from referee.stats import paired, spread
+from referee.stats.power import detectable_sd_ratio, detectable_shift
+from referee.stats.result import Result
 from referee.words import number
+
+Tail = Callable[[float], float]  # p of a one-sided test against a value
 
 
 @dataclass(frozen=True)
@@ -35,7 +41,7 @@ class Mean:
     def above(self, x: float) -> float:
         """Return the p-value of the hypothesis that the effect is x or less."""
         if self.se == 0 and self.estimate == 0:
-            return float(not self.estimate > x)
+            return float(x >= 0)
         return float(stats.t.sf((self.estimate - x) / self.se, self.df)) if self.se > 0 else nan
 
     def below(self, x: float) -> float:
@@ -47,13 +53,9 @@ class Mean:
         half = float(stats.t.isf((1 - 0.95) / 2, self.df)) * self.se if self.df > 0 else nan
         return self.estimate - half, self.estimate + half
 
-    def detectable(self, alpha: float, alternative: str, power: float = 0.8) -> float:
-        """Return the smallest effect that is found at the level `alpha` with the power."""
-        if not self.se > 0:
-            return nan
-        return self.se * detectable_shift(
-            self.df, alpha=alpha, alternative=alternative, power=power
-        )
+    def detectable(self, **test: Any) -> float:
+        """Return the smallest effect that a test finds, as in `power.detectable_shift`."""
+        return self.se * detectable_shift(self.df, **test) if self.se > 0 else nan
 
 
 def mean_over_datasets(parts: pd.DataFrame) -> tuple[Mean, pd.DataFrame]:
@@ -65,71 +67,61 @@ def mean_over_datasets(parts: pd.DataFrame) -> tuple[Mean, pd.DataFrame]:
     for dataset, cells in parts.groupby("dataset", sort=False):
         a, b = cells["score"].to_numpy(), cells["score_baseline"].to_numpy()
         test = paired.corrected_t(a, b, float(cells["ratio"].mean()))
-        rows.append(
-            {
-                "dataset": dataset,
-                "n": len(cells),
-                "mean": a.mean(),
-                "baseline": b.mean(),
-                "difference": test.estimate,
-                "se": test.se if len(cells) > 1 else nan,
-                "df": test.df,
-            }
-        )
+        row = {"dataset": dataset, "n": len(cells), "mean": a.mean(), "baseline": b.mean()}
+        rows.append(row | {"difference": test.estimate, "se": test.se, "df": test.df})
     numbers = pd.DataFrame(rows)
-    squares = numbers["se"] ** 2
+    squares, df = numbers["se"] ** 2, float(numbers["df"].sum())
     se = sqrt(squares.sum(skipna=False)) / len(rows)
-    df = float(numbers["df"].sum())
     if se > 0:
         df = float(squares.sum() ** 2 / (squares**2 / numbers["df"]).sum())
-    estimate = float(numbers["difference"].mean())
-    return Mean(estimate, se, df, int(numbers["n"].sum())), numbers
+    return Mean(float(numbers["difference"].mean()), se, df, int(numbers["n"].sum())), numbers
 
 
-def within(parts: pd.DataFrame, ends: tuple[float, float], family: int = 1) -> Judgement:
+def within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement:
     """Judge equivalence: the mean difference lies between the ends, by two one-sided tests.
 
-    For a single mean, `score_baseline` is 0. `family` tests are corrected together; here it only
-    changes the detectable size.
+    For a single mean, `score_baseline` is 0.
     """
-    mean, numbers = mean_over_datasets(parts)
+    mean, shown = _mean(parts)
     low, high = ends
     return Judgement(
-        **_shown(mean, numbers, family),
+        **shown,
         p_for=float(np.maximum(mean.above(low), mean.below(high))),
         p_against=either(mean.below(low), mean.above(high)),
         supported=f"within {number(low)} to {number(high)}",
         contradicted=f"outside of {number(low)} to {number(high)}",
         # Both one-sided tests must succeed, so each may fail in half of 20 %.
-        detectable=mean.detectable(LEVEL / family, "greater", 0.9),
+        detects=lambda level: mean.detectable(alpha=level, alternative="greater", power=0.9),
         detectable_words="equality within ± {}",
     )
 
 
-def rise(parts: pd.DataFrame, least: float, family: int = 1) -> Judgement:
+def rise(parts: pd.DataFrame, least: float) -> Judgement:
     """Judge an order: the mean difference is above 0, by a two-sided test.
 
-    `least` is the smallest rise that counts: less than this contradicts the claim. `family` is as
-    in `within`.
+    `least` is the smallest rise that counts: less than this contradicts the claim.
     """
-    mean, numbers = mean_over_datasets(parts)
+    mean, shown = _mean(parts)
     return Judgement(
-        **_shown(mean, numbers, family),
+        **shown,
         p_for=either(mean.above(0.0)),
         p_against=mean.below(least),
         supported="above 0",
         contradicted=f"below {number(least)}, the smallest value that counts as a rise",
-        detectable=mean.detectable(LEVEL / family, "two-sided"),
+        detects=lambda level: mean.detectable(alpha=level),
         detectable_words="a true value of {}",
     )
 
 
-def _shown(mean: Mean, numbers: pd.DataFrame, family: int) -> dict[str, Any]:
-    """What every judgement of a mean shows."""
+def _mean(parts: pd.DataFrame) -> tuple[Mean, dict[str, Any]]:
+    """The mean over datasets, and what every judgement of it shows."""
+    mean, numbers = mean_over_datasets(parts)
     low, high = mean.ends()
+    note = paired.too_few(mean.n) if mean.n < 2 or isnan(mean.se) else ""
+    if mean.se == 0:
+        note = "there is no spread to test against" if mean.estimate else "the arms are identical"
     shown = {"value": mean.estimate, "ci_low": low, "ci_high": high, "n": mean.n}
-    notes = tuple(filter(None, [_untestable(mean)]))
-    return {**shown, "family": family, "numbers": numbers, "notes": notes}
+    return mean, shown | {"numbers": numbers, "notes": (note,) if note else ()}
 
 
 def either(*p: float) -> float:
@@ -137,21 +129,100 @@ def either(*p: float) -> float:
     return float(np.minimum(1.0, 2 * np.min(p)))  # both keep NaN, unlike min
 
 
-def _untestable(mean: Mean) -> str:
-    if mean.n < 2 or isnan(mean.se):
-        return paired.too_few(mean.n)
-    if mean.se == 0 and mean.estimate == 0:
-        return "the arms are identical"
-    return "there is no spread to test against" if mean.se == 0 else ""
+def _above(arm: np.ndarray, baseline: np.ndarray, x: float) -> float:
+    """The p of the hypothesis that sd(arm) / sd(baseline) is x or less; NaN without any spread."""
+    if _same(spread.pitman_morgan(arm, baseline)):
+        return float(x >= 1)
+    scaled = spread.pitman_morgan(arm, x * baseline)
+    return float(stats.t.sf(scaled.statistic, scaled.df))
 
 
-def ratio_of_medians(log_ratios: "pd.Series[float]") -> tuple[float, float, float]:
-    """Return the geometric mean of ratios and its 95 % interval.
+def _same(test: Result) -> bool:
+    """Whether the arms are the same but for a constant."""
+    return bool(test.note and test.p == 1)
 
-    `log_ratios` holds one log ratio a pair of timed models. Models of different folds are timed
-    independently, so Student's t needs no correction.
+
+def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, Any]]:
+    """The tests that the ratio of standard deviations is above and below, and what is shown of it.
+
+    The numbers hold the ratio raised to the power: 2 for variances.
     """
-    n = len(log_ratios)
-    mean = Mean(float(log_ratios.mean()), float(log_ratios.std()) / sqrt(n), n - 1, n)
-    low, high = mean.ends()
-    return exp(mean.estimate), exp(low), exp(high)
+    folds = parts.groupby("fold")[["score", "score_baseline"]].mean()
+    arm, baseline = folds["score"].to_numpy(), folds["score_baseline"].to_numpy()
+    test = spread.pitman_morgan(arm, baseline)
+    low, high, note = test.ci_low, test.ci_high, test.note
+    if _same(test):
+        low, high, note = 1.0, 1.0, f"{note}: their spread is the same"
+    numbers = {
+        "dataset": parts["dataset"].iloc[0],
+        "folds": len(folds),
+        "std": folds["score"].std(),
+        "baseline_std": folds["score_baseline"].std(),
+        "variance_ratio" if power == 2 else "sd_ratio": test.estimate**power,
+        "ci_low": low**power,
+        "ci_high": high**power,
+    }
+    shown = {"value": test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
+    more = {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
+    below = partial(_above, baseline, arm)
+    return partial(_above, arm, baseline), lambda x: below(1 / x), shown | more
+
+
+def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
+    """Judge whether the spread over the folds of a dataset is smaller than the baseline's.
+
+    A ratio of standard deviations above `least` contradicts it.
+    """
+    above, below, shown = _ratio(parts)
+    return Judgement(
+        **shown,
+        p_for=either(below(1.0)),
+        p_against=above(least),
+        supported="below 1",
+        contradicted=f"above {number(least)}, the largest ratio that counts as a fall",
+        detects=lambda level: 1 / detectable_sd_ratio(shown["n"], shown["n"], alpha=level),
+        detectable_words="a true ratio of {}",
+    )
+
+
+def spread_stays(parts: pd.DataFrame, bound: float) -> Judgement:
+    """Judge whether the spread over the folds of a dataset does not fall.
+
+    A ratio of standard deviations above `bound` supports it, one below contradicts it.
+    """
+    above, below, shown = _ratio(parts)
+    n, words = shown["n"], f"{number(bound)}, the largest ratio that counts as a fall"
+    return Judgement(
+        **shown,
+        p_for=above(bound),
+        p_against=below(bound),
+        supported=f"above {words}",
+        contradicted=f"below {words}",
+        detects=lambda level: bound * detectable_sd_ratio(n, n, alpha=2 * level),
+        detectable_words=f"a true ratio of {{}} to be above {number(bound)}",
+    )
+
+
+def variance_within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement:
+    """Judge whether the ratio of variances over the folds of a dataset lies between the ends.
+
+    It must also lie on their side of 1: data without any change must not pass where the tolerance
+    holds 1. Value and interval are given as the reduction in percent, 100 (1 - ratio).
+    """
+    above, below, shown = _ratio(parts, power=2)
+    n, (low, high) = shown["n"], ends
+    value, most, least = (100 * (1 - shown[name] ** 2) for name in ("value", "ci_low", "ci_high"))
+    shown |= {"value": value, "ci_low": least, "ci_high": most}
+    region = f"{number(100 * (1 - high))} % to {number(100 * (1 - low))} %"
+    falls = low * high < 1
+    p_change = below(1.0) if falls else above(1.0)
+    return Judgement(
+        **shown,
+        unit=" %",
+        p_for=float(np.max([above(sqrt(low)), below(sqrt(high)), p_change])),
+        p_against=either(below(sqrt(low)), above(sqrt(high))),
+        supported=f"within {region} and {'above' if falls else 'below'} 0",
+        contradicted=f"outside of {region}",
+        detects=lambda level: detectable_sd_ratio(n, n, alpha=2 * level, power=0.9) ** 2,
+        detectable_words="equality of variances within a factor of {}",
+    )

@@ -1,13 +1,11 @@
 """What a judge says of a claim: the measured value, two p-values, and a verdict with its reason.
 
-A claim is supported by effects of one region and contradicted by those of another. A judgement
-holds the p-value of each: `p_for` of the hypothesis that the effect lies outside of the region
-that supports the claim, `p_against` of the hypothesis that it lies outside of the region that
-contradicts it. `reproduced` needs the first below 0.05, `not reproduced` the second; if neither
-is, the sample could not tell.
+`p_for` is of the hypothesis that the effect lies outside of the region that supports the claim,
+`p_against` that it lies outside of the one that contradicts it. `reproduced` needs the first below
+0.05, `not reproduced` the second; if neither is, the sample could not tell.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from typing import Literal
@@ -29,8 +27,9 @@ class Judgement:
     """What the cells of one protocol say of a claim; all numbers are those of one test.
 
     `quantity` says in words that follow "the" what was measured, `supported` and `contradicted`
-    name the two regions in words that follow "is", `detectable_words` says what size `detectable`
-    is, with `{}` in the place of the number. Sentences leave out a unit that the quantity names.
+    name the two regions in words that follow "is". `detects` gives the smallest size that a sample
+    of this size finds at a level with a power of 80 %; `detectable_words` says what size that is,
+    with `{}` in the place of the number. Sentences leave out a unit that the quantity names.
     """
 
     value: float
@@ -43,7 +42,7 @@ class Judgement:
     unit: str = ""
     supported: str = ""
     contradicted: str = ""
-    detectable: float = nan  # smallest size that a sample of this size finds
+    detects: Callable[[float], float] = lambda level: nan
     detectable_words: str = ""
     family: int = 1  # tests that are corrected together
     notes: tuple[str, ...] = ()  # further facts, each a clause that becomes a sentence
@@ -59,8 +58,13 @@ class Judgement:
         return "not reproduced" if self.p_against < LEVEL else "inconclusive"
 
     @property
+    def detectable(self) -> float:
+        """The smallest size that the first step of Holm finds with a power of 80 %."""
+        return self.detects(LEVEL / self.family) if self.family else nan
+
+    @property
     def power(self) -> str:
-        """What a sample of this size finds with a power of 80 %."""
+        """What a sample of this size finds, in words."""
         if isnan(self.detectable):
             return "counted, so there is no sampling error" if self.exact else ""
         size = self.detectable_words.format(number(self.detectable))
@@ -68,39 +72,34 @@ class Judgement:
 
     @property
     def measured(self) -> str:
-        """The value and its interval, for people."""
+        """The value and its interval, in words."""
         unit = "" if self.unit.strip() in self.quantity else self.unit
-        shown = f"{number(self.value)}{unit}"
-        if isnan(self.ci_low) or number(self.ci_low) == number(self.ci_high):
-            return f"{shown} (n = {self.n})"
-        ends = f"{number(self.ci_low)} to {number(self.ci_high)}"
+        low, high = number(self.ci_low), number(self.ci_high)
         what = "range" if self.exact else "95 % interval"
-        return f"{shown} ({what} {ends}, n = {self.n})"
+        interval = "" if isnan(self.ci_low) or low == high else f"{what} {low} to {high}, "
+        return f"{number(self.value)}{unit} ({interval}n = {self.n})"
 
     @property
     def sentence(self) -> str:
         """Why the verdict is what it is, from the numbers."""
-        supported = self.supported + self._tested(self.p_for)
-        contradicted = self.contradicted + self._tested(self.p_against)
+        family = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
+        supported, contradicted = (
+            region if self.exact else f"{region} (p {p_value(p)}{family})"
+            for region, p in ((self.supported, self.p_for), (self.contradicted, self.p_against))
+        )
         if self.verdict == "reproduced":
-            told = f", which is {supported}."
+            why = f", which is {supported}."
         elif self.verdict == "not reproduced":
-            told = f", which is {contradicted}."
+            why = f", which is {contradicted}."
         elif isnan(self.p_for):
-            told = "; no test is possible."
+            why = "; no test is possible."
         elif self.exact:
-            told = f". Not every cell is {supported}, and not every cell is {contradicted}."
+            why = f". Not every cell is {supported}, and not every cell is {contradicted}."
         else:
-            told = f". It is not shown to be {supported}, nor to be {contradicted}."
-            told += f" {self.power}." if self.power else ""
+            why = f". It is not shown to be {supported}, nor to be {contradicted}."
+            why += f" {self.power}." if self.power else ""
         notes = "".join(f" {note[:1].upper()}{note[1:]}." for note in self.notes)
-        return f"The {self.quantity} is {self.measured}{told}{notes}"
-
-    def _tested(self, p: float) -> str:
-        if self.exact:
-            return ""
-        corrected = f", corrected by Holm over {self.family} tests" if self.family > 1 else ""
-        return f" (p {p_value(p)}{corrected})"
+        return f"The {self.quantity} is {self.measured}{why}{notes}"
 
     def of(self, quantity: str, unit: str | None = None) -> "Judgement":
         """Return the same judgement of a named quantity, in another unit if one is given."""
@@ -119,15 +118,14 @@ def weakest(parts: Sequence[Judgement]) -> Judgement:
     """
     if len(parts) == 1:
         return parts[0]
-    p_for = [part.p_for for part in parts]
-    chosen = parts[int(np.nanargmax(p_for)) if not np.isnan(p_for).all() else 0]
-    against = float(np.minimum(1.0, len(parts) * np.min([part.p_against for part in parts])))
-    if against < LEVEL:
-        chosen = min(parts, key=lambda part: part.p_against)
+    p_for, p_against = np.array([(part.p_for, part.p_against) for part in parts]).T
+    against = float(np.minimum(1.0, len(parts) * p_against.min()))
+    refuted = against < LEVEL
+    chosen = parts[int(p_against.argmin() if refuted else np.nan_to_num(p_for, nan=-1.0).argmax())]
     return replace(
         chosen,
         quantity=f"{chosen.quantity} (the weakest of {len(parts)} parts)",
-        p_for=float(np.max(p_for)),
+        p_for=float(p_for.max()),
         p_against=against,
         numbers=pd.concat([part.numbers for part in parts], ignore_index=True),
     )
@@ -135,8 +133,10 @@ def weakest(parts: Sequence[Judgement]) -> Judgement:
 
 def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
     """Return the judgements with Holm's p within the family: of support, and of contradiction."""
-    p_for = holm([judgement.p_for for judgement in family.values()])
-    p_against = holm([judgement.p_against for judgement in family.values()])
+    p_for, p_against = (
+        holm([getattr(judgement, p) for judgement in family.values()])
+        for p in ("p_for", "p_against")
+    )
     return {
         name: replace(judgement, p_for=float(a), p_against=float(b), family=len(family))
         for (name, judgement), a, b in zip(family.items(), p_for, p_against, strict=True)
@@ -145,9 +145,8 @@ def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
 
 def counted(values: "pd.Series[float]", ends: tuple[float, float], unit: str = "") -> Judgement:
     """Judge numbers without sampling error, one a cell: all lie between the ends, or none does."""
-    low, high = ends
-    inside = values.between(low, high)
-    region = f"{number(low)} to {number(high)}{unit}"
+    inside = values.between(*ends)
+    region = f"{number(ends[0])} to {number(ends[1])}{unit}"
     return Judgement(
         value=float(values.mean()),
         ci_low=float(values.min()),

@@ -1,27 +1,17 @@
 """The ledger: every claim of a paper against the cells of a run.
 
 Verdicts are reached under each protocol; the overall one is that of the protocol that decides,
-unless the paper's own printed numbers disagree: then it is `inconsistent`, whatever the cells say.
-
-reproduced          shown at the 5 % level; kinds order and pvalue after Holm's correction, in one
-                    family of each protocol
-not reproduced      what contradicts the claim is shown at the same level, by the same family
-inconclusive        neither: a sample of this size could not tell
-not testable here   a dataset, arm or measurement is absent; or the claim is about the paper's
-                    hardware: ours is shown as a ratio, and never passed or failed
-inconsistent        the paper's own numbers disagree
-
-Values are judged one by one, each claim by itself. The judges are in `referee.claims.judges`.
+unless the paper's own printed numbers disagree (docs/statistics.md). Claims of the kinds order and
+pvalue are one family of Holm's correction in each protocol; values are judged each by itself.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import jinja2
 import pandas as pd
 
 from referee.claims import arithmetic
-from referee.claims.functions import named
 from referee.claims.judgement import Judgement, Verdict, settle
 from referee.claims.judges import JUDGES, Judge
 from referee.claims.precision_routing import precision_routing
@@ -60,17 +50,9 @@ class Entry:
 def read_inputs(
     paper: Paper, cells: Path, packed: Path | None = None, measurements: Path | None = None
 ) -> Inputs:
-    """Read the files of a run; of those that are optional, the missing ones are left out.
+    """Read the table of scores, and what there is of packed models and in a folder `measurements`.
 
-    Args:
-        paper: whose columns and protocols the files have.
-        cells: the tidy table of scores.
-        packed: the table of packed models.
-        measurements: the folder of the measurements.
-
-    Raises:
-        InputError: there is no table of scores, or a table is not as the contract says.
-
+    Raises InputError where there is no table of scores, or a table is not as the contract says.
     """
     scores, packed = read_scores(cells, paper), packed if packed and packed.exists() else None
     return Inputs(
@@ -84,87 +66,54 @@ def read_inputs(
 def ledger(paper: Paper, inputs: Inputs) -> list[Entry]:
     """Judge every claim of a paper, in the order of its files.
 
-    Raises:
-        InputError: arms that a claim compares cover different cells, or a claim names a function
-            that does not exist or lacks a number that it needs.
-
+    Raises InputError where the arms that a claim compares cover different cells, or a claim names
+    a function that does not exist or lacks a number that it needs.
     """
-    judges = {
-        id: named(claim.judge, JUDGES, claim, paper)
-        for id, claim in paper.claims.items()
-        if claim.judge
-    }
-    contradictions = inconsistencies(paper)
+    claims = paper.claims.values()
+    judges = {c.id: c.function(c.judge, JUDGES, paper.checks) for c in claims if c.judge}
+    checks = arithmetic.checks(paper)
     views = {name: View(name, paper, inputs) for name in paper.protocols}
     judged = {name: _judged(view, judges) for name, view in views.items()}
+    under = f"Under the protocol {paper.decides}: " if len(views) > 1 else ""
     entries = []
-    for claim in paper.claims.values():
+    for claim in claims:
         outcomes = {
             name: _outcome(claim, view, judged[name].get(claim.id)) for name, view in views.items()
         }
-        decided = outcomes[paper.decides]
-        several = len(paper.protocols) > 1
-        under = f"Under the protocol {paper.decides}: " if several else ""
-        verdict, sentence = decided.verdict, under + decided.sentence
-        if claim.id in contradictions:
-            verdict, sentence = "inconsistent", contradictions[claim.id]
+        verdict = outcomes[paper.decides].verdict
+        sentence = under + outcomes[paper.decides].sentence
+        if wrong := [c.sentence for c in checks.get(claim.id, ()) if not c.consistent]:
+            verdict = "inconsistent"
+            sentence = f"The paper's own numbers disagree: {' '.join(wrong)}"
             if not claim.judge:
                 outcomes = dict.fromkeys(outcomes, Outcome(verdict, sentence))
-        width, reason = stated_tolerance(claim)
-        made = command(claim, paper)
-        entries.append(Entry(claim, verdict, sentence, width, reason, outcomes, made))
+        tolerance, command = _tolerance(claim), _command(claim, paper)
+        entries.append(Entry(claim, verdict, sentence, *tolerance, outcomes, command))
     return entries
 
 
-def inconsistencies(paper: Paper) -> dict[str, str]:
-    """Return a sentence by the id of each claim whose printed numbers disagree."""
-    wrong = {
-        id: [check.sentence for check in checks if not check.consistent]
-        for id, checks in arithmetic.checks(paper).items()
-    }
-    return {
-        id: f"The paper's own numbers disagree: {' '.join(sentences)}"
-        for id, sentences in wrong.items()
-        if sentences
-    }
-
-
 def _judged(view: View, judges: dict[str, Judge]) -> dict[str, Judgement | str]:
-    """A judgement of every claim that has a judge, or what is absent; Holm's correction in it.
-
-    The size of the family is known only when it is known which of its claims can be tested:
-    they are judged twice.
-    """
-    claims = view.paper.claims
-
-    def judge(id: str, view: View) -> Judgement | str:
+    """A judgement of every claim that has a judge, or what is absent; Holm's correction in it."""
+    claims, judged = view.paper.claims, dict[str, Judgement]()
+    lacking: dict[str, str] = {}
+    for id, judge in judges.items():
         try:
-            return _noted(judges[id](claims[id], view), claims[id], view)
+            judged[id] = judge(claims[id], view).noted(*_differences(claims[id], view))
         except Absent as absent:
-            return str(absent)
-
-    first = {id: judge(id, view) for id in judges}
-    family = [
-        id
-        for id, judgement in first.items()
-        if isinstance(judgement, Judgement) and claims[id].kind in FAMILY
-    ]
-    sized = replace(view, family=len(family))
-    again = {id: judge(id, sized) for id in family}
-    return first | settle({id: j for id, j in again.items() if isinstance(j, Judgement)})
+            lacking[id] = str(absent)
+    family = {id: judged[id] for id in judged if claims[id].kind in FAMILY}
+    return judged | settle(family) | lacking
 
 
-def _noted(judgement: Judgement, claim: Claim, view: View) -> Judgement:
-    """The judgement, with what differs from the paper in its data and arms."""
+def _differences(claim: Claim, view: View) -> list[str]:
+    """What differs from the paper in the data and arms of a claim."""
     notes, cells, dimension = [], view.used(claim), view.paper.dimension
     if claim.datasets and dimension is not None and "dimension" in cells:
         others = sorted(set(cells["dimension"]) - {dimension})
         notes = [f"embeddings have {d} values here, {dimension} in the paper" for d in others]
-    strategies = sorted(set(cells["strategy"]) - {NO_RULE})
-    if strategies:
-        strength = "" if claim.alpha is None else f" {claim.alpha:g}"
-        notes.append(f"the strategy of the varied model is {', '.join(strategies)}{strength}")
-    return judgement.noted(*notes)
+    if strategies := ", ".join(sorted(set(cells["strategy"]) - {NO_RULE})):
+        notes.append(f"the strategy of the varied model is {strategies}{claim.strength}")
+    return notes
 
 
 def _outcome(claim: Claim, view: View, judgement: Judgement | str | None) -> Outcome:
@@ -177,15 +126,13 @@ def _outcome(claim: Claim, view: View, judgement: Judgement | str | None) -> Out
     processor = view.inputs.measured.processors.get(judgement.measurement)
     machine = f" ({processor})" if processor else ""
     note = f" {claim.note}." if claim.note else ""
-    sentence = (
-        f"The {judgement.quantity} is {judgement.measured} on this machine{machine}; the paper's "
-        f"hardware is not here.{note}"
-    )
+    here = f"The {judgement.quantity} is {judgement.measured} on this machine{machine}"
+    sentence = f"{here}; the paper's hardware is not here.{note}"
     return Outcome("not testable here", sentence, judgement, view.used(claim))
 
 
-def stated_tolerance(claim: Claim) -> tuple[str, str]:
-    """Return how far ours may lie, and why; for tests, what would contradict the claim."""
+def _tolerance(claim: Claim) -> tuple[str, str]:
+    """How far ours may lie, and why; for tests, what would contradict the claim."""
     given = claim.tolerance
     if given is None:
         if claim.kind == "hardware":
@@ -197,8 +144,8 @@ def stated_tolerance(claim: Claim) -> tuple[str, str]:
     return f"{'x/÷' if given.factor else '±'} {number(claim.width)}", reason
 
 
-def command(claim: Claim, paper: Paper) -> str:
-    """Return the command that makes the cells of a claim and their verdict, by the template."""
+def _command(claim: Claim, paper: Paper) -> str:
+    """The command that makes the cells of a claim and their verdict, by the paper's template."""
     suffix = paper.varied_suffix
     varied = bool(suffix) and any(model.endswith(suffix) for model in claim.models)
     strategies = [s for of_protocol in paper.strategies.values() for s in of_protocol]

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from referee.contract import is_mixture
 from referee.paper import Paper
 
 ARM = ["dataset", "synthetic", "protocol", "model", "strategy", "alpha", "arm"]
@@ -16,52 +17,36 @@ KEYS = [*ARM, "seed", "fold", "experts", "cell"]
 
 
 def precision_routing(cells: pd.DataFrame, paper: Paper) -> pd.DataFrame | None:
-    """Return a row a cell of a mixture and expert, from the predictions of the cells.
+    """Return a row a cell of a mixture and expert, from the predictions in the folders `cell`.
 
-    Columns beside the keys: `rank_correlation` of the cell, see there; of each expert its bits and
-    clips, its share of all clips and of the tenth with the highest uncertainty, and the mean
-    uncertainty and confidence (largest class probability) of its clips. A cell whose predictions
-    hold no uncertainty, or are not on disk, is left out.
-
-    Args:
-        cells: the tidy table of scores; `cell` is the folder of the predictions.
-        paper: which tells the bits of the experts.
-
-    Returns:
-        The table; None where the paper has no experts, or the table names no folders.
-
+    Columns beside the keys are those of `of_cell`. A cell whose predictions hold no uncertainty,
+    or are not on disk, is left out. None where the paper has no experts, or the table names no
+    folders.
     """
     if not paper.experts or "cell" not in cells:
         return None
     bits = {name: expert.bits for name, expert in paper.experts.items()}
     rows: list[dict[str, Any]] = []
-    for _, cell in cells[cells["experts"].str.contains("+", regex=False)].iterrows():
+    for _, cell in cells[is_mixture(cells)].iterrows():
         path = Path(cell["cell"]) / "predictions.parquet"
-        if not path.exists():
-            continue
-        predictions = pd.read_parquet(path)
-        uncertainty = predictions.get("uncertainty")
-        if uncertainty is None or uncertainty.isna().any():
-            continue
-        of_experts = of_cell(predictions, cell["experts"].split("+"), bits)
-        rows += [cell[KEYS].to_dict() | row for row in of_experts]
+        predictions = pd.read_parquet(path) if path.exists() else pd.DataFrame()
+        if "uncertainty" in predictions and predictions["uncertainty"].notna().all():
+            of_experts = of_cell(predictions, cell["experts"].split("+"), bits)
+            rows += [cell[KEYS].to_dict() | row for row in of_experts]
     return pd.DataFrame(rows, columns=None if rows else [*KEYS, "rank_correlation"])
 
 
 def of_cell(
     predictions: pd.DataFrame, experts: list[str], bits: Mapping[str, float]
 ) -> list[dict[str, Any]]:
-    """Return a record an expert.
+    """Return a record an expert, from the n clips of a cell: expert, uncertainty, p_0, p_1, ...
 
-    Args:
-        predictions: of the n clips of a cell: expert, uncertainty, p_0, p_1, ...
-        experts: names of the experts.
-        bits: of a weight, by the name of the expert.
-
+    It holds the `rank_correlation` of the cell; of the expert its `bits` of a weight and `clips`,
+    its share of all clips and of the tenth with the highest uncertainty, and the mean uncertainty
+    and confidence (largest class probability) of its clips.
     """
     uncertainty = predictions["uncertainty"].to_numpy()
-    top = np.zeros(len(uncertainty), dtype=bool)
-    top[np.argsort(-uncertainty, kind="stable")[: ceil(len(uncertainty) / 10)]] = True
+    top = np.argsort(-uncertainty, kind="stable")[: ceil(len(uncertainty) / 10)]
     confidence = predictions.filter(regex=r"^p_\d+$").max(axis=1)
     rho = rank_correlation(uncertainty, predictions["expert"].map(bits).to_numpy())
     records = []
@@ -83,10 +68,10 @@ def of_cell(
 
 
 def rank_correlation(uncertainty: np.ndarray, bits: np.ndarray) -> float:
-    """Return Spearman's correlation of the uncertainty with the bits of the chosen expert.
+    """Return Spearman's correlation of (n,) uncertainties with the bits of the chosen experts.
 
-    Both arrays have a value a clip. 0 where one of them is constant: a router that always takes
-    the same expert heeds no uncertainty.
+    0 where one of them is constant: a router that always takes the same expert heeds no
+    uncertainty.
     """
     if np.ptp(uncertainty) == 0 or np.ptp(bits) == 0:
         return 0.0

@@ -4,44 +4,40 @@ The printed tables from which more claims are made are in `referee.paper.printed
 """
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from inspect import signature
 from math import sqrt
+from types import ModuleType
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from referee.errors import InputError
-from referee.words import counted
-
-Kind = Literal["value", "order", "pvalue", "arith", "hardware"]
+from referee.words import counted, listed
 
 
-@dataclass(frozen=True)
+@dataclass
 class Number:
-    """A printed number; it stands for every value that rounds to it."""
+    """A printed number; it stands for every value from `low` to `high`, which round to it."""
 
     text: str
+    value: float = field(init=False, repr=False)
+    low: float = field(init=False, repr=False)
+    high: float = field(init=False, repr=False)
 
-    @property
-    def value(self) -> float:
-        """The number as printed."""
-        return float(self.text)
+    def __post_init__(self) -> None:
+        if not (isinstance(self.text, str) and re.fullmatch(r"-?\d+(\.\d+)?", self.text)):
+            raise ValueError("a printed number is text, such as '0.010'")
+        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
+        self.value = float(self.text)
+        self.low, self.high = self.value - half, self.value + half
 
     @property
     def ends(self) -> tuple[float, float]:
         """The least and the greatest value that round to it."""
-        half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
-        return self.value - half, self.value + half
-
-    @property
-    def low(self) -> float:
-        """The least value that rounds to it."""
-        return self.ends[0]
-
-    @property
-    def high(self) -> float:
-        """The greatest value that rounds to it."""
-        return self.ends[1]
+        return self.low, self.high
 
 
 @dataclass(frozen=True)
@@ -55,29 +51,23 @@ class MeanStd:
         return f"{self.mean.text} ± {self.std.text}"
 
 
-def _number(value: Any) -> Number:
-    if isinstance(value, Number):
-        return value
-    if not (isinstance(value, str) and re.fullmatch(r"-?\d+(\.\d+)?", value)):
-        raise ValueError("a printed number is text, such as '0.010'")
-    return Number(value)
-
-
 def _mean_std(value: Any) -> MeanStd:
-    parts = value.split(" ± ") if isinstance(value, str) else []
-    if len(parts) != 2:
+    mean, plus_minus, std = str(value).partition(" ± ")
+    if not plus_minus:
         raise ValueError("must be 'mean ± std'")
-    return MeanStd(*map(_number, parts))
+    return MeanStd(Number(mean), Number(std))
 
 
-PrintedNumber = Annotated[Number, BeforeValidator(_number)]
+PrintedNumber = Annotated[
+    Number, BeforeValidator(lambda text: text if isinstance(text, Number) else Number(text))
+]
 PrintedMeanStd = Annotated[MeanStd, BeforeValidator(_mean_std)]
 
 
 class Part(BaseModel):
     """A part of a paper's YAML files: unknown keys are refused, values do not change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 def _call(value: Any) -> Any:
@@ -107,8 +97,7 @@ class Tolerance(Part):
 
     @model_validator(mode="after")
     def _one_way(self) -> "Tolerance":
-        ways = (self.absolute, self.factor, self.standard_deviations)
-        if sum(way is not None for way in ways) != 1:
+        if (self.absolute, self.factor, self.standard_deviations).count(None) != 2:
             raise ValueError("give one of absolute, factor, standard_deviations")
         return self
 
@@ -125,7 +114,7 @@ class Claim(Part):
 
     id: str
     locus: str = ""
-    kind: Kind
+    kind: Literal["value", "order", "pvalue", "arith", "hardware"]
     says: str
     judge: FunctionCall
     arithmetic: FunctionCall
@@ -148,40 +137,50 @@ class Claim(Part):
         return self
 
     def number(self, name: str) -> Number:
-        """Return the printed number of this name.
-
-        Raises:
-            InputError: the claim has none.
-
-        """
+        """Return the printed number of this name; raises InputError if the claim has none."""
         if name not in self.printed:
             raise InputError(f"claim {self.id!r} has no printed number {name!r}")
         return self.printed[name]
 
     def take(self, count: int) -> tuple[str, ...]:
-        """Return the models, of which there must be so many.
-
-        Raises:
-            InputError: the claim names more or fewer.
-
-        """
+        """Return the models; raises InputError if there are not so many."""
         if len(self.models) != count:
-            raise InputError(
-                f"claim {self.id!r} names {counted(len(self.models), 'model')}, but its judge "
-                f"needs {count}"
-            )
+            models = counted(len(self.models), "model")
+            raise InputError(f"claim {self.id!r} names {models}, but its judge needs {count}")
         return self.models
+
+    def function(
+        self, call: FunctionCall, known: Mapping[str, Callable[..., Any]], own: ModuleType | None
+    ) -> Callable[..., Any]:
+        """Return the function of a call, known or the paper's own, with its arguments bound.
+
+        Two positional arguments are left to the caller. Raises InputError where there is no such
+        function, or it does not take these arguments.
+        """
+        ((name, arguments),) = call.items()
+        function = known.get(name) or getattr(own, name, None)
+        if function is None:
+            raise InputError(
+                f"claim {self.id!r} names the function {name!r}, which neither referee nor the "
+                f"paper's checks.py has; those of referee are {listed(known)}"
+            )
+        try:
+            signature(function).bind(None, None, **arguments)
+        except TypeError as error:
+            raise InputError(f"claim {self.id!r}: {name}: {error}") from None
+        return partial(function, **arguments)
+
+    @property
+    def strength(self) -> str:
+        """The strength as it follows the name of a strategy: ` 0.3`; empty without one."""
+        return "" if self.alpha is None else f" {self.alpha:g}"
 
     @property
     def width(self) -> float:
         """Width of the tolerance: in units of the score, as a factor, or as given.
 
         Standard deviations are multiplied with the printed `std`; the mean of k datasets varies
-        less than the score of one, by a factor of 1/√k.
-
-        Raises:
-            InputError: the claim has no tolerance.
-
+        less than the score of one, by a factor of 1/√k. Raises InputError without a tolerance.
         """
         if self.tolerance is None:
             raise InputError(f"claim {self.id!r} has no tolerance")

@@ -1,19 +1,12 @@
 """The tables that a paper prints, of a few kinds, and the claims that are made of their numbers."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from referee.paper.claims import (
-    Claim,
-    MeanStd,
-    Number,
-    Part,
-    PrintedMeanStd,
-    PrintedNumber,
-    Tolerance,
-)
+from referee.paper.claims import Claim, Number, Part, PrintedMeanStd, PrintedNumber, Tolerance
 
 
 class PrintedTable(Part):
@@ -26,18 +19,13 @@ class PrintedTable(Part):
     tolerance: Tolerance
     findings: tuple[str, ...] = ()
 
-    def _score_claim(self, id: str, printed: MeanStd, score: str, **about: Any) -> Claim:
-        return Claim(
-            id=id,
-            locus=self.locus,
-            kind="value",
-            says=f"{score} is {printed}",
-            judge={"mean_within": {}},
-            printed={"mean": printed.mean, "std": printed.std},
-            tolerance=self.tolerance,
-            findings=self.findings,
-            **about,
-        )
+    def _claim(self, **about: Any) -> Claim:
+        shared = {"kind": "value", "locus": self.locus, "findings": self.findings}
+        return Claim.model_validate(shared | {"tolerance": self.tolerance} | about)
+
+    def _score_claim(self, id: str, printed: PrintedMeanStd, score: str, **about: Any) -> Claim:
+        about |= {"says": f"{score} is {printed}", "judge": "mean_within"}
+        return self._claim(id=id, printed={"mean": printed.mean, "std": printed.std}, **about)
 
 
 class ScoresTable(PrintedTable):
@@ -56,16 +44,12 @@ class ScoresTable(PrintedTable):
         for model, row in self.rows.items():
             datasets = tuple(dataset for dataset in row if dataset != self.average)
             for column, printed in row.items():
-                is_average = column == self.average
-                yield self._score_claim(
-                    f"{name}/{model}/{column}",
-                    printed,
-                    score,
-                    models=(model,),
-                    alpha=self.alpha,
-                    datasets=datasets if is_average else (column,),
-                    arithmetic={"average_in_table": {"table": name}} if is_average else {},
-                )
+                about: dict[str, Any] = {"datasets": (column,)}
+                if column == self.average:
+                    check = {"average_in_table": {"table": name}}
+                    about = {"datasets": datasets, "arithmetic": check}
+                about |= {"models": (model,), "alpha": self.alpha}
+                yield self._score_claim(f"{name}/{model}/{column}", printed, score, **about)
 
 
 class VariedRow(Part):
@@ -80,11 +64,6 @@ class VariedDataset(Part):
 
     baseline: PrintedMeanStd
     varied: dict[str, VariedRow]
-
-    def at(self, strength: float | None) -> VariedRow | None:
-        """Return the row of a strength, None where it is not printed."""
-        rows = (row for text, row in self.varied.items() if float(text) == strength)
-        return next(rows, None)
 
 
 class VariationTable(PrintedTable):
@@ -102,35 +81,27 @@ class VariationTable(PrintedTable):
 
     def claims(self, name: str, score: str) -> Iterator[Claim]:
         """Yield `NAME/DATASET/baseline`, then `NAME/DATASET/ALPHA` and its `/reduction`."""
+        table = {"table": name}
         for dataset, printed in self.datasets.items():
-            stem = f"{name}/{dataset}"
-            here: dict[str, Any] = {"datasets": (dataset,)}
-            yield self._score_claim(
-                f"{stem}/baseline",
-                printed.baseline,
-                score,
-                models=(self.baseline,),
-                arithmetic={"one_baseline_in_table": {"table": name}},
-                **here,
-            )
+            id = f"{name}/{dataset}/baseline"
+            about: dict[str, Any] = {"models": (self.baseline,)}
+            about |= {"datasets": (dataset,), "arithmetic": {"one_baseline_in_table": table}}
+            yield self._score_claim(id, printed.baseline, score, **about)
             for alpha, row in printed.varied.items():
-                at: dict[str, Any] = here | {"alpha": float(alpha)}
-                stem_at = f"{stem}/{alpha}"
-                yield self._score_claim(stem_at, row.score, score, models=(self.varied,), **at)
+                id, about = f"{name}/{dataset}/{alpha}", {"alpha": float(alpha)}
+                about |= {"datasets": (dataset,), "models": (self.varied,)}
+                yield self._score_claim(id, row.score, score, **about)
                 change = -row.reduction.value
-                yield Claim(
-                    id=f"{stem_at}/reduction",
-                    locus=self.locus,
-                    kind="value",
-                    says=f"variance of {score} changes by {change:+g} % on {dataset}",
-                    judge={"variance_within": {}},
-                    arithmetic={"reduction_in_table": {"table": name}},
-                    printed={"reduction_percent": row.reduction},
-                    models=(self.varied, self.baseline),
-                    tolerance=self.reduction_tolerance,
-                    findings=self.findings,
-                    **at,
-                )
+                about |= {
+                    "id": f"{id}/reduction",
+                    "says": f"variance of {score} changes by {change:+g} % on {dataset}",
+                    "judge": "variance_within",
+                    "arithmetic": {"reduction_in_table": table},
+                    "printed": {"reduction_percent": row.reduction},
+                    "models": (self.varied, self.baseline),
+                    "tolerance": self.reduction_tolerance,
+                }
+                yield self._claim(**about)
 
 
 Printed = Annotated[ScoresTable | VariationTable, Field(discriminator="kind")]
@@ -160,10 +131,9 @@ class Statements(Part):
 
     @model_validator(mode="after")
     def _distinct(self) -> "Statements":
-        ids = [claim.id for claim in self.claims_of("")]
-        twice = [name for name in ids if ids.count(name) > 1]
-        if twice:
-            raise ValueError(f"claim {twice[0]!r} is there twice")
+        for id, count in Counter(claim.id for claim in self.claims_of("")).items():
+            if count > 1:
+                raise ValueError(f"claim {id!r} is there twice")
         return self
 
     def claims_of(self, score: str) -> list[Claim]:
@@ -177,10 +147,10 @@ class Statements(Part):
     @property
     def printed_reductions(self) -> list[tuple[str, str, Number]]:
         """(dataset, strength as printed, reduction of the variance in percent), as printed."""
-        tables = (t for t in self.printed.values() if isinstance(t, VariationTable))
         return [
             (dataset, strength, row.reduction)
-            for table in tables
+            for table in self.printed.values()
+            if isinstance(table, VariationTable)
             for dataset, printed in table.datasets.items()
             for strength, row in printed.varied.items()
         ]

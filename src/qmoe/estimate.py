@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 
 from qmoe.config import CsvDataset, PublicDataset, SyntheticDataset
-from qmoe.config.registry import REGISTRY
+from qmoe.config.datasets import REGISTRY
 from qmoe.data.clips import SUFFIXES
 from qmoe.grid import Experiment, Grid
 from qmoe.paths import is_complete

@@ -10,7 +10,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from qmoe.config.registry import Remote
+from qmoe.config.datasets import Remote
 from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 

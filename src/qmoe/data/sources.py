@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from qmoe.config import CsvDataset, Params, PublicDataset, SyntheticDataset
-from qmoe.config.registry import REGISTRY, Remote
+from qmoe.config.datasets import REGISTRY, Remote
 from qmoe.errors import UserError
 from qmoe.keys import fingerprint, key, source_key, versions
 from qmoe.paths import ARCHIVES, AUDIO, EMBEDDINGS

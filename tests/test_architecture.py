@@ -46,7 +46,7 @@ ORDER = {
         {"cells", "grid"},
         {"attic", "collect", "deploy", "estimate", "progress"},
         {"measure"},
-        {"describe", "jobs"},
+        {"describe"},
         {"cli"},
     ],
 }

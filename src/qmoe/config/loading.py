@@ -65,12 +65,12 @@ def _message(error: dict[str, Any]) -> str:
     return ": ".join(filter(None, [where, text[0].lower() + text[1:] + shown]))
 
 
-def read(overrides: dict[str, Any] | None = None) -> params.Params:
+def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> params.Params:
     """Read params.yaml, put `overrides` over it as Snakemake does, and validate the result.
 
     Raises UserError where the file is missing, is not YAML, or does not validate.
     """
-    return load(merge(read_yaml(PARAMS), overrides or {}))
+    return load(merge(read_yaml(path), overrides or {}))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -2,73 +2,27 @@
 
 import os
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from qmoe.config import AudioDataset, CsvDataset, Params, PublicDataset
 from qmoe.data.sources import DataSource, recipe_of
-from qmoe.keys import require_same
 
 
-def render(params: Params, name: str, source: DataSource, folder: Path) -> None:
-    """Render the clips of a synthetic dataset.
-
-    Args:
-        params: the configuration.
-        name: of the dataset.
-        source: where its clips and its table lie.
-        folder: where the caller expects the clips.
-
-    Raises:
-        UserError: the clips of the dataset do not belong into `folder`.
-    """
+def render(params: Params, name: str, folder: Path) -> None:
+    """Render the clips of synthetic dataset `name` to a folder."""
     from qmoe.data import synth
 
-    require_same(source.audio, folder)
     recipe = params.datasets[name].model_dump(exclude={"kind", "folds"})
     sound = params.embedding.model_dump(include={"duration_s", "sample_rate_hz"})
     synth.render(folder, **recipe, **sound)
 
 
-def download(sources: Mapping[str, DataSource], archive: Path) -> None:
-    """Download the archive of one of the sources, or the rest of it after an interruption.
-
-    Raises:
-        UserError: no source has this archive, or no address serves it.
-    """
-    from qmoe.data import acquire
-
-    remotes = next((s.remotes for s in sources.values() if s.archive == archive), ())
-    require_same(archive if remotes else "no such archive", archive)
-    acquire.download(archive, remotes)
-
-
-def unpack(sources: Mapping[str, DataSource], folder: Path) -> None:
-    """Unpack the archive of one of the sources to its folder of clips.
-
-    Raises:
-        UserError: no source has this folder, or the archive is damaged.
-    """
-    from qmoe.data.unpack import unpack as extract
-
-    archive = next((s.archive for s in sources.values() if s.audio == folder), None)
-    require_same(folder if archive else "no such folder", folder)
-    if archive:
-        extract(archive, folder)
-
-
 def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
-    """Write the table of embeddings of dataset `name` to `source.table`.
+    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`.
 
-    Args:
-        params: the configuration.
-        name: of the dataset.
-        source: where its clips and its table lie.
-        workers: threads that embed, at most one for each processor; the bytes do not depend on it.
-
-    Raises:
-        UserError: the audio or the CSV file is not as params.yaml describes it.
+    At most one thread for each processor embeds. Raises UserError where the audio or the CSV file
+    is not as params.yaml describes it.
     """
     from qmoe.data import embed, table
     from qmoe.data.audio import Recipe
@@ -83,7 +37,7 @@ def write_table(params: Params, name: str, source: DataSource, workers: int = 1)
     scratch = source.table.with_name(f".{source.table.stem}.parts")
     made = embed.embed(
         source.audio,
-        _clips(params, name, source.audio),
+        _clips(dataset, source.audio),
         Recipe(**recipe),
         backbone,
         published=head == "published",
@@ -95,11 +49,9 @@ def write_table(params: Params, name: str, source: DataSource, workers: int = 1)
     return None
 
 
-def _clips(params: Params, name: str, audio: Path) -> Any:
-    """The clips of a dataset of audio, as `qmoe.data.clips.list_clips` returns them."""
+def _clips(dataset: Any, audio: Path) -> Any:
     from qmoe.data import clips
 
-    dataset = params.datasets[name]
     if isinstance(dataset, PublicDataset):
         which = dataset.model_dump(include={"name", "classes", "categories"})
         return clips.list_public(audio, **which)

@@ -42,7 +42,7 @@ ORDER = {
         {"keys"},
         {"config"},
         {"data", "judge", "nn"},
-        {"experiments", "train"},
+        {"train"},
         {"cells", "grid"},
         {"attic", "collect", "deploy", "estimate", "progress"},
         {"measure"},

@@ -34,7 +34,7 @@ class Failure:
 
 
 def failures(log: str) -> list[Failure]:
-    """Return the jobs whose last attempt failed, from the text of Snakemake's log of a run."""
+    """Return the jobs whose last attempt failed, from the text of Snakemake's log."""
     last = {}
     log = _QUOTED.sub("", log)
     for block in _BLOCK.finditer(log):

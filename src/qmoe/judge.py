@@ -18,10 +18,9 @@ _SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no
 
 
 def paper_folder(paper: str | None = None) -> Path:
-    """Return the paper's folder: below the current one, or else beside this package's source.
+    """Return the paper's folder, below the current one or else beside this package's source.
 
-    Args:
-        paper: its path in params.yaml; None reads it from params.yaml, where there is one.
+    Its path is `paper`, or what params.yaml says where that is None.
     """
     if paper is None:
         paper = read_yaml(PARAMS).get("paper", PAPER) if PARAMS.exists() else PAPER

@@ -35,8 +35,7 @@ class DataSource:
 def locate(params: Params, name: str) -> DataSource:
     """Return where dataset `name` lies. Its key covers data, parameters, code and libraries.
 
-    Raises:
-        UserError: a file that params.yaml names is missing, or an archive is not the pinned one.
+    Raises UserError where a file that params.yaml names is missing, or is not the pinned archive.
     """
     dataset = params.datasets[name]
     if isinstance(dataset, CsvDataset):
@@ -52,8 +51,7 @@ def locate(params: Params, name: str) -> DataSource:
     if isinstance(dataset, SyntheticDataset):
         content = {
             **dataset.model_dump(exclude={"folds"}),
-            "sample_rate_hz": params.embedding.sample_rate_hz,
-            "duration_s": params.embedding.duration_s,
+            **params.embedding.model_dump(include={"sample_rate_hz", "duration_s"}),
             "source": source_key("data/synth.py"),
             "versions": versions("numpy", "scipy", "soundfile"),
         }
@@ -72,8 +70,7 @@ def locate(params: Params, name: str) -> DataSource:
         "source": source_key(*(f"data/{m}.py" for m in ("audio", "backbones", "clips", "embed"))),
         "versions": versions(*_PICTURE_LIBRARIES, *_BACKBONE_LIBRARIES[params.embedding.backbone]),
     }
-    table = EMBEDDINGS / f"{name}-{key(made_from)}.parquet"
-    return DataSource(audio, table, archive, remotes)
+    return DataSource(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet", archive, remotes)
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:

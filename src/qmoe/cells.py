@@ -22,8 +22,7 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
     """Train the folds of an experiment that are not there yet; yield each folder when written.
 
     Finished cells stay as they are, so that a job that was interrupted goes on where it stopped.
-    Raises UserError where the specification or its embeddings are missing, or do not fit.
-    """
+    Raises UserError where the specification or its embeddings are missing, or do not fit."""
     try:
         spec = json.loads(spec_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -51,8 +50,7 @@ def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, o
     """Write the four files of a cell, each whole or not at all, the scores last.
 
     The model's file also holds what describes the model: the specification of its experiment, and
-    `embedding`, the metadata of the table of embeddings.
-    """
+    `embedding`, the metadata of the table of embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}

@@ -1,7 +1,6 @@
 """Run one step of the pipeline: each rule of the workflow has a command here.
 
-Run the commands from the project's folder.
-"""
+Run the commands from the project's folder."""
 
 import functools
 import inspect
@@ -16,7 +15,7 @@ import typer
 
 from qmoe.attic import prune as set_aside
 from qmoe.config import merge, read, read_yaml, schema_table
-from qmoe.data import make
+from qmoe.data.sources import write_table
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
@@ -64,9 +63,13 @@ def _one_thread() -> None:
 @app.command()
 def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
     """Render the clips of a synthetic dataset."""
+    from qmoe.data.synth import render as synthesise
+
     grid = _grid(overrides)
     require_same(grid.source(dataset).audio, folder)
-    make.render(grid.params, dataset, folder)
+    recipe = grid.params.datasets[dataset].model_dump(exclude={"kind", "folds"})
+    sound = grid.params.embedding.model_dump(include={"duration_s", "sample_rate_hz"})
+    synthesise(folder, **recipe, **sound)
 
 
 @app.command()
@@ -99,7 +102,7 @@ def embed(
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
     grid = _grid(overrides)
     require_same(grid.source(dataset).table, table)
-    make.write_table(grid.params, dataset, grid.source(dataset), workers)
+    write_table(grid.params, dataset, grid.source(dataset), workers)
 
 
 @app.command()

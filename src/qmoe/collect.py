@@ -18,8 +18,7 @@ def collect(grid: Grid) -> pd.DataFrame:
     """Return a row for every cell of the grid: what identifies it, its scores, its folder.
 
     Raises UserError where cells are missing, a score is not the F1 of its predictions, or cells
-    were trained on other embeddings than those on disk. The message names the cells.
-    """
+    were trained on other embeddings than those on disk. The message names the cells."""
     missing = [cell for cell in grid.cells if not is_complete(cell)]
     if missing:
         raise UserError(
@@ -61,8 +60,7 @@ def _check_f1(cell: Path, score: float) -> None:
 def collect_packed(grid: Grid) -> pd.DataFrame:
     """Return a row for every packed model: what identifies it, its bytes, its agreement.
 
-    Raises UserError where packed models or their checks are missing; the message names them.
-    """
+    Raises UserError where packed models or their checks are missing; the message names them."""
     packed = [grid.packed(experiment, fold) for experiment, fold in grid.runs]
     missing = [folder for folder in packed if not (folder / CHECK).is_file()]
     if missing:
@@ -87,8 +85,7 @@ def write(grid: Grid, table: Path) -> None:
     """Write the tidy table of cells, and `summary.json` of every experiment.
 
     A summary has the keys of the original research code, whose standard deviations have ddof 0;
-    the tables of this project have ddof 1.
-    """
+    the tables of this project have ddof 1."""
     cells = collect(grid)
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]

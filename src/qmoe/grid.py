@@ -3,8 +3,7 @@
 A path holds readable names and a key: the hash of everything else that can change its content,
 which is parameters, data, code and versions of libraries. A file that exists is therefore valid,
 whichever tool or clone put it there. Nothing here imports torch or matplotlib, because Snakemake
-expands the grid at every start.
-"""
+expands the grid at every start."""
 
 import json
 from collections.abc import Iterator
@@ -107,7 +106,13 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
         n_folds = params.n_folds(dataset, protocol)
         data = {"embeddings": sources[dataset].table.as_posix(), "n_folds": n_folds}
         experts = tuple(params.expert_sets[expert_set])
-        for (strategy, alpha), seed in product(_arms(params, expert_set), grid.seeds):
+        allowed = [
+            c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets
+        ]
+        arms = [arm for curiosity in allowed for arm in curiosity.arms()]
+        if len(experts) == 1:
+            arms = [("none", None)]
+        for (strategy, alpha), seed in product(arms, grid.seeds):
             arm = {"curiosity": {"strategy": strategy, "alpha": alpha}, "seed": seed}
             yield Experiment(
                 dataset=dataset,
@@ -121,16 +126,6 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
                 folds=tuple(range(n_folds) if grid.folds == "all" else grid.folds),
                 spec=_spec(params, protocol, experts) | arm | data | code,
             )
-
-
-def _arms(params: Params, expert_set: str) -> Iterator[tuple[str, float | None]]:
-    """Strategy and alpha of every curiosity that the grid asks of an expert set."""
-    if len(params.expert_sets[expert_set]) == 1:
-        yield "none", None
-        return
-    for curiosity in params.grid.curiosity:
-        if curiosity.expert_sets is None or expert_set in curiosity.expert_sets:
-            yield from curiosity.arms()
 
 
 def _spec(params: Params, protocol: str, experts: tuple[str, ...]) -> dict[str, Any]:

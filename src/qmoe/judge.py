@@ -1,7 +1,6 @@
 """Where the judge and the paper are, and keys of the files that the judge makes from a run.
 
-The judge's code is hashed and not imported: expanding the grid must stay fast.
-"""
+The judge's code is hashed and not imported: expanding the grid must stay fast."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -20,8 +19,7 @@ _SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no
 def paper_folder(paper: str | None = None) -> Path:
     """Return the paper's folder, below the current one or else beside this package's source.
 
-    Its path is `paper`, or what params.yaml says where that is None.
-    """
+    Its path is `paper`, or what params.yaml says where that is None."""
     if paper is None:
         paper = read_yaml(PARAMS).get("paper", PAPER) if PARAMS.exists() else PAPER
     here, beside = Path(paper), _PROJECT / paper

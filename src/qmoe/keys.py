@@ -34,8 +34,7 @@ def key(value: Any) -> str:
 def source_key(*patterns: str, root: Path | None = None) -> str:
     """Return the hash of the code in the modules below `root` (or qmoe) that match the patterns.
 
-    Comments, docstrings and layout do not change it, nor does a rewriting in `REWRITTEN`.
-    """
+    Comments, docstrings and layout do not change it, nor does a rewriting in `REWRITTEN`."""
     root = root or SOURCE
     files = sorted({path for pattern in patterns for path in root.glob(pattern)})
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
@@ -61,8 +60,7 @@ def _is_docstring(node: Any) -> bool:
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed version of each package, without its local part (`2.13.0+cpu`).
 
-    Raises UserError where a package is not installed.
-    """
+    Raises UserError where a package is not installed."""
     try:
         return {package: version(package).partition("+")[0] for package in packages}
     except PackageNotFoundError as error:
@@ -79,8 +77,7 @@ def fingerprint(path: Path) -> str:
     """Return the hash of a file, or of the names and bytes of all files in a folder.
 
     A file is not read again while its size and time stay as they were at the last reading. Raises
-    UserError where there is nothing at `path`.
-    """
+    UserError where there is nothing at `path`."""
     if not path.exists():
         raise UserError(f"{path} does not exist: correct the path in params.yaml, or put it there")
     below = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))

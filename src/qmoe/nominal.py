@@ -25,8 +25,7 @@ def theoretical_bytes(
         dimension: values of an embedding.
         hidden: widths of the hidden layers.
         classes: number of classes.
-        router: settings of the router, whose weights are float32; None for a single network.
-    """
+        router: settings of the router, whose weights are float32; None for a single network."""
     total = sum(_expert_bytes(scheme, [dimension, *hidden], classes) for scheme in experts)
     if router is None:
         return total

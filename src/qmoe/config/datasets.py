@@ -94,9 +94,7 @@ class PublicDataset(Section):
     sha256: str | None = about(
         "SHA-256 of the archive; needed where no checksum is public", None, pattern="^[0-9a-f]{64}$"
     )
-    classes: Literal[5, 50] = about(
-        "ESC-50 only: the paper's five categories, or all 50 classes", 5
-    )
+    classes: Literal[5, 50] = about("ESC-50 only: the paper's 5 categories, or all 50 classes", 5)
     categories: Literal["official", "published"] = about(
         "ESC-50 only: target // 10 (official), or the paper's (target // 5) % 5", "official"
     )

@@ -7,7 +7,7 @@ import yaml
 from pydantic import ValidationError
 
 from qmoe.config import datasets, params
-from qmoe.config.section import Section, hint
+from qmoe.config.section import Section
 from qmoe.errors import UserError
 
 PARAMS = Path("params.yaml")
@@ -33,8 +33,7 @@ def load(config: dict[str, Any]) -> params.Params:
     """Return the validated form of the content of params.yaml, in which numbers may be strings.
 
     Raises UserError where a value is wrong, with a line for each mistake that names the nearest
-    valid name.
-    """
+    valid name."""
     try:
         return params.Params.model_validate(config)  # Snakemake passes nested numbers as strings
     except ValidationError as error:
@@ -50,12 +49,12 @@ def _message(error: dict[str, Any]) -> str:
     where, kind, value = ".".join(levels), error["type"], error.get("input")
     if kind == "extra_forbidden":
         keys = [name for section in Section.__subclasses__() for name in section.model_fields]
-        return f"unknown key {where!r}{hint(levels[-1], keys)}"
+        return f"unknown key {where!r}{params.hint(levels[-1], keys)}"
     if kind in ("literal_error", "union_tag_invalid"):
         expected = error["ctx"]["expected" if kind == "literal_error" else "expected_tags"]
         known = [name.strip(" '") for name in expected.replace(" or ", ",").split(",")]
         wrong = value if kind == "literal_error" else error["ctx"]["tag"]
-        return f"{where}: {wrong!r} is not one of its values{hint(str(wrong), known)}"
+        return f"{where}: {wrong!r} is not one of its values{params.hint(str(wrong), known)}"
     if kind == "union_tag_not_found":
         return f"{where}: needs kind: {', '.join(kinds[:-1])} or {kinds[-1]}"
     if kind == "missing":
@@ -68,8 +67,7 @@ def _message(error: dict[str, Any]) -> str:
 def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> params.Params:
     """Read params.yaml, put `overrides` over it as Snakemake does, and validate the result.
 
-    Raises UserError where the file is missing, is not YAML, or does not validate.
-    """
+    Raises UserError where the file is missing, is not YAML, or does not validate."""
     return load(merge(read_yaml(path), overrides or {}))
 
 

@@ -1,25 +1,17 @@
 """The whole of params.yaml: its sections, and checks of one section against another."""
 
+import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from qmoe.config.datasets import Dataset, Embedding
-from qmoe.config.section import (
-    Count,
-    Index,
-    Name,
-    NonNegative,
-    Positive,
-    Probability,
-    Section,
-    about,
-    hint,
-)
+from qmoe.config.section import Count, Index, Name, NonNegative, Positive, Section, about
 
 PAPER = "papers/curious_qmoe"
 
+Probability = Annotated[float, Field(ge=0, lt=1)]
 Epoch = Literal["last", "best"]
 Scheme = Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"]
 Strategy = Literal[
@@ -46,10 +38,7 @@ class Protocol(Section):
         "clips that decide when training stops: the test fold, or some training clips"
     )
     held_out_fraction: float = about(
-        "share of the training clips that `held_out` sets aside, in whole recordings",
-        0.1,
-        gt=0,
-        le=0.5,
+        "share of training clips that `held_out` sets aside, in whole recordings", 0.1, gt=0, le=0.5
     )
     single_checkpoint: Epoch = about("epoch at which a single network is scored")
     mixture_checkpoint: Epoch = about("epoch at which a mixture is scored")
@@ -59,9 +48,7 @@ class Protocol(Section):
     bayesian_router: Literal["with_curiosity", "always"] = about(
         "`always` gives arms without curiosity the same Bayesian router"
     )
-    q16: Literal["float32", "k_bit"] = about(
-        "whether the 16-bit scheme stays in float32 or is quantised"
-    )
+    q16: Literal["float32", "k_bit"] = about("the 16-bit scheme: kept in float32, or quantised")
     popcount_gradient: Literal["zero", "straight_through"] = about(
         "gradient of the popcount network, which cannot learn with `zero`"
     )
@@ -170,9 +157,7 @@ class GridSettings(Section):
     datasets: list[str] = about("names in `datasets`", min_length=1)
     protocols: list[str] = about("names in `protocols`", min_length=1)
     expert_sets: list[str] = about("names in `expert_sets`", min_length=1)
-    curiosity: list[Curiosity] = about(
-        "strategies with their alphas; `none` is the plain router", min_length=1
-    )
+    curiosity: list[Curiosity] = about("strategies and alphas; `none`: plain router", min_length=1)
     seeds: list[Index] = about("seeds of model and training", min_length=1)
     folds: Literal["all"] | list[Index] = about(
         "`all`, or the numbers of the folds to run, counted from 0", "all"
@@ -240,6 +225,17 @@ class Params(Section):
     def n_folds(self, dataset: str, protocol: str) -> int:
         """Return the number of folds of a dataset under a protocol."""
         return self.protocols[protocol].n_folds or self.datasets[dataset].folds
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that suggests the nearest known name, or lists all of them.
+
+    It is empty where no name is near and more than twenty are known."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if len(names) < 20 else ""
 
 
 def _all_known(where: str, wanted: list[str], known: Iterable[str]) -> None:

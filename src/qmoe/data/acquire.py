@@ -25,8 +25,7 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
     Where a connection breaks or the process is killed, what has arrived stays in a hidden folder
     beside `target`, and the next call goes on from there. An archive of the same dataset with this
     checksum under another key is used instead of a download. Raises UserError where no address
-    serves it, with the answer of each, or the disk is full.
-    """
+    serves it, with the answer of each, or the disk is full."""
     scratch = target.with_name(f".{target.name}.parts")
     scratch.mkdir(parents=True, exist_ok=True)
     failures = []

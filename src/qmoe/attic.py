@@ -39,13 +39,11 @@ def prune(grid: Grid, names: Iterable[str]) -> list[Path]:
     return moved
 
 
-def restore(grid: Grid) -> list[Path]:
-    """Move what the grid asks for and only the attic has back to its place, and return it."""
-    wanted = sorted(set().union(*_wanted(grid).values()))
-    absent = [path for path in wanted if (ATTIC / path).exists() and not path.exists()]
-    for path in absent:
-        _move(ATTIC / path, path)
-    return absent
+def restore(grid: Grid) -> None:
+    """Move what the grid asks for and only the attic has back to its place."""
+    for path in sorted(set().union(*_wanted(grid).values())):
+        if (ATTIC / path).exists() and not path.exists():
+            _move(ATTIC / path, path)
 
 
 def _unwanted(folder: Path, wanted: set[Path]) -> Iterable[Path]:

@@ -285,10 +285,7 @@ def describe(
 def _alias(command: Callable[..., None]) -> Callable[..., None]:
     """A command of the judge, told the paper of params.yaml and the key of the training code."""
     parameters = inspect.signature(command).parameters
-    told: dict[str, Callable[[], Any]] = {
-        "paper": paper_folder,
-        "training_source": training_source,
-    }
+    told: dict[str, Any] = {"paper": paper_folder, "training_source": training_source}
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:

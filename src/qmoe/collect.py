@@ -16,7 +16,6 @@ from qmoe.paths import CHECK, is_complete
 
 def collect(grid: Grid) -> pd.DataFrame:
     """Return a row for every cell of the grid: what identifies it, its scores, its folder.
-
     Raises UserError where cells are missing, a score is not the F1 of its predictions, or cells
     were trained on other embeddings than those on disk. The message names the cells."""
     missing = [cell for cell in grid.cells if not is_complete(cell)]
@@ -59,7 +58,6 @@ def _check_f1(cell: Path, score: float) -> None:
 
 def collect_packed(grid: Grid) -> pd.DataFrame:
     """Return a row for every packed model: what identifies it, its bytes, its agreement.
-
     Raises UserError where packed models or their checks are missing; the message names them."""
     packed = [grid.packed(experiment, fold) for experiment, fold in grid.runs]
     missing = [folder for folder in packed if not (folder / CHECK).is_file()]

@@ -1,8 +1,7 @@
 """What a grid will cost, before anything of it is made: cells, core hours, gigabytes.
 
 The cost of training is taken as proportional to clips x values x epochs x expert networks. Early
-stopping ends most cells sooner or later than those on which the cost was measured, so the hours
-give the order of magnitude only."""
+stopping varies, so that the hours give the order of magnitude only."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -1,9 +1,8 @@
 """The grid: every combination that params.yaml asks for, each with its specification and path.
 
-A path holds readable names and a key: the hash of everything else that can change its content,
-which is parameters, data, code and versions of libraries. A file that exists is therefore valid,
-whichever tool or clone put it there. Nothing here imports torch or matplotlib, because Snakemake
-expands the grid at every start."""
+A path ends in a key: the hash of the parameters, data, code and library versions that can change
+its content, so that a file that exists is valid. Snakemake expands the grid at every start, so
+that nothing here may import torch."""
 
 import json
 from collections.abc import Iterator

@@ -59,7 +59,6 @@ def _is_docstring(node: Any) -> bool:
 
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed version of each package, without its local part (`2.13.0+cpu`).
-
     Raises UserError where a package is not installed."""
     try:
         return {package: version(package).partition("+")[0] for package in packages}

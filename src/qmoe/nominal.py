@@ -18,14 +18,8 @@ def theoretical_bytes(
 
     All other values take four bytes. The research code stores two layer scales beside k-bit
     weights, and one scale for each output row beside ternary ones. Its figure for FP32 is the
-    length of a saved file, 0.08 % more than this.
-
-    Args:
-        experts: schemes of the networks, keys of `qmoe.nn.experts.BITS`.
-        dimension: values of an embedding.
-        hidden: widths of the hidden layers.
-        classes: number of classes.
-        router: settings of the router, whose weights are float32; None for a single network."""
+    length of a saved file, 0.08 % more than this. `experts` are keys of `qmoe.nn.experts.BITS`,
+    `hidden` the widths of their hidden layers; weights of the router are float32."""
     total = sum(_expert_bytes(scheme, [dimension, *hidden], classes) for scheme in experts)
     if router is None:
         return total

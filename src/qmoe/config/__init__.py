@@ -1,6 +1,4 @@
-"""params.yaml, validated: the one description of datasets, protocols, networks and grid.
-
-The descriptions of the fields in this package are the table that `qmoe schema` prints."""
+"""params.yaml, validated: the one description of datasets, protocols, networks and grid."""
 
 from qmoe.config.datasets import AudioDataset, CsvDataset, PublicDataset, SyntheticDataset
 from qmoe.config.loading import PARAMS, difference, load, merge, read, read_yaml, schema_table

@@ -31,7 +31,6 @@ _SECTIONS: dict[str, type[Section]] = {
 
 def load(config: dict[str, Any]) -> params.Params:
     """Return the validated form of the content of params.yaml, in which numbers may be strings.
-
     Raises UserError where a value is wrong, with a line for each mistake that names the nearest
     valid name."""
     try:
@@ -66,7 +65,6 @@ def _message(error: dict[str, Any]) -> str:
 
 def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> params.Params:
     """Read params.yaml, put `overrides` over it as Snakemake does, and validate the result.
-
     Raises UserError where the file is missing, is not YAML, or does not validate."""
     return load(merge(read_yaml(path), overrides or {}))
 

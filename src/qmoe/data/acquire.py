@@ -36,7 +36,10 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
                 _fetch(target, remote, partial)
             break
         except requests.RequestException as error:
-            failures.append(f"{remote.url}: {_reason(error)}")
+            reason = f"{type(error).__name__}, {str(error)[:120]}"
+            if error.response is not None:
+                reason = f"{error.response.status_code} {error.response.reason}"
+            failures.append(f"{remote.url}: {reason}")
         except ValueError as actual:
             _forget(partial)
             failures.append(
@@ -139,9 +142,3 @@ def _get(url: str, partial: Path) -> None:
 def _forget(partial: Path) -> None:
     partial.unlink(missing_ok=True)
     partial.with_name(partial.name + ".stamp").unlink(missing_ok=True)
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"{error.response.status_code} {error.response.reason}"
-    return f"{type(error).__name__}, {str(error)[:120]}"

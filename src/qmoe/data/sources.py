@@ -36,7 +36,6 @@ class DataSource:
 
 def locate(params: Params, name: str) -> DataSource:
     """Return where dataset `name` lies. Its key covers data, parameters, code and libraries.
-
     Raises UserError where a file that params.yaml names is missing, or is not the pinned archive.
     """
     dataset = params.datasets[name]

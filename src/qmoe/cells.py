@@ -20,7 +20,6 @@ from qmoe.train import Cell, Normalizer, train_cell
 
 def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
     """Train the folds of an experiment that are not there yet; yield each folder when written.
-
     Finished cells stay as they are, so that a job that was interrupted goes on where it stopped.
     Raises UserError where the specification or its embeddings are missing, or do not fit."""
     try:
@@ -47,10 +46,9 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
 
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
-    """Write the four files of a cell, each whole or not at all, the scores last.
-
-    The model's file also holds what describes the model: the specification of its experiment, and
-    `embedding`, the metadata of the table of embeddings."""
+    """Write the four files of a cell, each whole or not at all, the scores last. The model's file
+    also holds what describes the model: the specification of its experiment, and `embedding`, the
+    metadata of the table of embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}

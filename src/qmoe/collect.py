@@ -80,10 +80,9 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
 
 
 def write(grid: Grid, table: Path) -> None:
-    """Write the tidy table of cells, and `summary.json` of every experiment.
-
-    A summary has the keys of the original research code, whose standard deviations have ddof 0;
-    the tables of this project have ddof 1."""
+    """Write the tidy table of cells, and `summary.json` of every experiment. A summary has the keys
+    of the original research code, whose standard deviations have ddof 0; the tables of this project
+    have ddof 1."""
     cells = collect(grid)
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]

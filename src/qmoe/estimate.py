@@ -36,10 +36,8 @@ class _Size(NamedTuple):
 
 
 def estimate(grid: Grid, measured: Iterable[Grid]) -> tuple[pd.DataFrame, str]:
-    """Return a row for each dataset of the grid, and a sentence on the cost of training.
-
-    The cost is that of the finished jobs of the `measured` grids whose times are in `logs/train`.
-    """
+    """Return a row for each dataset of the grid, and a sentence on the cost of training. The cost
+    is that of the finished jobs of the `measured` grids whose times are in `logs/train`."""
     cost_s, basis = _cost(measured)
     return pd.DataFrame([_needs(grid, name, cost_s) for name in grid.sources]), basis
 

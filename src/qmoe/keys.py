@@ -33,7 +33,6 @@ def key(value: Any) -> str:
 
 def source_key(*patterns: str, root: Path | None = None) -> str:
     """Return the hash of the code in the modules below `root` (or qmoe) that match the patterns.
-
     Comments, docstrings and layout do not change it, nor does a rewriting in `REWRITTEN`."""
     root = root or SOURCE
     files = sorted({path for pattern in patterns for path in root.glob(pattern)})
@@ -73,10 +72,9 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the hash of a file, or of the names and bytes of all files in a folder.
-
-    A file is not read again while its size and time stay as they were at the last reading. Raises
-    UserError where there is nothing at `path`."""
+    """Return the hash of a file, or of the names and bytes of all files in a folder. A file is not
+    read again while its size and time stay as they were at the last reading. Raises UserError where
+    there is nothing at `path`."""
     if not path.exists():
         raise UserError(f"{path} does not exist: correct the path in params.yaml, or put it there")
     below = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))

@@ -22,9 +22,8 @@ def parts(grid: Grid) -> dict[str, list[Path]]:
 
 
 def watch(files: dict[str, list[Path]], every_s: float = 1.0, to: TextIO = sys.stderr) -> None:
-    """Draw a bar for each part, with the time that remains, until every file exists.
-
-    The time is estimated from the files that appear while this function watches."""
+    """Draw a bar for each part, with the time that remains, until every file exists. The time is
+    estimated from the files that appear while this function watches."""
     missing = {name: {p for p in paths if not p.exists()} for name, paths in files.items()}
     bars = {}
     for position, (name, paths) in enumerate(files.items()):

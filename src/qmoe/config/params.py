@@ -228,9 +228,8 @@ class Params(Section):
 
 
 def hint(name: str, known: Iterable[str]) -> str:
-    """Return the end of a message that suggests the nearest known name, or lists all of them.
-
-    It is empty where no name is near and more than twenty are known."""
+    """Return the end of a message that suggests the nearest known name, or lists all of them. It is
+    empty where no name is near and more than twenty are known."""
     names = list(known)
     close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
     if close:

@@ -99,11 +99,9 @@ def _size(path: Path) -> int:
 
 
 def _get(url: str, partial: Path) -> None:
-    """Complete the file `partial`, from its end if the server still has the same version.
-
-    A partial file counts only together with the ETag or date that came with its first bytes. Sent
-    as If-Range (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything.
-    """
+    """Complete the file `partial`, from its end if the server still has the same version. A partial
+    file counts only together with the ETag or date that came with its first bytes. Sent as If-Range
+    (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything."""
     stamp = partial.with_name(partial.name + ".stamp")
     headers, start = {"Accept-Encoding": "identity"}, _size(partial)
     if partial.exists() and stamp.exists():

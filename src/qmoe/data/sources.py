@@ -75,10 +75,9 @@ def locate(params: Params, name: str) -> DataSource:
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:
-    """Return the section `embedding` of params.yaml as it applies to dataset `name`.
-
-    A public dataset has its own duration. Its embeddings end in the published random layer only
-    where the paper's did: defect D2 (docs/defects.md)."""
+    """Return the section `embedding` of params.yaml as it applies to dataset `name`. A public
+    dataset has its own duration. Its embeddings end in the published random layer only where the
+    paper's did: defect D2 (docs/defects.md)."""
     recipe = params.embedding.model_dump()
     dataset = params.datasets[name]
     if isinstance(dataset, PublicDataset):
@@ -89,10 +88,8 @@ def recipe_of(params: Params, name: str) -> dict[str, Any]:
 
 
 def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
-    """Path, addresses and identity of the archive of a public dataset.
-
-    The identity is known before the download: the checksum, or the addresses where no checksum
-    is public and none was pinned."""
+    """Path, addresses and identity of the archive of a public dataset. The identity is known before
+    the download: the checksum, or the addresses where no checksum is public and none was pinned."""
     entry = REGISTRY[dataset.name]
     pinned = dataset.sha256 and f"sha256:{dataset.sha256}"
     if dataset.archive:
@@ -115,10 +112,9 @@ def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
 
 
 def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
-    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`.
-
-    At most one thread for each processor embeds. Raises UserError where the audio or the CSV file
-    is not as params.yaml describes it."""
+    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`. At most
+    one thread for each processor embeds. Raises UserError where the audio or the CSV file is not as
+    params.yaml describes it."""
     from qmoe.data import embed, table
     from qmoe.data.audio import Recipe
 

@@ -24,7 +24,7 @@ import yaml
 from conftest import ROOT, copy_project
 
 from qmoe.config import load, merge
-from qmoe.config.registry import REGISTRY, Remote
+from qmoe.config.datasets import REGISTRY, Remote
 from qmoe.data import acquire
 from qmoe.data.clips import CATEGORIES, list_public
 from qmoe.data.unpack import unpack

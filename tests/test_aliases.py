@@ -9,7 +9,7 @@ from conftest import ROOT
 from typer.testing import CliRunner
 
 from qmoe import cli, judge, keys
-from qmoe.experiment import training_source
+from qmoe.grid import training_source
 from qmoe.judge import paper_folder
 
 

@@ -42,11 +42,11 @@ ORDER = {
         {"keys"},
         {"config"},
         {"data", "judge", "nn"},
-        {"experiment", "train"},
+        {"train"},
         {"cells", "grid"},
         {"attic", "collect", "deploy", "estimate", "progress"},
         {"measure"},
-        {"describe", "jobs"},
+        {"describe"},
         {"cli"},
     ],
 }

@@ -16,7 +16,7 @@ from qmoe import cells as cells_on_disk
 from qmoe import cli
 from qmoe.collect import collect
 from qmoe.config import load, merge
-from qmoe.data import make
+from qmoe.data import sources
 from qmoe.data.table import EmbeddingTable
 from qmoe.describe import dataset_facts, describe, effect, facts_of_file
 from qmoe.errors import UserError
@@ -70,7 +70,7 @@ def ran(
         (tmp_path / "params.yaml").write_text(yaml.safe_dump(changed))
         grid = Grid(load(changed))
         for name, made in grid.sources.items():
-            make.write_table(grid.params, name, made, workers=1)
+            sources.write_table(grid.params, name, made, workers=1)
         for experiment in grid.experiments:
             write_atomically(experiment.spec_file, experiment.spec_text)
             list(cells_on_disk.train(experiment.spec_file, list(experiment.folds)))

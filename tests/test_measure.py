@@ -23,7 +23,7 @@ from conftest import TINY, authors_csv
 
 from qmoe import cells, keys
 from qmoe.config import Measurement, merge, read
-from qmoe.data import make as make_data
+from qmoe.data import sources
 from qmoe.deploy.export import export
 from qmoe.grid import Grid
 from qmoe.measure import energy, hardware, latency, memory, subjects, units
@@ -319,7 +319,7 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
         "training": {"mixture": {"batch_size": 16}},
     }
     made = Grid(read(merge(TINY, changes), PARAMS))
-    make_data.write_table(made.params, "small", made.sources["small"], 1)
+    sources.write_table(made.params, "small", made.sources["small"], 1)
     assert {experiment.seed for experiment in made.measured} == {5}
     for experiment in made.measured:
         keys.write_atomically(experiment.spec_file, experiment.spec_text)

@@ -22,35 +22,27 @@ def _wanted(grid: Grid) -> dict[Path, set[Path]]:
 
 
 def prune(grid: Grid, names: Iterable[str]) -> list[Path]:
-    """Move what the grid does not ask for to the attic, and return what was moved.
-
-    Args:
-        grid: what stays.
-        names: of the folders to go through: audio, embeddings, cells, packed, measurements.
-
-    Raises:
-        UserError: a name is none of these.
-    """
+    """Move what the grid does not ask for to the attic, and return what was moved. `names` are of
+    the folders to go through: audio, embeddings, cells, packed, measurements. Raises UserError
+    where a name is none of these."""
     wanted = _wanted(grid)
     folders = {folder.name: folder for folder in wanted if folder != SUMMARIES}
-    moved = []
+    moved: list[Path] = []
     for name in names:
         if name not in folders:
             raise UserError(f"{name!r} is none of {', '.join(folders)}")
         folders[name].mkdir(parents=True, exist_ok=True)
-        moved += list(_unwanted(folders[name], wanted[folders[name]]))
+        moved += _unwanted(folders[name], wanted[folders[name]])
     for path in moved:
         _move(path, ATTIC / path)
     return moved
 
 
-def restore(grid: Grid) -> list[Path]:
-    """Move what the grid asks for and only the attic has back to its place, and return it."""
-    wanted = sorted(path for paths in _wanted(grid).values() for path in paths)
-    absent = [path for path in wanted if (ATTIC / path).exists() and not path.exists()]
-    for path in absent:
-        _move(ATTIC / path, path)
-    return absent
+def restore(grid: Grid) -> None:
+    """Move what the grid asks for and only the attic has back to its place."""
+    for path in sorted(set().union(*_wanted(grid).values())):
+        if (ATTIC / path).exists() and not path.exists():
+            _move(ATTIC / path, path)
 
 
 def _unwanted(folder: Path, wanted: set[Path]) -> Iterable[Path]:

@@ -20,12 +20,8 @@ from qmoe.train import Cell, Normalizer, train_cell
 
 def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
     """Train the folds of an experiment that are not there yet; yield each folder when written.
-
     Finished cells stay as they are, so that a job that was interrupted goes on where it stopped.
-
-    Raises:
-        UserError: the specification or its embeddings are missing, or the data do not fit it.
-    """
+    Raises UserError where the specification or its embeddings are missing, or do not fit."""
     try:
         spec = json.loads(spec_file.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -50,16 +46,9 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
 
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
-    """Write the four files of a cell, each whole or not at all, the scores last.
-
-    The model's file also holds what describes the model.
-
-    Args:
-        folder: of the cell.
-        cell: what training returned.
-        spec: specification of the experiment.
-        embedding: metadata of the table of embeddings.
-    """
+    """Write the four files of a cell, each whole or not at all, the scores last. The model's file
+    also holds what describes the model: the specification of its experiment, and `embedding`, the
+    metadata of the table of embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}
@@ -87,11 +76,7 @@ class Trained:
 
 
 def load(cell: Path) -> Trained:
-    """Return the model of a cell, as it was scored.
-
-    Raises:
-        UserError: there is no complete cell at `cell`.
-    """
+    """Return the model of a cell, as it was scored. Raises UserError where a file is missing."""
     if not is_complete(cell):
         raise UserError(f"{cell} is not a trained cell: `qmoe train` makes it")
     with safe_open(cell / "model.safetensors", "pt") as file:

@@ -1,26 +1,26 @@
 """Run one step of the pipeline: each rule of the workflow has a command here.
 
-Run the commands from the project's folder.
-"""
+Run the commands from the project's folder."""
 
 import functools
 import inspect
 import json
 import sys
 from collections.abc import Callable
-from enum import StrEnum
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from qmoe import attic, jobs
+from qmoe.attic import prune as set_aside
 from qmoe.config import merge, read, read_yaml, schema_table
-from qmoe.data import make
+from qmoe.data.sources import write_table
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
-from qmoe.keys import require_same, write_json
+from qmoe.keys import require_same, write_atomically, write_json
+from qmoe.paths import CELLS, CHECK
 from qmoe.progress import parts, watch
 from referee import cli as judge
 from referee.errors import InputError
@@ -39,19 +39,8 @@ Dataset = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
 Table = Annotated[Path, typer.Argument(help="the tidy table to write")]
 
 
-class Quantity(StrEnum):
-    """What `qmoe measure` can measure: the modules of `qmoe.measure`."""
-
-    LATENCY = "latency"
-    ENERGY = "energy"
-    MEMORY = "memory"
-
-
 def _grid(overrides: str, overlays: list[Path] | None = None, key: str = "") -> Grid:
-    """The grid of params.yaml with files put over it, the last one on top, and then JSON.
-
-    Where `key` is given, the grid must have it.
-    """
+    """The grid of params.yaml under files, the last one on top, and JSON; it must have the key."""
     try:
         over: dict[str, Any] = json.loads(overrides)
     except json.JSONDecodeError as error:
@@ -64,23 +53,43 @@ def _grid(overrides: str, overlays: list[Path] | None = None, key: str = "") -> 
     return grid
 
 
+def _one_thread() -> None:
+    """Compute on one thread, so that as many jobs as cores can run, with the same bytes."""
+    import torch
+
+    torch.set_num_threads(1)
+
+
 @app.command()
 def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
     """Render the clips of a synthetic dataset."""
+    from qmoe.data.synth import render as synthesise
+
     grid = _grid(overrides)
-    make.render(grid.params, dataset, grid.source(dataset), folder)
+    require_same(grid.source(dataset).audio, folder)
+    recipe = grid.params.datasets[dataset].model_dump(exclude={"kind", "folds"})
+    sound = grid.params.embedding.model_dump(include={"duration_s", "sample_rate_hz"})
+    synthesise(folder, **recipe, **sound)
 
 
 @app.command()
 def download(archive: Path, overrides: Overrides = "{}") -> None:
     """Download the archive of a public dataset, or the rest of it after an interruption."""
-    make.download(_grid(overrides).sources, archive)
+    from qmoe.data.acquire import download as fetch
+
+    remotes = {s.archive: s.remotes for s in _grid(overrides).sources.values() if s.remotes}
+    require_same(archive if archive in remotes else "no such archive", archive)
+    fetch(archive, remotes[archive])
 
 
 @app.command()
 def unpack(folder: Path, overrides: Overrides = "{}") -> None:
     """Unpack the archive of a public dataset."""
-    make.unpack(_grid(overrides).sources, folder)
+    from qmoe.data.unpack import unpack as extract
+
+    archives = {s.audio: s.archive for s in _grid(overrides).sources.values() if s.archive}
+    require_same(folder if folder in archives else "no such folder", folder)
+    extract(archives[folder], folder)
 
 
 @app.command()
@@ -93,7 +102,7 @@ def embed(
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
     grid = _grid(overrides)
     require_same(grid.source(dataset).table, table)
-    make.write_table(grid.params, dataset, grid.source(dataset), workers)
+    write_table(grid.params, dataset, grid.source(dataset), workers)
 
 
 @app.command()
@@ -108,7 +117,16 @@ def train(
     folds: Annotated[str, typer.Option(help="numbers of the folds, from 0: 0,1,2")],
 ) -> None:
     """Train the cells of experiments that are not there yet."""
-    jobs.train(specs, folds)
+    from qmoe import cells
+
+    _one_thread()
+    for spec in specs:
+        trained = 0
+        for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
+            print(cell, flush=True)
+            trained += 1
+        if not trained:
+            print(f"{spec.parent}: every fold is there already")
 
 
 @app.command()
@@ -117,13 +135,36 @@ def export(
     root: Annotated[Path, typer.Option(help="folder for the packed models, named as the cells")],
 ) -> None:
     """Pack trained cells: write the files of models that run without torch."""
-    jobs.pack(cells, root)
+    from qmoe.deploy.export import export as pack
+
+    _one_thread()
+    for cell in cells:
+        inside = cell.is_relative_to(CELLS)
+        folder = root / (cell.relative_to(CELLS) if inside else Path(*cell.parts[-2:]))
+        pack(cell, folder)
+        print(folder, flush=True)
 
 
 @app.command()
 def check(packed: Annotated[list[Path], typer.Argument(help="folders of packed models")]) -> None:
     """Prove that packed models agree with the trained ones on their whole test fold."""
-    jobs.check(packed)
+    from qmoe.deploy import check as checks
+
+    _one_thread()
+    for folder in packed:
+        agreement = checks.check(folder)
+        if not agreement.holds:
+            raise UserError(
+                f"{folder} disagrees with the trained model: classes agree on "
+                f"{agreement.bounded_argmax_agreement:.4f} of {agreement.n_bounded} clips and "
+                f"routes on {agreement.expert_agreement:.4f} of {agreement.n} (at least "
+                f"{checks.LEAST_ARGMAX_AGREEMENT}), logits differ by up to "
+                f"{agreement.bounded_logit_difference:.3g} (at most "
+                f"{checks.LARGEST_LOGIT_DIFFERENCE}); compare the processor and the versions "
+                "with those in its manifest.json"
+            )
+        write_json(folder / CHECK, agreement.as_dict())
+        print(folder, agreement.argmax_agreement, agreement.max_logit_difference, flush=True)
 
 
 @app.command()
@@ -139,28 +180,40 @@ def predict(
 
 @app.command()
 def measure(
-    what: Annotated[Quantity, typer.Argument()],
+    what: Literal["latency", "energy", "memory"],
     table: Annotated[Path, typer.Argument(help="CSV to write; a .json beside it has the machine")],
     overrides: Overrides = "{}",
 ) -> None:
     """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
-    jobs.measure(what.value, _grid(overrides), table)
+    from qmoe.measure import hardware
+    from qmoe.measure.subjects import pin_to_one_thread
+
+    grid = _grid(overrides)
+    require_same(grid.measurements, table.parent)
+    machine = hardware.describe()
+    busy_percent = machine["busy_percent_before"]
+    if busy_percent > hardware.BUSY_PERCENT:
+        print(f"other work keeps the machine {busy_percent:.0f} % busy: do not trust these numbers")
+    machine["pinned_to_processor"] = pin_to_one_thread()
+    rows = import_module(f"qmoe.measure.{what}").measure(grid)
+    write_json(table.with_suffix(".json"), machine)
+    write_atomically(table, rows.to_csv(index=False))
 
 
 @app.command()
 def collect_packed(table: Table, overrides: Overrides = "{}") -> None:
     """Gather the bytes and the agreement of all packed models in one tidy table."""
-    from qmoe import collect as gather
+    from qmoe.collect import collect_packed as gather
 
-    gather.write_packed(_grid(overrides), table)
+    write_atomically(table, gather(_grid(overrides)).to_csv(index=False))
 
 
 @app.command()
 def collect(table: Table, key: Key = "", overrides: Overrides = "{}") -> None:
     """Gather all cells of the grid in one tidy table, and write the summaries."""
-    from qmoe import collect as gather
+    from qmoe.collect import write
 
-    gather.write(_grid(overrides, key=key), table)
+    write(_grid(overrides, key=key), table)
 
 
 @app.command()
@@ -193,7 +246,7 @@ def prune(
     overrides: Overrides = "{}",
 ) -> None:
     """Set aside in results/attic what params.yaml no longer asks for."""
-    for path in attic.prune(_grid(overrides), roots):
+    for path in set_aside(_grid(overrides), roots):
         print(f"set aside: {path}")
 
 
@@ -231,34 +284,23 @@ def describe(
 
 def _alias(command: Callable[..., None]) -> Callable[..., None]:
     """A command of the judge, told the paper of params.yaml and the key of the training code."""
-    defaults: dict[str, Callable[[], Any]] = {
-        "paper": paper_folder,
-        "training_source": training_source,
-    }
-    names = [name for name in inspect.signature(command).parameters if name in defaults]
+    parameters = inspect.signature(command).parameters
+    told: dict[str, Any] = {"paper": paper_folder, "training_source": training_source}
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        told = {name: arguments.get(name) or defaults[name]() for name in names}
-        command(**arguments | told)
+        defaults = {name: told[name]() for name in told.keys() & parameters if not arguments[name]}
+        command(**arguments | defaults)
 
     return run
 
 
-ALIASES: dict[str, Callable[..., None]] = {
-    "tables": judge.tables,
-    "measured-tables": judge.measured_tables,
-    "compare": judge.compare,
-    "significance": judge.significance,
-    "claims": judge.verdicts,
-    "figures": judge.figures,
-    "latex": judge.latex,
-    "explain": judge.explain,
-    "page": judge.page,
-    "paper": judge.notebook,
-}
-for alias, command in ALIASES.items():
-    app.command(alias)(_alias(command))
+_ALIASES: list[Callable[..., None]] = [judge.tables, judge.measured_tables, judge.compare]
+_ALIASES += [judge.significance, judge.figures, judge.latex, judge.explain, judge.page]
+for alias in _ALIASES:
+    app.command()(_alias(alias))
+app.command("claims")(_alias(judge.verdicts))
+app.command("paper")(_alias(judge.notebook))
 
 
 def main() -> None:

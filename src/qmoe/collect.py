@@ -16,13 +16,8 @@ from qmoe.paths import CHECK, is_complete
 
 def collect(grid: Grid) -> pd.DataFrame:
     """Return a row for every cell of the grid: what identifies it, its scores, its folder.
-
-    The F1 of every cell is computed again from its predictions.
-
-    Raises:
-        UserError: cells are missing, a score is not that of its predictions, or cells were trained
-            on other embeddings than those on disk. The message names the cells.
-    """
+    Raises UserError where cells are missing, a score is not the F1 of its predictions, or cells
+    were trained on other embeddings than those on disk. The message names the cells."""
     missing = [cell for cell in grid.cells if not is_complete(cell)]
     if missing:
         raise UserError(
@@ -34,7 +29,8 @@ def collect(grid: Grid) -> pd.DataFrame:
     rows = []
     for experiment, fold in grid.runs:
         cell = experiment.cell(fold)
-        scores = _checked_scores(cell)
+        scores = _read_json(cell / "scores.json")
+        _check_f1(cell, scores["f1_weighted"])
         trained_on = scores["embeddings_sha256"]
         if trained_on != embeddings.get(experiment.dataset, trained_on):
             raise UserError(
@@ -45,60 +41,48 @@ def collect(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _scores(cell: Path) -> dict[str, Any]:
-    scores: dict[str, Any] = json.loads((cell / "scores.json").read_text(encoding="utf-8"))
-    return scores
+def _read_json(path: Path) -> dict[str, Any]:
+    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return content
 
 
-def _checked_scores(cell: Path) -> dict[str, Any]:
-    scores = _scores(cell)
+def _check_f1(cell: Path, score: float) -> None:
     predictions = pd.read_parquet(cell / "predictions.parquet", columns=["label", "prediction"])
     f1 = f1_score(*predictions.to_numpy().T, average="weighted", zero_division=0)
-    if abs(f1 - scores["f1_weighted"]) > 1e-12:
+    if abs(f1 - score) > 1e-12:
         raise UserError(
-            f"{cell}: scores.json says F1 {scores['f1_weighted']}, predictions.parquet {f1}; "
+            f"{cell}: scores.json says F1 {score}, predictions.parquet {f1}; "
             "one was edited: remove the folder to train it again"
         )
-    return scores
 
 
 def collect_packed(grid: Grid) -> pd.DataFrame:
     """Return a row for every packed model: what identifies it, its bytes, its agreement.
-
-    Raises:
-        UserError: packed models or their checks are missing; the message names them.
-    """
-    checks = [grid.packed(experiment, fold) / CHECK for experiment, fold in grid.runs]
-    missing = [check.parent for check in checks if not check.is_file()]
+    Raises UserError where packed models or their checks are missing; the message names them."""
+    packed = [grid.packed(experiment, fold) for experiment, fold in grid.runs]
+    missing = [folder for folder in packed if not (folder / CHECK).is_file()]
     if missing:
         raise UserError(
             f"{len(missing)} packed models are not checked: {named(missing)}; "
             "`snakemake -j8 packed` makes and checks them"
         )
     rows = []
-    for (experiment, fold), check in zip(grid.runs, checks, strict=True):
-        cell = experiment.cell(fold)
-        scores, spec = _scores(cell), experiment.spec
-        published = theoretical_bytes(
-            experiment.experts,
-            scores["dimension"],
-            spec["network"]["hidden"],
-            scores["n_classes"],
-            spec.get("router"),
-        )
-        checked = json.loads(check.read_text(encoding="utf-8"))
-        folders = {"packed": check.parent.as_posix(), "cell": cell.as_posix()}
-        sizes = checked | {"published_bytes": published}
+    for (experiment, fold), folder in zip(grid.runs, packed, strict=True):
+        cell, spec = experiment.cell(fold), experiment.spec
+        scores = _read_json(cell / "scores.json")
+        dimension, classes = scores["dimension"], scores["n_classes"]
+        hidden, router = spec["network"]["hidden"], spec.get("router")
+        published = theoretical_bytes(experiment.experts, dimension, hidden, classes, router)
+        sizes = _read_json(folder / CHECK) | {"published_bytes": published}
+        folders = {"packed": folder.as_posix(), "cell": cell.as_posix()}
         rows.append(experiment.columns | {"fold": fold} | sizes | folders)
     return pd.DataFrame(rows)
 
 
 def write(grid: Grid, table: Path) -> None:
-    """Write the tidy table of cells, and `summary.json` of every experiment.
-
-    A summary has the keys of the original research code, whose standard deviations have ddof 0;
-    the tables of this project have ddof 1.
-    """
+    """Write the tidy table of cells, and `summary.json` of every experiment. A summary has the keys
+    of the original research code, whose standard deviations have ddof 0; the tables of this project
+    have ddof 1."""
     cells = collect(grid)
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]
@@ -109,15 +93,9 @@ def write(grid: Grid, table: Path) -> None:
             "accuracy_mean": folds["accuracy"].mean(),
             "accuracy_std": folds["accuracy"].std(ddof=0),
             "parameter_count": int(folds["parameter_count"].iloc[0]),
-            "folds": [
-                {"fold": row.fold, "best_f1": row.f1_weighted, "accuracy": row.accuracy}
-                for row in folds.itertuples()
-            ],
+            "folds": folds[["fold", "f1_weighted", "accuracy"]]
+            .rename(columns={"f1_weighted": "best_f1"})
+            .to_dict("records"),
         }
         write_json(experiment.summary, summary)
     write_atomically(table, cells.to_csv(index=False))
-
-
-def write_packed(grid: Grid, table: Path) -> None:
-    """Write the tidy table of packed models, see `collect_packed`."""
-    write_atomically(table, collect_packed(grid).to_csv(index=False))

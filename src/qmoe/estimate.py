@@ -1,20 +1,18 @@
 """What a grid will cost, before anything of it is made: cells, core hours, gigabytes.
 
 The cost of training is taken as proportional to clips x values x epochs x expert networks. Early
-stopping ends most cells sooner or later than those on which the cost was measured, so the hours
-give the order of magnitude only.
-"""
+stopping varies, so that the hours give the order of magnitude only."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
 
 from qmoe.config import CsvDataset, PublicDataset, SyntheticDataset
-from qmoe.config.registry import REGISTRY
+from qmoe.config.datasets import REGISTRY
 from qmoe.data.clips import SUFFIXES
 from qmoe.grid import Experiment, Grid
 from qmoe.paths import is_complete
@@ -29,10 +27,7 @@ _CELL_GB = 30e-6  # of the files of a cell other than its weights
 _TRAIN_LOGS = Path("logs/train")
 
 
-@dataclass(frozen=True)
-class _Size:
-    """The size of a dataset."""
-
+class _Size(NamedTuple):
     clips: int
     dimension: int  # values of an embedding
     archive_gb: float = 0.0  # of files that the pipeline puts on the disk
@@ -41,48 +36,35 @@ class _Size:
 
 
 def estimate(grid: Grid, measured: Iterable[Grid]) -> tuple[pd.DataFrame, str]:
-    """Return what every dataset of the grid needs, and where the cost of training comes from.
-
-    Args:
-        grid: what is asked for.
-        measured: grids whose finished jobs give the cost, where `logs/train` has their times.
-
-    Returns:
-        A row for each dataset with columns dataset, clips, cells, train_core_h, embed_core_h,
-        archive_gb, audio_gb, embeddings_gb and cells_gb; and a sentence.
-    """
+    """Return a row for each dataset of the grid, and a sentence on the cost of training. The cost
+    is that of the finished jobs of the `measured` grids whose times are in `logs/train`."""
     cost_s, basis = _cost(measured)
-    rows = []
-    for name in grid.sources:
-        size = _size(grid, name)
-        experiments = [e for e in grid.experiments if e.dataset == name]
-        rows.append(
-            {
-                "dataset": name,
-                "clips": size.clips,
-                "cells": sum(len(e.folds) for e in experiments),
-                "train_core_h": sum(_work(e, size) for e in experiments) * cost_s / 3600,
-                "embed_core_h": size.clips * size.embed_s / 3600,
-                "archive_gb": size.archive_gb,
-                "audio_gb": size.audio_gb,
-                "embeddings_gb": size.clips * size.dimension * _VALUE_BYTES / 1e9,
-                "cells_gb": sum(len(e.folds) * _cell_gb(e, size) for e in experiments),
-            }
-        )
-    return pd.DataFrame(rows), basis
+    return pd.DataFrame([_needs(grid, name, cost_s) for name in grid.sources]), basis
+
+
+def _needs(grid: Grid, name: str, cost_s: float) -> dict[str, Any]:
+    size = _size(grid, name)
+    experiments = [e for e in grid.experiments if e.dataset == name]
+    return {
+        "dataset": name,
+        "clips": size.clips,
+        "cells": sum(len(e.folds) for e in experiments),
+        "train_core_h": sum(_work(e, size) for e in experiments) * cost_s / 3600,
+        "embed_core_h": size.clips * size.embed_s / 3600,
+        "archive_gb": size.archive_gb,
+        "audio_gb": size.audio_gb,
+        "embeddings_gb": size.clips * size.dimension * _VALUE_BYTES / 1e9,
+        "cells_gb": sum(len(e.folds) * _cell_gb(e, size) for e in experiments),
+    }
 
 
 def report(grid: Grid, default: Grid) -> str:
-    """Return the estimate as a Markdown table with a row of totals, and a line that sums it up.
-
-    The cost of training comes from finished jobs of either grid.
-    """
+    """Return the estimate in Markdown, its cost of training from finished jobs of either grid."""
     table, basis = estimate(grid, [grid, default])
     total = table.sum(numeric_only=True)
     rows = pd.concat([table, total.to_frame().T.assign(dataset="total")])
-    text = rows.astype({"clips": int, "cells": int}).to_markdown(
-        index=False, floatfmt=".2f", intfmt="d"
-    )
+    rows = rows.astype({"clips": int, "cells": int})
+    text = rows.to_markdown(index=False, floatfmt=".2f", intfmt="d")
     core_h, gb = total.filter(like="_core_h").sum(), total.filter(like="_gb").sum()
     return f"{text}\n{int(total['cells'])} cells, {core_h:.1f} core hours, {gb:.1f} GB; {basis}"
 
@@ -114,22 +96,22 @@ def _cost(measured: Iterable[Grid]) -> tuple[float, str]:
 
 def _size(grid: Grid, name: str) -> _Size:
     """The size of a dataset: measured where its table is there, else as far as it is known."""
-    dataset, table, settings = grid.params.datasets[name], grid.sources[name].table, grid.params
+    dataset, embedding = grid.params.datasets[name], grid.params.embedding
+    table = grid.sources[name].table
     made = int(pq.read_metadata(table).num_rows) if table.exists() else None
     if isinstance(dataset, CsvDataset):
         with Path(dataset.path).open(encoding="utf-8") as file:
             rows = sum(1 for _ in file) - 1
         columns = pd.read_csv(dataset.path, nrows=0).columns
         return _Size(made or rows, sum(column.isdecimal() for column in columns))
-    backbone = settings.embedding.backbone
-    dimension, embed_s = DIMENSION[backbone], _EMBED_S[backbone]
+    dimension, embed_s = DIMENSION[embedding.backbone], _EMBED_S[embedding.backbone]
     if isinstance(dataset, PublicDataset):
         entry = REGISTRY[dataset.name]
         archive_gb = 0.0 if dataset.archive else entry.archive_gb
         return _Size(made or entry.clips, dimension, archive_gb, entry.audio_gb, embed_s)
     if isinstance(dataset, SyntheticDataset):
         clips = made or 5 * dataset.recordings_per_class * dataset.takes_per_recording
-        samples = settings.embedding.duration_s * settings.embedding.sample_rate_hz
+        samples = embedding.duration_s * embedding.sample_rate_hz
         return _Size(clips, dimension, audio_gb=clips * samples * 2 / 1e9, embed_s=embed_s)
     files = Path(dataset.path).rglob("*")
     clips = made or sum(path.suffix.lower() in SUFFIXES for path in files)

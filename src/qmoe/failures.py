@@ -1,7 +1,6 @@
 """What a failed run prints last: each job that failed, why it failed, and where its logs are."""
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 LINES = 8  # shown of a log: enough for the error message, less than a screen
@@ -24,17 +23,8 @@ _JOB = re.compile(r"^    jobid: (\d+)$", re.MULTILINE)
 _SBATCH = re.compile(r"SLURM sbatch failed\. The error message was '(.*?)'\.$", re.S | re.M)
 
 
-@dataclass(frozen=True)
-class Failure:
-    """A job whose last attempt failed."""
-
-    rule: str
-    reason: str
-    logs: tuple[Path, ...]
-
-
-def failures(log: str) -> list[Failure]:
-    """Return the jobs whose last attempt failed, from the text of Snakemake's log of a run."""
+def _failures(log: str) -> list[str]:
+    """What to say of each job whose last attempt failed, from the text of Snakemake's log."""
     last = {}
     log = _QUOTED.sub("", log)
     for block in _BLOCK.finditer(log):
@@ -45,21 +35,24 @@ def failures(log: str) -> list[Failure]:
     return [_failure(block[1], block[2]) for block in last.values()]
 
 
-def _failure(rule: str, block: str) -> Failure:
+def _failure(rule: str, block: str) -> str:
     named = _LOG.search(block)
-    logs = tuple(_actual(Path(name)) for name in named[1].split(", ")) if named else ()
+    logs = [_actual(Path(name)) for name in named[1].split(", ")] if named else []
+    return f"{rule} failed: {_reason(block, logs)}\n" + "\n".join(f"  log: {p}" for p in logs)
+
+
+def _reason(block: str, logs: list[Path]) -> str:
     texts = [path.read_text(errors="replace") if path.is_file() else "" for path in logs]
     refused = _SBATCH.search(block)
     if refused:
-        return Failure(rule, " ".join(refused[1].split()), logs)
+        return " ".join(refused[1].split())
     for reason, sign in ENDED_BY_SLURM.items():
         # Only SLURM's logs count: where the job's log mentions memory, that is the job's error.
         if any(re.search(sign, text, re.IGNORECASE) for text in [block, *texts[1:]]):
-            return Failure(rule, reason, logs)
+            return reason
     of_job, *of_slurm = texts or [""]
     text = of_job if of_job.strip() else "\n".join(_SLURM.findall("\n".join(of_slurm)))
-    reason = "\n".join(text.strip().splitlines()[-LINES:]) or "its logs do not say why"
-    return Failure(rule, reason, logs)
+    return "\n".join(text.strip().splitlines()[-LINES:]) or "its logs do not say why"
 
 
 def _actual(path: Path) -> Path:
@@ -70,10 +63,6 @@ def _actual(path: Path) -> Path:
 
 def report(logs: list[Path]) -> str:
     """Return what the user reads last, from the logs that Snakemake kept of a run."""
-    parts = [
-        f"{job.rule} failed: {job.reason}\n" + "\n".join(f"  log: {path}" for path in job.logs)
-        for log in logs
-        for job in failures(log.read_text(errors="replace"))
-    ]
+    parts = [part for log in logs for part in _failures(log.read_text(errors="replace"))]
     where = ", ".join(map(str, logs)) or "nowhere"
     return "\n".join([*parts, f"What has finished stays. Log of the whole run: {where}"])

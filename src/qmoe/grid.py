@@ -1,45 +1,159 @@
-"""The grid: everything that a configuration asks for, expanded from params.yaml.
+"""The grid: every combination that params.yaml asks for, each with its specification and path.
 
-Nothing here imports torch or matplotlib, because Snakemake expands the grid at every start.
-"""
+A path ends in a key: the hash of the parameters, data, code and library versions that can change
+its content, so that a file that exists is valid. Snakemake expands the grid at every start, so
+that nothing here may import torch."""
 
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby
+from itertools import groupby, product
 from pathlib import Path
+from typing import Any
 
 from qmoe import judge
-from qmoe.config import Params
+from qmoe.config import Params, SyntheticDataset
 from qmoe.data.sources import DataSource, locate
 from qmoe.errors import UserError
-from qmoe.experiment import Experiment, expand, training_source
 from qmoe.keys import key, source_key, versions, write_atomically
-from qmoe.paths import CELLS, MEASUREMENTS, PACKED
+from qmoe.paths import CELLS, MEASUREMENTS, PACKED, SUMMARIES
 
-__all__ = ["Experiment", "Grid", "training_source"]
-
+_TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
 _PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
 
 
-class Grid:
-    """Everything that a configuration asks for.
+@dataclass(frozen=True)
+class Experiment:
+    """One dataset, protocol, expert set, curiosity and seed. Each of its folds is a cell."""
 
-    Attributes:
-        params: the configuration.
-        sources: where the data of each dataset lie, by name.
-        experiments: every experiment, in the order of the lists in params.yaml.
-    """
+    dataset: str
+    synthetic: bool
+    protocol: str
+    expert_set: str
+    experts: tuple[str, ...]
+    strategy: str
+    alpha: float | None
+    seed: int
+    folds: tuple[int, ...]
+    spec: dict[str, Any]
+
+    @property
+    def name(self) -> str:
+        """`DATASET/PROTOCOL/EXPERTS/CURIOSITY/seedN`."""
+        alpha = "" if self.alpha is None else f"-{self.alpha:g}"
+        experts = "+".join(self.experts)
+        return f"{self.dataset}/{self.protocol}/{experts}/{self.strategy}{alpha}/seed{self.seed}"
+
+    @property
+    def model(self) -> str:
+        """The paper's name of the model: the expert set, with `-C` where curiosity is on."""
+        return self.expert_set + ("" if self.strategy == "none" else "-C")
+
+    @property
+    def arm(self) -> str:
+        """The name of what is compared: model, strategy and alpha. It is built only here."""
+        curiosity = "" if self.alpha is None else f" {self.strategy} {self.alpha:g}"
+        return self.model + curiosity
+
+    @property
+    def columns(self) -> dict[str, Any]:
+        """The columns that identify the experiment in every table of the project."""
+        names = ("dataset", "synthetic", "protocol", "arm", "model", "strategy", "alpha", "seed")
+        return {n: getattr(self, n) for n in names} | {"experts": "+".join(self.experts)}
+
+    @cached_property
+    def key(self) -> str:
+        """Hash of the specification."""
+        return key(self.spec)
+
+    @cached_property
+    def path(self) -> Path:
+        """Folder of the specification and the cells."""
+        return CELLS / f"{self.name}-{self.key}"
+
+    @property
+    def spec_file(self) -> Path:
+        """The file that tells the training process everything it needs."""
+        return self.path / "spec.json"
+
+    @property
+    def spec_text(self) -> str:
+        """The content of `spec_file`."""
+        return json.dumps(self.spec, indent=1, sort_keys=True) + "\n"
+
+    def cell(self, fold: int) -> Path:
+        """Return the folder of one fold."""
+        return self.path / f"fold{fold}"
+
+    @property
+    def summary(self) -> Path:
+        """Path of `summary.json`, a file that the original research code writes as well."""
+        return SUMMARIES / self.name / "summary.json"
+
+
+def training_source() -> str:
+    """Return the key of the code that a cell depends on, as it is in this installation."""
+    return source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
+
+
+def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experiment]:
+    """Every experiment that the grid asks for, in the order of its lists."""
+    code = {"source": training_source(), "versions": versions(*_TRAINING_LIBRARIES)}
+    grid = params.grid
+    for dataset, protocol, expert_set in product(grid.datasets, grid.protocols, grid.expert_sets):
+        n_folds = params.n_folds(dataset, protocol)
+        data = {"embeddings": sources[dataset].table.as_posix(), "n_folds": n_folds}
+        experts = tuple(params.expert_sets[expert_set])
+        allowed = [
+            c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets
+        ]
+        arms = [arm for curiosity in allowed for arm in curiosity.arms()]
+        if len(experts) == 1:
+            arms = [("none", None)]
+        for (strategy, alpha), seed in product(arms, grid.seeds):
+            arm = {"curiosity": {"strategy": strategy, "alpha": alpha}, "seed": seed}
+            yield Experiment(
+                dataset=dataset,
+                synthetic=isinstance(params.datasets[dataset], SyntheticDataset),
+                protocol=protocol,
+                expert_set=expert_set,
+                experts=experts,
+                strategy=strategy,
+                alpha=alpha,
+                seed=seed,
+                folds=tuple(range(n_folds) if grid.folds == "all" else grid.folds),
+                spec=_spec(params, protocol, experts) | arm | data | code,
+            )
+
+
+def _spec(params: Params, protocol: str, experts: tuple[str, ...]) -> dict[str, Any]:
+    """What training is told of the model, without what only the other kind of model would read."""
+    kind = "single" if len(experts) == 1 else "mixture"
+    rules = params.protocols[protocol].model_dump(exclude={"n_folds"})
+    checkpoints = {name: rules.pop(f"{name}_checkpoint") for name in ("single", "mixture")}
+    spec = {
+        "protocol": rules,
+        "experts": list(experts),
+        "split_seed": params.split_seed,
+        "normalization": params.normalization,
+        "device": params.device,
+        "network": params.network.model_dump(),
+        "training": getattr(params.training, kind).model_dump() | {"checkpoint": checkpoints[kind]},
+    }
+    return spec | ({"router": params.router.model_dump()} if kind == "mixture" else {})
+
+
+class Grid:
+    """The `params`, the `sources` of each dataset's data by name, and all `experiments`."""
 
     def __init__(self, params: Params) -> None:
         self.params = params
         self.sources = {name: locate(params, name) for name in params.grid.datasets}
-        self.experiments = expand(params, self.sources)
+        self.experiments = list(_expand(params, self.sources))
 
     def source(self, dataset: str) -> DataSource:
-        """Return where the data of a dataset lie.
-
-        Raises:
-            UserError: the grid has no such dataset.
-        """
+        """Return where a dataset's data lie, or raise UserError where it is not in the grid."""
         if dataset not in self.sources:
             known = ", ".join(self.sources)
             raise UserError(f"dataset {dataset!r} is not in grid.datasets; these are: {known}")
@@ -74,18 +188,13 @@ class Grid:
     def measurements(self) -> Path:
         """Folder of the measurements; its key covers models, settings and the measuring code."""
         models = [[str(e.path), list(e.folds)] for e in self.measured]
+        code = [source_key("measure/*.py"), versions("codecarbon")]
         settings = self.params.measurement.model_dump()
-        code = source_key("measure/*.py")
-        return MEASUREMENTS / key(
-            [models, self.packed_root.name, settings, code, versions("codecarbon")]
-        )
+        return MEASUREMENTS / key([models, self.packed_root.name, settings, *code])
 
     @property
     def batches(self) -> dict[str, list[Experiment]]:
-        """Experiments that one job trains, by the name of the job: `DATASET_NUMBER`.
-
-        All experiments of a job have the same dataset and the same folds.
-        """
+        """Experiments that a job trains, all with the same folds, by its name `DATASET_NUMBER`."""
         size = self.params.experiments_per_job
         batches: dict[str, list[Experiment]] = {}
         for dataset, of_dataset in groupby(self.experiments, lambda e: e.dataset):

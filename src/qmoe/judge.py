@@ -1,7 +1,6 @@
 """Where the judge and the paper are, and keys of the files that the judge makes from a run.
 
-The judge's code is hashed and not imported: expanding the grid must stay fast.
-"""
+The judge's code is hashed and not imported: expanding the grid must stay fast."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -13,19 +12,15 @@ from qmoe.keys import key, sha256, source_key, versions
 from qmoe.paths import NOTEBOOK
 
 CODE = Path(str(find_spec("referee").origin)).parent  # type: ignore[union-attr]
-_PROJECT = Path(__file__).parents[2]
 _SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no table
 
 
 def paper_folder(paper: str | None = None) -> Path:
-    """Return the paper's folder: below the current one, or else beside this package's source.
-
-    Args:
-        paper: its path in params.yaml; None reads it from params.yaml, where there is one.
-    """
+    """Return the paper's folder, below the current one or else beside this package's source. Its
+    path is `paper`, or what params.yaml says where that is None."""
     if paper is None:
         paper = read_yaml(PARAMS).get("paper", PAPER) if PARAMS.exists() else PAPER
-    here, beside = Path(paper), _PROJECT / paper
+    here, beside = Path(paper), Path(__file__).parents[2] / paper
     return here if here.exists() or not beside.exists() else beside
 
 

@@ -32,11 +32,8 @@ def key(value: Any) -> str:
 
 
 def source_key(*patterns: str, root: Path | None = None) -> str:
-    """Return the hash of the code in the modules below `root` that match the patterns.
-
-    Comments, docstrings and layout do not change it: correcting a sentence retrains nothing. Nor
-    does a rewriting that `REWRITTEN` declares. Without `root` the modules are those of qmoe.
-    """
+    """Return the hash of the code in the modules below `root` (or qmoe) that match the patterns.
+    Comments, docstrings and layout do not change it, nor does a rewriting in `REWRITTEN`."""
     root = root or SOURCE
     files = sorted({path for pattern in patterns for path in root.glob(pattern)})
     trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
@@ -61,10 +58,7 @@ def _is_docstring(node: Any) -> bool:
 
 def versions(*packages: str) -> dict[str, str]:
     """Return the installed version of each package, without its local part (`2.13.0+cpu`).
-
-    Raises:
-        UserError: a package is not installed.
-    """
+    Raises UserError where a package is not installed."""
     try:
         return {package: version(package).partition("+")[0] for package in packages}
     except PackageNotFoundError as error:
@@ -78,16 +72,13 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the hash of a file, or of the names and bytes of all files in a folder.
-
-    A file is not read again while its size and time stay as they were at the last reading.
-
-    Raises:
-        UserError: there is nothing at `path`.
-    """
+    """Return the hash of a file, or of the names and bytes of all files in a folder. A file is not
+    read again while its size and time stay as they were at the last reading. Raises UserError where
+    there is nothing at `path`."""
     if not path.exists():
         raise UserError(f"{path} does not exist: correct the path in params.yaml, or put it there")
-    root, files = (path.parent, [path]) if path.is_file() else (path, _files_below(path))
+    below = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = [path] if path.is_file() else sorted(below)
     try:
         memo: dict[str, Any] = json.loads(MEMO.read_text(encoding="utf-8"))
     except (FileNotFoundError, json.JSONDecodeError):
@@ -100,12 +91,8 @@ def fingerprint(path: Path) -> str:
         seen[name] = known if known and known[:2] == stamp else [*stamp, sha256(file)]
     if any(memo.get(name) != value for name, value in seen.items()):
         write_atomically(MEMO, json.dumps(memo | seen))
-    hashes = {f.relative_to(root).as_posix(): str(seen[str(f.resolve())][2]) for f in files}
-    return hashes[path.name] if path.is_file() else key(hashes)
-
-
-def _files_below(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    hashes = {f.relative_to(path).as_posix(): str(seen[str(f.resolve())][2]) for f in files}
+    return hashes["."] if path.is_file() else key(hashes)
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
@@ -117,7 +104,7 @@ def write_atomically(path: Path, content: str | bytes) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain data as indented JSON, in the way of `write_atomically`."""
+    """Write plain data as indented JSON, whole or not at all."""
     write_atomically(path, json.dumps(content, indent=1) + "\n")
 
 
@@ -128,11 +115,7 @@ def named(paths: Iterable[Path], most: int = 5) -> str:
 
 
 def require_same(made: object, asked: object) -> None:
-    """Check that what a job is to make is still what the configuration asks for.
-
-    Raises:
-        UserError: the two differ, because params.yaml or the data changed during the run.
-    """
+    """Raise UserError where a job is to make something else than params.yaml now asks for."""
     if str(made) != str(asked):
         raise UserError(
             f"params.yaml or the data now ask for {made}, not {asked}: they changed while the "

@@ -18,36 +18,25 @@ def theoretical_bytes(
 
     All other values take four bytes. The research code stores two layer scales beside k-bit
     weights, and one scale for each output row beside ternary ones. Its figure for FP32 is the
-    length of a saved file, 0.08 % more than this.
-
-    Args:
-        experts: schemes of the networks, keys of `qmoe.nn.experts.BITS`.
-        dimension: values of an embedding.
-        hidden: widths of the hidden layers.
-        classes: number of classes.
-        router: settings of the router, whose weights are float32; None for a single network.
-    """
-    total = sum(_expert_bytes(scheme, dimension, hidden, classes) for scheme in experts)
+    length of a saved file, 0.08 % more than this. `experts` are keys of `qmoe.nn.experts.BITS`,
+    `hidden` the widths of their hidden layers; weights of the router are float32."""
+    total = sum(_expert_bytes(scheme, [dimension, *hidden], classes) for scheme in experts)
     if router is None:
         return total
     widths = [dimension, *router["hidden"], len(experts)]
     return total + FLOAT_BYTES * sum(a * b + b for a, b in pairwise(widths))
 
 
-def _expert_bytes(scheme: str, dimension: int, hidden: Sequence[int], classes: int) -> int:
-    widths = [dimension, *hidden]
-    weights = sum(a * b for a, b in pairwise(widths))
-    head = hidden[-1] * classes
+def _expert_bytes(scheme: str, widths: list[int], classes: int) -> int:
+    hidden = widths[1:]
+    weights, head = sum(a * b for a, b in pairwise(widths)), hidden[-1] * classes
     norms, biases = 2 * sum(hidden), sum(hidden) + classes
-    pre_norms = 2 * sum(widths[:-1])
     if scheme == "fp32":
         return FLOAT_BYTES * (weights + head + norms + biases)
     if scheme == "ptq8":
         return weights + head + FLOAT_BYTES * (norms + biases)
     if scheme == "popcount":
         return (weights + head) * 2 // 8 + FLOAT_BYTES * norms
-    floats = head + norms + biases + pre_norms
-    if scheme == "bitnet":
-        return weights * 2 // 8 + FLOAT_BYTES * (floats + sum(hidden))
-    bits = int(scheme.removeprefix("q"))
-    return weights * bits // 8 + FLOAT_BYTES * (floats + len(hidden))
+    bits, scales = (2, sum(hidden)) if scheme == "bitnet" else (int(scheme[1:]), len(hidden))
+    floats = head + norms + biases + 2 * sum(widths[:-1]) + scales  # pre-norms, too
+    return weights * bits // 8 + FLOAT_BYTES * floats

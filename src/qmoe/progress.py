@@ -22,29 +22,22 @@ def parts(grid: Grid) -> dict[str, list[Path]]:
 
 
 def watch(files: dict[str, list[Path]], every_s: float = 1.0, to: TextIO = sys.stderr) -> None:
-    """Draw a bar for each part, with the time that remains, until every file exists.
-
-    The time is estimated from the files that appear while this function watches.
-    """
+    """Draw a bar for each part, with the time that remains, until every file exists. The time is
+    estimated from the files that appear while this function watches."""
     missing = {name: {p for p in paths if not p.exists()} for name, paths in files.items()}
-    bars = {
-        name: tqdm(
-            desc=f"{name:10}",
-            total=len(paths),
-            initial=len(paths) - len(missing[name]),
-            position=position,
-            file=to,
-            unit="",
+    bars = {}
+    for position, (name, paths) in enumerate(files.items()):
+        total, made = len(paths), len(paths) - len(missing[name])
+        bars[name] = tqdm(
+            desc=f"{name:10}", total=total, initial=made, position=position, file=to, unit=""
         )
-        for position, (name, paths) in enumerate(files.items())
-    }
     try:
         while any(missing.values()):
             time.sleep(every_s)
-            for name, paths in missing.items():
-                made = {path for path in paths if path.exists()}
-                paths -= made
-                bars[name].update(len(made))
+            for name, absent in missing.items():
+                arrived = {path for path in absent if path.exists()}
+                absent -= arrived
+                bars[name].update(len(arrived))
     finally:
         for bar in bars.values():
             bar.close()

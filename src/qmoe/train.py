@@ -77,7 +77,7 @@ def pick_device(name: str) -> torch.device:
 
 
 def train_cell(table: EmbeddingTable, spec: dict[str, Any], fold: int) -> Cell:
-    """Train and score one fold of the experiment that `spec` (see `qmoe.experiment`) describes. As
+    """Train and score one fold of the experiment that `spec` (see `qmoe.grid`) describes. As
     published, the test fold also stops training and chooses the epoch of mixtures: defect D5
     (docs/defects.md). Corrected, some training clips do both, and the test fold is scored once.
     Raises UserError where the device is missing, or the data cannot be split as asked."""

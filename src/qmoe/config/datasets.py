@@ -1,13 +1,46 @@
 """Sections of params.yaml about data: the four kinds of dataset, and how audio is embedded."""
 
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+import yaml
+from pydantic import Field, TypeAdapter, model_validator
 
-from qmoe.config.registry import REGISTRY
 from qmoe.config.section import Count, NonNegative, Positive, Section, about
 
 _FOLDS = "number of official folds; without official folds, how many to make"
+
+
+@dataclass(frozen=True)
+class Remote:
+    """An address and the checksum (`algorithm:hexadecimal`, or None) of what it serves."""
+
+    url: str
+    checksum: str | None
+
+
+@dataclass(frozen=True)
+class RegistryEntry:
+    """A public dataset; `registry.yaml` beside this module explains the fields."""
+
+    title: str
+    home: str
+    licence: str
+    citation: str
+    remotes: tuple[Remote, ...]
+    suffix: str
+    folds: int
+    clips: int
+    duration_s: float
+    archive_gb: float
+    audio_gb: float
+    random_head: bool
+
+
+REGISTRY = TypeAdapter(dict[str, RegistryEntry]).validate_python(
+    yaml.safe_load(Path(__file__).with_name("registry.yaml").read_text(encoding="utf-8"))
+)
 
 
 class SyntheticDataset(Section):
@@ -61,9 +94,7 @@ class PublicDataset(Section):
     sha256: str | None = about(
         "SHA-256 of the archive; needed where no checksum is public", None, pattern="^[0-9a-f]{64}$"
     )
-    classes: Literal[5, 50] = about(
-        "ESC-50 only: the paper's five categories, or all 50 classes", 5
-    )
+    classes: Literal[5, 50] = about("ESC-50 only: the paper's 5 categories, or all 50 classes", 5)
     categories: Literal["official", "published"] = about(
         "ESC-50 only: target // 10 (official), or the paper's (target // 5) % 5", "official"
     )

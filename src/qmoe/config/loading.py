@@ -1,54 +1,76 @@
-"""Reading params.yaml, putting other values over it, and the difference between two versions."""
+"""Reading params.yaml, putting other values over it, and the table that documents its keys."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
 
-from qmoe.config.messages import message
-from qmoe.config.params import Params
+from qmoe.config import datasets, params
+from qmoe.config.section import Section
 from qmoe.errors import UserError
 
 PARAMS = Path("params.yaml")
+_SECTIONS: dict[str, type[Section]] = {
+    "": params.Params,
+    "datasets.NAME (synthetic)": datasets.SyntheticDataset,
+    "datasets.NAME (audio)": datasets.AudioDataset,
+    "datasets.NAME (csv)": datasets.CsvDataset,
+    "datasets.NAME (public)": datasets.PublicDataset,
+    "embedding": datasets.Embedding,
+    "protocols.NAME": params.Protocol,
+    "network": params.NetworkSettings,
+    "router": params.RouterSettings,
+    "training.{single,mixture}": params.Fit,
+    "training.*.plateau": params.Plateau,
+    "measurement": params.Measurement,
+    "grid": params.GridSettings,
+    "grid.curiosity[]": params.Curiosity,
+}
 
 
-def load(config: dict[str, Any]) -> Params:
-    """Return the validated form of a configuration.
-
-    Args:
-        config: the content of params.yaml. Numbers may be strings, because `snakemake --config`
-            passes those inside a mapping as strings.
-
-    Raises:
-        UserError: a value is wrong; the message has one line for each mistake, with the nearest
-            valid name.
-
-    """
+def load(config: dict[str, Any]) -> params.Params:
+    """Return the validated form of the content of params.yaml, in which numbers may be strings.
+    Raises UserError where a value is wrong, with a line for each mistake that names the nearest
+    valid name."""
     try:
-        return Params.model_validate(config)
+        return params.Params.model_validate(config)  # Snakemake passes nested numbers as strings
     except ValidationError as error:
-        lines = [f"{PARAMS}: {message(dict(one))}" for one in error.errors()]
+        lines = [f"{PARAMS}: {_message(dict(one))}" for one in error.errors()]
         raise UserError("\n".join(lines)) from None
 
 
-def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> Params:
+def _message(error: dict[str, Any]) -> str:
+    """The line for one error of a `ValidationError`, which says what to write instead."""
+    kinds = datasets.KINDS
+    # pydantic puts the kind of a dataset into the location, as a level that the file does not have
+    levels = [str(level) for at, level in enumerate(error["loc"]) if at != 2 or level not in kinds]
+    where, kind, value = ".".join(levels), error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        keys = [name for section in Section.__subclasses__() for name in section.model_fields]
+        return f"unknown key {where!r}{params.hint(levels[-1], keys)}"
+    if kind in ("literal_error", "union_tag_invalid"):
+        expected = error["ctx"]["expected" if kind == "literal_error" else "expected_tags"]
+        known = [name.strip(" '") for name in expected.replace(" or ", ",").split(",")]
+        wrong = value if kind == "literal_error" else error["ctx"]["tag"]
+        return f"{where}: {wrong!r} is not one of its values{params.hint(str(wrong), known)}"
+    if kind == "union_tag_not_found":
+        return f"{where}: needs kind: {', '.join(kinds[:-1])} or {kinds[-1]}"
+    if kind == "missing":
+        return f"{where}: is missing"
+    text = error["msg"].removeprefix("Value error, ")
+    shown = f" (it is {value!r})" if isinstance(value, str | int | float) else ""
+    return ": ".join(filter(None, [where, text[0].lower() + text[1:] + shown]))
+
+
+def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> params.Params:
     """Read params.yaml, put `overrides` over it as Snakemake does, and validate the result.
-
-    Raises:
-        UserError: the file is missing, is not YAML, or does not validate.
-
-    """
+    Raises UserError where the file is missing, is not YAML, or does not validate."""
     return load(merge(read_yaml(path), overrides or {}))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Return the content of params.yaml, or of a file whose values replace some of its values.
-
-    Raises:
-        UserError: the file is missing or is not YAML.
-
-    """
+    """Return the content of a YAML file. Raises UserError where it is missing or is not YAML."""
     try:
         content: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -60,12 +82,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
     """Return `base` with the values of `over` in place of its own; lists are replaced whole."""
-    merged = dict(base)
-    for key, value in over.items():
-        old = merged.get(key)
-        nested = isinstance(old, dict) and isinstance(value, dict)
-        merged[key] = merge(old, value) if nested else value  # type: ignore[arg-type]
-    return merged
+    return base | {
+        key: merge(base[key], value)
+        if isinstance(value, dict) and isinstance(base.get(key), dict)
+        else value
+        for key, value in over.items()
+    }
 
 
 def difference(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
@@ -77,3 +99,29 @@ def difference(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
         for key, value in changed.items()
         if base.get(key) != value or key not in base
     }
+
+
+def schema_table() -> str:
+    """Return the configuration table in Markdown: a row for each key, its values, its meaning."""
+    rows = ["| key | values | what it is |", "|---|---|---|"]
+    for prefix, section in _SECTIONS.items():
+        for name, field in section.model_fields.items():
+            if field.description:
+                key = f"{prefix}.{name}" if prefix else name
+                rows.append(f"| `{key}` | {_values(field.annotation)} | {field.description} |")
+    return "\n".join(rows)
+
+
+def _values(annotation: Any) -> str:
+    """The values that a type allows, in words."""
+    names = [
+        "null" if leaf is type(None) else f"`{leaf}`" if isinstance(leaf, str) else leaf.__name__
+        for leaf in _leaves(annotation)
+        if isinstance(leaf, str | type)
+    ]
+    many = "list of " if str(annotation).startswith(("list", "typing.Annotated[list")) else ""
+    return many + ", ".join(dict.fromkeys(names))
+
+
+def _leaves(annotation: Any) -> list[Any]:
+    return [leaf for arg in get_args(annotation) for leaf in _leaves(arg)] or [annotation]

@@ -1,17 +1,18 @@
-"""The whole of params.yaml: the grid, measurements, and checks of one section against another."""
+"""The whole of params.yaml: its sections, and checks of one section against another."""
 
+import difflib
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from qmoe.config.datasets import Dataset, Embedding
-from qmoe.config.messages import hint
 from qmoe.config.section import Count, Index, Name, NonNegative, Positive, Section, about
-from qmoe.config.training import NetworkSettings, Protocol, RouterSettings, Training
 
 PAPER = "papers/curious_qmoe"
 
+Probability = Annotated[float, Field(ge=0, lt=1)]
+Epoch = Literal["last", "best"]
 Scheme = Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"]
 Strategy = Literal[
     "none",
@@ -24,6 +25,87 @@ Strategy = Literal[
     "soft_escalation",
     "information_gain",
 ]
+
+
+class Protocol(Section):
+    """Switches between what the paper's code did and what careful practice asks for."""
+
+    folds: Literal["random", "grouped"] = about(
+        "`random`: stratified over clips; `grouped`: official folds, else whole recordings"
+    )
+    n_folds: int | None = about("number of `random` folds; by default the dataset's", None, ge=2)
+    stop_on: Literal["test", "held_out"] = about(
+        "clips that decide when training stops: the test fold, or some training clips"
+    )
+    held_out_fraction: float = about(
+        "share of training clips that `held_out` sets aside, in whole recordings", 0.1, gt=0, le=0.5
+    )
+    single_checkpoint: Epoch = about("epoch at which a single network is scored")
+    mixture_checkpoint: Epoch = about("epoch at which a mixture is scored")
+    uncertainty_scale: Literal["per_batch", "train_quantiles"] = about(
+        "range over which the router's uncertainty is scaled to [0, 1]"
+    )
+    bayesian_router: Literal["with_curiosity", "always"] = about(
+        "`always` gives arms without curiosity the same Bayesian router"
+    )
+    q16: Literal["float32", "k_bit"] = about("the 16-bit scheme: kept in float32, or quantised")
+    popcount_gradient: Literal["zero", "straight_through"] = about(
+        "gradient of the popcount network, which cannot learn with `zero`"
+    )
+    ptq8_activations: Literal["per_batch", "per_row"] = about(
+        "range of the 8-bit activations of post-training quantisation"
+    )
+
+    @model_validator(mode="after")
+    def _official(self) -> "Protocol":
+        if self.n_folds and self.folds != "random":
+            raise ValueError("n_folds is for folds: random; official folds have their own number")
+        return self
+
+
+class NetworkSettings(Section):
+    """The networks that classify, alone or as experts of a mixture."""
+
+    hidden: list[Count] = about("widths of the hidden layers", min_length=1)
+    dropout: Probability = about("dropout of hidden units")
+
+
+class RouterSettings(Section):
+    """The router of a mixture."""
+
+    hidden: list[Count] = about("widths of the hidden layers", min_length=1)
+    dropout: Probability = about("dropout of hidden units; the paper does not state it")
+    monte_carlo_samples: int = about("dropout masks from which the uncertainty is estimated", ge=2)
+    top_k: Count = about("number of experts that run for each clip")
+
+
+class Plateau(Section):
+    """Lowers the learning rate when the F1 on the stopping clips no longer rises."""
+
+    factor: float = about("multiplies the learning rate", gt=0, lt=1)
+    patience: Index = about("epochs without a better F1 before that happens")
+
+
+class Fit(Section):
+    """One training procedure."""
+
+    optimizer: Literal["adam", "adamw"] = about("optimiser")
+    learning_rate: Positive = about("learning rate at the start")
+    weight_decay: NonNegative = about("weight decay")
+    label_smoothing: Probability = about("label smoothing of the cross entropy")
+    load_balance: NonNegative = about("weight of the load-balancing term in the loss")
+    plateau: Plateau | None = about("schedule of the learning rate, or null for none")
+    batch_size: Count = about("clips in each training step")
+    epochs: Count = about("largest number of epochs")
+    patience: Count = about("epochs without a better F1 before training stops")
+    min_delta: NonNegative = about("gain in F1 that counts as better")
+
+
+class Training(Section):
+    """The paper's training procedures: one for single networks, one for mixtures."""
+
+    single: Fit
+    mixture: Fit
 
 
 class Measurement(Section):
@@ -75,9 +157,7 @@ class GridSettings(Section):
     datasets: list[str] = about("names in `datasets`", min_length=1)
     protocols: list[str] = about("names in `protocols`", min_length=1)
     expert_sets: list[str] = about("names in `expert_sets`", min_length=1)
-    curiosity: list[Curiosity] = about(
-        "strategies with their alphas; `none` is the plain router", min_length=1
-    )
+    curiosity: list[Curiosity] = about("strategies and alphas; `none`: plain router", min_length=1)
     seeds: list[Index] = about("seeds of model and training", min_length=1)
     folds: Literal["all"] | list[Index] = about(
         "`all`, or the numbers of the folds to run, counted from 0", "all"
@@ -145,6 +225,16 @@ class Params(Section):
     def n_folds(self, dataset: str, protocol: str) -> int:
         """Return the number of folds of a dataset under a protocol."""
         return self.protocols[protocol].n_folds or self.datasets[dataset].folds
+
+
+def hint(name: str, known: Iterable[str]) -> str:
+    """Return the end of a message that suggests the nearest known name, or lists all of them. It is
+    empty where no name is near and more than twenty are known."""
+    names = list(known)
+    close = difflib.get_close_matches(str(name), names, n=1, cutoff=0.4)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if len(names) < 20 else ""
 
 
 def _all_known(where: str, wanted: list[str], known: Iterable[str]) -> None:

@@ -1,11 +1,10 @@
-"""What every section of params.yaml shares: the base class, and types of values."""
+"""What all sections of params.yaml share: the base class, and types of values."""
 
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
-Probability = Annotated[float, Field(ge=0, lt=1)]
 Positive = Annotated[float, Field(gt=0)]
 NonNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
@@ -13,10 +12,7 @@ Index = Annotated[int, Field(ge=0)]
 
 
 def about(text: str, default: Any = ..., **limits: Any) -> Any:
-    """Return a field with its description; without a default, params.yaml must give a value.
-
-    The limits are those of `pydantic.Field`.
-    """
+    """Return a field with its description and the limits of `pydantic.Field`."""
     return Field(default, description=text, **limits)
 
 

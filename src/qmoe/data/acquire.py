@@ -10,7 +10,7 @@ import pooch
 import requests
 from tqdm import tqdm
 
-from qmoe.config.registry import Remote
+from qmoe.config.datasets import Remote
 from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 
@@ -24,25 +24,22 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
 
     Where a connection breaks or the process is killed, what has arrived stays in a hidden folder
     beside `target`, and the next call goes on from there. An archive of the same dataset with this
-    checksum under another key is used instead of a download.
-
-    Raises:
-        UserError: no address served it, or the disk is full; says what each address answered.
-    """
+    checksum under another key is used instead of a download. Raises UserError where no address
+    serves it, with the answer of each, or the disk is full."""
     scratch = target.with_name(f".{target.name}.parts")
     scratch.mkdir(parents=True, exist_ok=True)
     failures = []
     for remote in remotes:
-        twin = _twin(target, remote.checksum)
-        if twin:
-            _second_name(twin, target)
-            break
         partial = scratch / f"{key(remote.url)}.part"
         try:
-            _fetch(target, remote, partial)
+            if not _link_twin(target, remote.checksum):
+                _fetch(target, remote, partial)
             break
         except requests.RequestException as error:
-            failures.append(f"{remote.url}: {_reason(error)}")
+            reason = f"{type(error).__name__}, {str(error)[:120]}"
+            if error.response is not None:
+                reason = f"{error.response.status_code} {error.response.reason}"
+            failures.append(f"{remote.url}: {reason}")
         except ValueError as actual:
             _forget(partial)
             failures.append(
@@ -68,21 +65,19 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
         print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
 
 
-def _twin(target: Path, checksum: str | None) -> Path | None:
-    """An archive of the same dataset with that checksum that was downloaded under another key."""
-    if checksum is None:
-        return None
+def _link_twin(target: Path, checksum: str | None) -> bool:
+    """Whether an archive of the dataset with that checksum was there; `target` is then it, too."""
     name = target.name.partition("-")[0]
-    files = (p for p in target.parent.glob(f"{name}-*") if p != target)
-    return next((p for p in files if pooch.hashes.hash_matches(str(p), checksum)), None)
-
-
-def _second_name(file: Path, name: Path) -> None:
-    name.unlink(missing_ok=True)
-    try:
-        name.hardlink_to(file)
-    except OSError:  # a file system without links
-        shutil.copyfile(file, name)
+    files = [p for p in target.parent.glob(f"{name}-*") if p != target] if checksum else []
+    for twin in files:
+        if pooch.hashes.hash_matches(str(twin), checksum):
+            target.unlink(missing_ok=True)
+            try:
+                target.hardlink_to(twin)
+            except OSError:  # a file system without links
+                shutil.copyfile(twin, target)
+            return True
+    return False
 
 
 def _fetch(target: Path, remote: Remote, partial: Path) -> None:
@@ -104,63 +99,44 @@ def _size(path: Path) -> int:
 
 
 def _get(url: str, partial: Path) -> None:
-    """Complete the file `partial`, from its end if the server still has the same version.
-
-    A partial file counts only together with the ETag or date that came with its first bytes. Sent
-    as If-Range (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything.
-    """
+    """Complete the file `partial`, from its end if the server still has the same version. A partial
+    file counts only together with the ETag or date that came with its first bytes. Sent as If-Range
+    (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything."""
     stamp = partial.with_name(partial.name + ".stamp")
-    headers = {"Accept-Encoding": "identity"}
+    headers, start = {"Accept-Encoding": "identity"}, _size(partial)
     if partial.exists() and stamp.exists():
-        headers |= {"Range": f"bytes={_size(partial)}-", "If-Range": stamp.read_text()}
+        headers |= {"Range": f"bytes={start}-", "If-Range": stamp.read_text()}
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
+        served = answer.headers.get("Content-Range", "")
         if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            if answer.headers.get("Content-Range") == f"bytes */{_size(partial)}":
+            if served == f"bytes */{start}":
                 return  # nothing is left to fetch
             _forget(partial)
             return _get(url, partial)
         answer.raise_for_status()
-        start = 0
-        if answer.status_code == HTTPStatus.PARTIAL_CONTENT:
-            start = _size(partial)
-            if not answer.headers.get("Content-Range", "").startswith(f"bytes {start}-"):
-                _forget(partial)
-                return _get(url, partial)
-        else:
+        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
             _forget(partial)
+            start = 0
             mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
             if mark and not mark.startswith("W/"):
                 stamp.write_text(mark)
+        elif not served.startswith(f"bytes {start}-"):
+            _forget(partial)
+            return _get(url, partial)
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length else None
-        _append(answer, partial, start, total)
+        name = partial.parent.name.strip(".")
+        bar = tqdm(
+            desc=name, initial=start, total=total, unit="B", unit_scale=True, file=sys.stderr
+        )
+        with partial.open("ab") as file, bar:
+            for chunk in answer.iter_content(_CHUNK_BYTES):
+                file.write(chunk)
+                bar.update(len(chunk))
     if total is not None and _size(partial) != total:
         raise requests.ConnectionError(f"ended after {_size(partial)} of {total} bytes")
-
-
-def _append(answer: requests.Response, partial: Path, start: int, total: int | None) -> None:
-    with (
-        partial.open("ab") as file,
-        tqdm(
-            desc=partial.parent.name.strip("."),
-            initial=start,
-            total=total,
-            unit="B",
-            unit_scale=True,
-            file=sys.stderr,
-        ) as bar,
-    ):
-        for chunk in answer.iter_content(_CHUNK_BYTES):
-            file.write(chunk)
-            bar.update(len(chunk))
 
 
 def _forget(partial: Path) -> None:
     partial.unlink(missing_ok=True)
     partial.with_name(partial.name + ".stamp").unlink(missing_ok=True)
-
-
-def _reason(error: requests.RequestException) -> str:
-    if error.response is not None:
-        return f"{error.response.status_code} {error.response.reason}"
-    return f"{type(error).__name__}, {str(error)[:120]}"

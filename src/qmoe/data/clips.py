@@ -32,7 +32,7 @@ _ABGQI_NAME = r".*?(?P<recording>s2l[a-z]+\d+_\d{6}_\d{4}-\d{2}-\d{2}_\d{2}-\d{2
 
 
 def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd.DataFrame:
-    """Return the clips of a public dataset of `qmoe.config.registry`, in the columns of
+    """Return the clips of a public dataset of `qmoe.config.datasets`, in the columns of
     `list_clips`. ESC-50 has official folds, and 50 classes or its 5 `categories`: "official" is
     target // 10, "published" is (target // 5) % 5: defect D1 (docs/defects.md). In UrbanSound8K a
     recording is a Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for

@@ -1,11 +1,13 @@
-"""Where the clips and the embeddings of a dataset are, as paths that a key identifies."""
+"""Where the clips and the embeddings of a dataset are, in paths with a key; making the latter."""
 
+import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from qmoe.config import CsvDataset, Params, PublicDataset, SyntheticDataset
-from qmoe.config.registry import REGISTRY, Remote
+from qmoe.config import AudioDataset, CsvDataset, Params, PublicDataset, SyntheticDataset
+from qmoe.config.datasets import REGISTRY, Remote
 from qmoe.errors import UserError
 from qmoe.keys import fingerprint, key, source_key, versions
 from qmoe.paths import ARCHIVES, AUDIO, EMBEDDINGS
@@ -34,9 +36,7 @@ class DataSource:
 
 def locate(params: Params, name: str) -> DataSource:
     """Return where dataset `name` lies. Its key covers data, parameters, code and libraries.
-
-    Raises:
-        UserError: a file that params.yaml names is missing, or an archive is not the pinned one.
+    Raises UserError where a file that params.yaml names is missing, or is not the pinned archive.
     """
     dataset = params.datasets[name]
     if isinstance(dataset, CsvDataset):
@@ -52,8 +52,7 @@ def locate(params: Params, name: str) -> DataSource:
     if isinstance(dataset, SyntheticDataset):
         content = {
             **dataset.model_dump(exclude={"folds"}),
-            "sample_rate_hz": params.embedding.sample_rate_hz,
-            "duration_s": params.embedding.duration_s,
+            **params.embedding.model_dump(include={"sample_rate_hz", "duration_s"}),
             "source": source_key("data/synth.py"),
             "versions": versions("numpy", "scipy", "soundfile"),
         }
@@ -72,16 +71,13 @@ def locate(params: Params, name: str) -> DataSource:
         "source": source_key(*(f"data/{m}.py" for m in ("audio", "backbones", "clips", "embed"))),
         "versions": versions(*_PICTURE_LIBRARIES, *_BACKBONE_LIBRARIES[params.embedding.backbone]),
     }
-    table = EMBEDDINGS / f"{name}-{key(made_from)}.parquet"
-    return DataSource(audio, table, archive, remotes)
+    return DataSource(audio, EMBEDDINGS / f"{name}-{key(made_from)}.parquet", archive, remotes)
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:
-    """Return the section `embedding` of params.yaml as it applies to dataset `name`.
-
-    A public dataset has its own duration. Its embeddings end in the published random layer only
-    where the paper's did: defect D2 (docs/defects.md).
-    """
+    """Return the section `embedding` of params.yaml as it applies to dataset `name`. A public
+    dataset has its own duration. Its embeddings end in the published random layer only where the
+    paper's did: defect D2 (docs/defects.md)."""
     recipe = params.embedding.model_dump()
     dataset = params.datasets[name]
     if isinstance(dataset, PublicDataset):
@@ -92,11 +88,8 @@ def recipe_of(params: Params, name: str) -> dict[str, Any]:
 
 
 def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
-    """Path, addresses and identity of the archive of a public dataset.
-
-    The identity is known before the download: the checksum, or the addresses where no checksum
-    is public and none was pinned.
-    """
+    """Path, addresses and identity of the archive of a public dataset. The identity is known before
+    the download: the checksum, or the addresses where no checksum is public and none was pinned."""
     entry = REGISTRY[dataset.name]
     pinned = dataset.sha256 and f"sha256:{dataset.sha256}"
     if dataset.archive:
@@ -116,3 +109,44 @@ def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
     identity = first or key([remote.url for remote in remotes])
     path = ARCHIVES / f"{dataset.name}-{key(identity)}{entry.suffix}"
     return path, remotes, identity
+
+
+def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
+    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`. At most
+    one thread for each processor embeds. Raises UserError where the audio or the CSV file is not as
+    params.yaml describes it."""
+    from qmoe.data import embed, table
+    from qmoe.data.audio import Recipe
+
+    dataset = params.datasets[name]
+    if isinstance(dataset, CsvDataset):
+        read = table.read_authors_csv(Path(dataset.path), name_pattern=dataset.name_pattern)
+        return table.write(source.table, read)
+    assert source.audio is not None
+    recipe = recipe_of(params, name)
+    backbone, head = recipe.pop("backbone"), recipe.pop("recipe")
+    scratch = source.table.with_name(f".{source.table.stem}.parts")
+    made = embed.embed(
+        source.audio,
+        _clips(dataset, source.audio),
+        Recipe(**recipe),
+        backbone,
+        published=head == "published",
+        workers=min(workers, os.cpu_count() or 1),
+        scratch=scratch,
+    )
+    table.write(source.table, made)
+    shutil.rmtree(scratch)
+    return None
+
+
+def _clips(dataset: Any, audio: Path) -> Any:
+    from qmoe.data import clips
+
+    if isinstance(dataset, PublicDataset):
+        which = dataset.model_dump(include={"name", "classes", "categories"})
+        return clips.list_public(audio, **which)
+    if isinstance(dataset, AudioDataset):
+        metadata = audio / dataset.metadata if dataset.metadata else None
+        return clips.list_clips(audio, metadata=metadata, name_pattern=dataset.name_pattern)
+    return clips.list_clips(audio, metadata=audio / "metadata.csv")

@@ -1,8 +1,7 @@
 """Synthetic clips that stand in for the Quinn (ABGQI) recordings: five classes of soundscape.
 
 Takes of one recording share background, microphone, tone, level and the voice of their event. A
-model that has seen one take recognises the others: random folds leak, grouped folds do not.
-"""
+model that has seen one take recognises the others: random folds leak, grouped folds do not."""
 
 import os
 import shutil
@@ -142,20 +141,9 @@ def render(
 ) -> None:
     """Write CLASS/CLASS-RR-T.wav (mono, 16 bit) and metadata.csv (file, class, recording).
 
-    The folder appears whole or not at all. The bytes of a file depend on seed, class, recording,
-    take, duration and rate alone.
-
-    Args:
-        folder: to write; an earlier one of this function is replaced.
-        seed: of the synthesis.
-        recordings_per_class: number of recordings.
-        takes_per_recording: clips of each recording.
-        duration_s: of a clip.
-        sample_rate_hz: of a clip.
-
-    Raises:
-        UserError: the folder holds other files; hidden ones do not count.
-    """
+    The folder appears whole or not at all, and replaces an earlier one of this function. The bytes
+    of a file depend on seed, class, recording, take, duration and rate alone. Raises UserError
+    where the folder holds other files; hidden ones do not count."""
     ours = {*CLASSES, "metadata.csv"}
     # Workflow engines and file managers leave hidden files in the folders that they handle.
     if folder.exists() and any(p.name not in ours and p.name[0] != "." for p in folder.iterdir()):

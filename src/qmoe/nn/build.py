@@ -12,7 +12,7 @@ Model = Single | Mixture
 
 
 def build_model(spec: dict[str, Any], d_in: int, classes: int, *, seed: int) -> Model:
-    """Return the model of `spec` (see `qmoe.experiment`), with weights drawn from `seed`, for D =
+    """Return the model of `spec` (see `qmoe.grid`), with weights drawn from `seed`, for D =
     `d_in` and C = `classes`: one expert alone, or several behind a router. The router is built
     first, so that all mixtures of a seed start with the same one."""
     torch.manual_seed(seed)

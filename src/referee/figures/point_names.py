@@ -30,9 +30,7 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
     frame = axes.get_window_extent(renderer)
     for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
-        note = axes.annotate(
-            name, (x, y), xytext=(0, 0), textcoords="offset points", fontsize=6, zorder=5
-        )
+        note = axes.annotate(name, (x, y), (0, 0), "data", "offset points", fontsize=6, zorder=5)
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])
         at = np.asarray(axes.transData.transform((x, y)))
         box = _freest(at, np.asarray(note.get_window_extent(renderer).size), pixels, taken, frame)
@@ -45,15 +43,14 @@ def name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
 
 def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: Bbox) -> Bbox:
     """The box of a size, near a position, that covers least of others; all in pixels."""
-    tried: list[tuple[float, int, Bbox]] = []
+    tried: list[tuple[float, Bbox]] = []
     for radius, place in product(_RADII, _PLACES):
-        corner = at + pixels * radius * np.array(place)
-        corner += (np.array(place) - 1) / 2 * size
+        corner = at + pixels * radius * np.array(place) + (np.array(place) - 1) / 2 * size
         box = Bbox([corner, corner + size])
-        covered = sum(_common(box, other) for other in taken)
         outside = size[0] * size[1] - _common(box, frame)
-        tried.append((covered + 2 * outside + radius, len(tried), box))
-    return min(tried, key=lambda place: place[:2])[2]
+        covered = sum(_common(box, other) for other in taken)
+        tried.append((covered + 2 * outside + radius, box))
+    return min(tried, key=lambda place: place[0])[1]
 
 
 def _common(a: Bbox, b: Bbox) -> float:

@@ -166,7 +166,7 @@ def by_bits(run: Frames) -> Picture:
     for (left, right), (pair, part) in zip(grid, pairs.items(), strict=True):
         _means(left, part, bits, table["mean"].max())
         left.set_title(f"{panels.heading(pair)}: mean u (clips)")
-        _correlations(right, panels.within(rho, pair))
+        _correlations(right, panels.split(rho)[pair])
     grid[-1, 0].set_xlabel("chosen expert and its bits")
     grid[-1, 1].set_xlabel("← uncertain to few bits      ρ      to many bits →")
     return Picture(figure, title, *_words_on_bits(title, rho, run), [CLIPS])

@@ -48,12 +48,13 @@ class Picture:
 def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:
     """The look of each name: those that are listed first, in that order, then the others."""
     shown = dict.fromkeys(names)
-    made = (
-        Look(color=color, hatch=hatch, marker=marker, line=line)
-        for color, hatch, marker, line in zip(*map(cycle, (COLORS, HATCHES, MARKERS, LINES)))
-    )
-    others = zip((name for name in shown if name not in listed), islice(made, len(listed), None))
-    return {name: look for name, look in listed.items() if name in shown} | dict(others)
+    others = [name for name in shown if name not in listed]
+    cycles = zip(*map(cycle, (COLORS, HATCHES, MARKERS, LINES)), strict=True)
+    given = zip(others, islice(cycles, len(listed), len(listed) + len(others)), strict=True)
+    return {name: look for name, look in listed.items() if name in shown} | {
+        name: Look(color=color, hatch=hatch, marker=marker, line=line)
+        for name, (color, hatch, marker, line) in given
+    }
 
 
 def edge(width: float) -> dict[str, Any]:

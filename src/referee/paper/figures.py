@@ -1,5 +1,7 @@
 """How the names of a paper look in figures, as its `figures.yaml` says."""
 
+from typing import Any
+
 from pydantic import Field
 
 from referee.paper.claims import Part
@@ -15,9 +17,9 @@ class Look(Part):
     hollow: bool = False  # whether markers are white inside
 
     @property
-    def face(self) -> str:
-        """The colour inside markers."""
-        return "white" if self.hollow else self.color
+    def paint(self) -> dict[str, Any]:
+        """The colours of markers, for `Axes.plot` and `Line2D`."""
+        return {"color": self.color, "markerfacecolor": "white" if self.hollow else self.color}
 
 
 class Figures(Part):

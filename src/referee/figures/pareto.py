@@ -1,6 +1,5 @@
 """What the score costs: energy, latency and bytes of the packed models."""
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -28,18 +27,15 @@ KINDS = {"single network": (GREY, "o"), "plain router": (ORANGE, "^"), "curiosit
 
 
 def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other beats.
+    """Which points no other beats; a flag a point, (n,) like `cost` and `score`.
 
     A point beats another if it costs at most as much, scores at least as much, and one of the two
-    is better. NaN is never on the front. Returns a flag a point, (n,) like `cost` and `score`.
+    is better. NaN is never on the front.
     """
     c, s = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
-    known = ~np.isnan(c) & ~np.isnan(s)
-    beaten = [
-        bool(np.any(known & (c <= ci) & (s >= si) & ((c < ci) | (s > si))))
-        for ci, si in zip(c, s, strict=True)
-    ]
-    return known & ~np.array(beaten, dtype=bool)
+    as_good = (c <= c[:, None]) & (s >= s[:, None])  # the point of a column, as that of a row
+    better = (c < c[:, None]) | (s > s[:, None])
+    return ~np.isnan(c) & ~np.isnan(s) & ~(as_good & better).any(axis=1)
 
 
 def costs(run: Frames) -> pd.DataFrame | None:
@@ -52,21 +48,13 @@ def costs(run: Frames) -> pd.DataFrame | None:
     tables = (measured.latency, measured.energy, measured.memory, run.packed)
     if any(table is None for table in tables):
         return None
-    grouped = run.cells.groupby(list(ROW), sort=False, dropna=False)
-    scores = grouped["score"].agg(n="count", score_mean="mean", score_std="std")
-    about = grouped[["label", "experts"]].first()
-    joined = about.join(scores).reset_index().merge(per_arm(*tables), on=list(ROW), how="inner")
+    arms = run.cells.groupby(list(ROW), sort=False, dropna=False)
+    known = {"label": ("label", "first"), "experts": ("experts", "first"), "n": ("score", "count")}
+    known |= {"score_mean": ("score", "mean"), "score_std": ("score", "std")}
+    joined = arms.agg(**known).reset_index().merge(per_arm(*tables), on=list(ROW), how="inner")
     single, plain, varied = KINDS
     mixture = np.where(joined["strategy"] == NO_RULE, plain, varied)
-    kind = np.where(is_mixture(joined), mixture, single)
-    return joined.assign(kind=kind)
-
-
-def points(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """What is drawn of a cost: the arms with x (the cost), y (the score) and on_front (a flag)."""
-    x = table[column] * COSTS[column][0]
-    on_front = front(x, table["score_mean"])
-    return table.assign(x=x, y=table["score_mean"], on_front=on_front)
+    return joined.assign(kind=np.where(is_mixture(joined), mixture, single))
 
 
 def pareto(run: Frames) -> Picture:
@@ -79,25 +67,28 @@ def pareto(run: Frames) -> Picture:
     shown, rows = [column for column in COSTS if column in table], panels.split(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
-    drawn = [[points(arms, column) for column in shown] for arms in rows.values()]
-    for line, (dataset, protocol) in zip(grid, rows, strict=True):
+    drawn: dict[str, list[tuple[Axes, pd.DataFrame]]] = {column: [] for column in shown}
+    for line, ((dataset, protocol), arms) in zip(grid, rows.items(), strict=True):
         line[0].set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
+        for axes, column in zip(line, shown, strict=True):
+            x, y = arms[column] * COSTS[column][0], arms["score_mean"]
+            points = arms.assign(x=x, y=y, on_front=front(x, y))
+            _panel(axes, points)
+            drawn[column].append((axes, points))
     for axes, column in zip(grid[-1], shown, strict=True):
         axes.set_xlabel(COSTS[column][1])
-    flat = list(zip(grid.flat, chain(*drawn), strict=True))
-    for axes, arms in flat:
-        _panel(axes, arms)
-    on_front = {name for _, arms in flat for name in arms.loc[arms["on_front"], "label"]}
+    panes = [pane for column in shown for pane in drawn[column]]
+    on_front = {name for _, arms in panes for name in arms.loc[arms["on_front"], "label"]}
     names = [name for name in table["label"].unique() if name in on_front]
     numbers = {name: str(i) for i, name in enumerate(names, 1)}
     _legends(figure, numbers)
     style.settle(figure)
-    for axes, arms in flat:
+    for axes, arms in panes:
         best = arms[arms["on_front"]].sort_values("x")
         name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
     sizes = "; ".join(
-        f"{COSTS[c][1].partition(',')[0]}: {listed(str(arms['on_front'].sum()) for arms in of)}"
-        for c, of in zip(shown, zip(*drawn, strict=True), strict=True)
+        f"{COSTS[c][1].partition(',')[0]}: {listed(str(a['on_front'].sum()) for _, a in drawn[c])}"
+        for c in shown
     )
     alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(table)} arms."
     caption, inputs = _caption(title, table, run), [CELLS, *run.measured_files]

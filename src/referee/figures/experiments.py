@@ -85,14 +85,13 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
     _training(parts[2].subplots(2, 1, sharex=True), trained, cells.set_index("fold"), run)
     sizes = pd.Series([len(fold) for fold in clips.values()])
     synthetic = " Synthetic audio, not the paper's data." if first["synthetic"] else ""
-    caption = (
-        f"{about}, seed {first['seed']}; {len(clips)} folds of {span(sizes)} test clips. Left: "
-        "one-against-rest ROC; thin lines: mean over folds for each class; thick line and band: "
-        "mean over classes (macro) and folds ± standard deviation of the macro curves over folds "
-        f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true "
-        "and predicted class, darker: larger share of the true class. Right: training loss and "
-        f"{run.score_words} of the clips that stop the training; dots: scored epochs.{synthetic}"
-    )
+    caption = f"""{about}, seed {first["seed"]}; {len(clips)} folds of {span(sizes)} test clips.
+        Left: one-against-rest ROC; thin lines: mean over folds for each class; thick line and
+        band: mean over classes (macro) and folds ± standard deviation of the macro curves over
+        folds (ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by
+        true and predicted class, darker: larger share of the true class. Right: training loss
+        and {run.score_words} of the clips that stop the training; dots: scored
+        epochs.{synthetic}"""
     rightly = 100 * np.trace(counts) / counts.sum()
     alt = f"Macro AUC {area[0]:.3f}; {rightly:.0f} % of {counts.sum()} clips are classified rightly"
     epochs = [len(history) for history in trained.values()]

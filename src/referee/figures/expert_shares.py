@@ -59,17 +59,13 @@ def share(run: Frames) -> Picture:
     handles = {e: Patch(facecolor=x.color, hatch=x.hatch, **bars) for e, x in experts.items()}
     _legend(figure, handles, run.paper)
     cells = table.drop_duplicates(CELL).groupby(ARM, sort=False).size()
-    caption = (
-        f"{title}, in percent of the test clips: mean over n = {span(cells)} cells (seeds x folds) "
-        f"of an arm; the standard deviation over them (ddof 1) is {100 * shown['std'].mean():.0f} "
-        "points on average. Experts are ordered from the fewest bits to the most."
-        f"{run.synthetic}"
-    )
+    caption = f"""{title}, in percent of the test clips: mean over n = {span(cells)} cells (seeds
+        x folds) of an arm; the standard deviation over them (ddof 1) is
+        {100 * shown["std"].mean():.0f} points on average. Experts are ordered from the fewest
+        bits to the most.{run.synthetic}"""
     _, protocol, arm, expert = shown["mean"].idxmax()
-    alt = (
-        f"Stacked bars for {len(cells)} arms; the largest share is that of {expert} in {arm} "
-        f"({spaced(protocol)}), {100 * shown['mean'].max():.0f} %."
-    )
+    alt = f"""Stacked bars for {len(cells)} arms; the largest share is that of {expert} in {arm}
+        ({spaced(protocol)}), {100 * shown["mean"].max():.0f} %."""
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
@@ -111,11 +107,9 @@ def confidence(run: Frames) -> Picture:
     dots = style.edge(0.4)
     handles = {e: panels.mark(x.color, x.marker, "-", **dots) for e, x in experts.items()}
     _legend(figure, handles, run.paper)
-    caption = (
-        f"{title}. The gate is the routing probability of the expert that a clip is sent to, after "
-        f"the curiosity rule, no unit. Dots: its mean over the n = {span(gates['size'])} cells "
-        f"that chose the expert; lines: from the least cell to the greatest.{run.synthetic}"
-    )
+    caption = f"""{title}. The gate is the routing probability of the expert that a clip is sent
+        to, after the curiosity rule, no unit. Dots: its mean over the n = {span(gates["size"])}
+        cells that chose the expert; lines: from the least cell to the greatest.{run.synthetic}"""
     low, high = (
         f"{gate['mean']:.2f} ({gate['expert']} in {gate['label']})"
         for gate in (gates.loc[gates["mean"].idxmin()], gates.loc[gates["mean"].idxmax()])

@@ -70,7 +70,8 @@ def reductions(run: Frames) -> Picture:
     ratios = observed(run.significance.get(name), run.paper)
     if ratios.empty:
         return style.missing(title, "neither this run nor the paper compares variances", inputs)
-    ours = ratios[ratios["source"] != PRINTED]
+    is_printed = ratios["source"] == PRINTED
+    ours = ratios[~is_printed]
     n = int(ours["n"].mode().max()) if len(ours) else run.paper.figures.folds
     rows = 0.27 * len(ratios.groupby(["source", "dataset"]))
     figure = style.new(title, 2.4 + rows)
@@ -87,7 +88,17 @@ def reductions(run: Frames) -> Picture:
     if ours.empty:
         none = "no curiosity beside its plain router in this grid"
         bottom.text(0.99, 0.04, none, ha="right", transform=bottom.transAxes, color=GREY)
-    return Picture(figure, title, *_words_of_ratios(title, ratios, n, low, run), inputs)
+    below = ratios["ratio"] < np.exp(low)
+    caption = f"""{title}. Top: density of the ratio of two variances of {run.score} over n = {n}
+        folds each, if curiosity does nothing (normal values, F({n - 1}, {n - 1})); grey: its
+        central 95 %. Bottom: each mark compares an arm with the same experts without curiosity:
+        {len(ours)} of this run (ddof 1, mean over seeds) and {is_printed.sum()} that the paper
+        prints; P is the chance of at least this reduction without any effect.{run.synthetic}"""
+    alt = f"""Without any effect, a reduction of at least 50 % has a chance of
+        {null_probability(50, n, n):.2f}; {(below & ~is_printed).sum()} of {len(ours)} comparisons
+        of this run and {(below & is_printed).sum()} of the paper's {is_printed.sum()} lie below
+        the central 95 %."""
+    return Picture(figure, title, caption, alt, inputs)
 
 
 def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
@@ -128,28 +139,6 @@ def _observed(axes: Axes, ratios: pd.DataFrame, paper: Paper) -> None:
 def _change(percent: float) -> str:
     """Change of a variance: `−50 %`, `0`, `+100 %`."""
     return f"{-percent:+.0f} %".replace("-", "−") if round(percent) else "0"
-
-
-def _words_of_ratios(
-    title: str, ratios: pd.DataFrame, n: int, low: float, run: Frames
-) -> tuple[str, str]:
-    is_printed = ratios["source"] == PRINTED
-    below = ratios["ratio"] < np.exp(low)
-    ours, printed = (~is_printed).sum(), is_printed.sum()
-    caption = (
-        f"{title}. Top: density of the ratio of two variances of {run.score} over n = {n} folds "
-        f"each, if curiosity does nothing (normal values, F({n - 1}, {n - 1})); grey: its central "
-        f"95 %. Bottom: each mark compares an arm with the same experts without curiosity: {ours} "
-        f"of this run (ddof 1, mean over seeds) and {printed} that the paper prints; P is the "
-        f"chance of at least this reduction without any effect.{run.synthetic}"
-    )
-    alt = (
-        "Without any effect, a reduction of at least 50 % has a chance of "
-        f"{null_probability(50, n, n):.2f}; {(below & ~is_printed).sum()} of {ours} comparisons of "
-        f"this run and {(below & is_printed).sum()} of the paper's {printed} lie below the central "
-        "95 %."
-    )
-    return caption, alt
 
 
 def power_of_means(effects: ArrayLike, n: int, ratio: float) -> pd.DataFrame:
@@ -196,21 +185,17 @@ def power(run: Frames) -> Picture:
         axes.axhline(0.05, color=GREY, linewidth=0.6, linestyle=":")
         axes.set_ylim(0, 1.02)
         axes.set_yticks(LEVELS, [f"{level:g}" for level in LEVELS])
-    caption = (
-        f"{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t test of n = "
-        f"{n} folds. The naive test holds only for independent folds; the corrected test (Nadeau "
-        f"and Bengio 2003, n_test / n_train = {1 / (n - 1):g}) allows for the clips that training "
-        f"sets share. Dots: the effect that is found with a power of {POWER:g}. Ticks: "
-        f"|difference| / standard deviation of the {len(seen)} comparisons of curiosity with the "
-        f"plain router in this run. Right: F test of {n} against {n} normal values. The curves are "
-        "computed, not simulated, and have no sampling error."
-    )
-    alt = (
-        f"With {n} folds, a difference must be {detectable['corrected']:.2f} standard deviations "
-        f"of the fold differences to be found with a power of {POWER:g} (naive test: "
-        f"{detectable['naive']:.2f}), and a standard deviation must shrink by a factor of "
-        f"{smallest:.1f}."
-    )
+    caption = f"""{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t
+        test of n = {n} folds. The naive test holds only for independent folds; the corrected
+        test (Nadeau and Bengio 2003, n_test / n_train = {1 / (n - 1):g}) allows for the clips
+        that training sets share. Dots: the effect that is found with a power of {POWER:g}.
+        Ticks: |difference| / standard deviation of the {len(seen)} comparisons of curiosity with
+        the plain router in this run. Right: F test of {n} against {n} normal values. The curves
+        are computed, not simulated, and have no sampling error."""
+    alt = f"""With {n} folds, a difference must be {detectable["corrected"]:.2f} standard
+        deviations of the fold differences to be found with a power of {POWER:g} (naive test:
+        {detectable["naive"]:.2f}), and a standard deviation must shrink by a factor of
+        {smallest:.1f}."""
     return Picture(figure, title, caption, alt, _inputs(run.paper, run.paper.figures.differences))
 
 

@@ -1,18 +1,20 @@
 """What the score costs: energy, latency and bytes of the packed models."""
 
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from referee.contract import NO_RULE, is_mixture
 from referee.figures import panels, style
 from referee.figures.frames import CELLS, Frames
-from referee.figures.point_names import name_points
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from referee.tables.definition import ROW
 from referee.tables.measured import per_arm
@@ -24,6 +26,10 @@ COSTS = {  # column of `per_arm`: factor, heading
     "disk_bytes": (1e-6, "bytes on disk, MB"),
 }
 KINDS = {"single network": (GREY, "o"), "plain router": (ORANGE, "^"), "curiosity": (BLUE, "s")}
+
+Pixels = NDArray[np.float64]  # x and y
+RADII = (4, 12, 22, 34)  # points, between a mark and its name
+PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
 
 
 def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
@@ -85,7 +91,7 @@ def pareto(run: Frames) -> Picture:
     style.settle(figure)
     for axes, arms in panes:
         best = arms[arms["on_front"]].sort_values("x")
-        name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
+        _name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
     sizes = "; ".join(
         f"{COSTS[c][1].partition(',')[0]}: {listed(str(a['on_front'].sum()) for _, a in drawn[c])}"
         for c in shown
@@ -125,12 +131,49 @@ def _caption(title: str, table: pd.DataFrame, run: Frames) -> str:
     if energy is not None and "source" in energy:
         source = f" ({listed(sorted(energy['source'].unique()))}, codecarbon)"
     machine = run.measured.processors.get("latency", "an unnamed processor")
-    return (
-        f"{title} of the packed models. Each mark is an arm: the mean of its {run.score_words} "
-        f"over {run.count}. The standard deviation over the cells (ddof 1) is "
-        f"{table['score_std'].mean():.2f} on average; judge the steps of a front by it. Energy: "
-        f"per clip, mean over the measured folds, idle power subtracted{source}. Latency: median "
-        f"over all calls with one clip, one thread, on {machine}. Bytes: all files of the model, "
-        "the largest fold. Costs are on log scales. Arms whose energy lies below the resolution of "
-        f"the meter are left out of its panels.{run.synthetic}"
-    )
+    return f"""{title} of the packed models. Each mark is an arm: the mean of its
+        {run.score_words} over {run.count}. The standard deviation over the cells (ddof 1) is
+        {table["score_std"].mean():.2f} on average; judge the steps of a front by it. Energy: per
+        clip, mean over the measured folds, idle power subtracted{source}. Latency: median over
+        all calls with one clip, one thread, on {machine}. Bytes: all files of the model, the
+        largest fold. Costs are on log scales. Arms whose energy lies below the resolution of the
+        meter are left out of its panels.{run.synthetic}"""
+
+
+def _name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
+    """Write the names where they cover least; a line joins a name that lies far from its point."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    pixels = figure.dpi / 72  # in a point
+    centres = axes.transData.transform(points[["x", "y"]].dropna().to_numpy())
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
+    frame = axes.get_window_extent(renderer)
+    for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
+        note = axes.annotate(name, (x, y), (0, 0), "data", "offset points", fontsize=6, zorder=5)
+        note.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        at = np.asarray(axes.transData.transform((x, y)))
+        box = _freest(at, np.asarray(note.get_window_extent(renderer).size), pixels, taken, frame)
+        taken.append(box)
+        note.xyann = tuple((box.p0 - at) * 72 / figure.dpi)
+        if np.hypot(*(np.clip(at, box.p0, box.p1) - at)) > 12 / 72 * figure.dpi:
+            middle = axes.transData.inverted().transform((box.p0 + box.p1) / 2)
+            axes.plot(*zip((x, y), middle, strict=True), color=BLACK, linewidth=0.4, zorder=4)
+
+
+def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: Bbox) -> Bbox:
+    """The box of a size, near a position, that covers least of others; all in pixels."""
+    tried: list[tuple[float, Bbox]] = []
+    for radius, place in product(RADII, PLACES):
+        corner = at + pixels * radius * np.array(place) + (np.array(place) - 1) / 2 * size
+        box = Bbox([corner, corner + size])
+        outside = size[0] * size[1] - _common(box, frame)
+        covered = sum(_common(box, other) for other in taken)
+        tried.append((covered + 2 * outside + radius, box))
+    return min(tried, key=lambda place: place[0])[1]
+
+
+def _common(a: Bbox, b: Bbox) -> float:
+    """Area that two boxes share."""
+    width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    return float(max(width, 0) * max(height, 0))

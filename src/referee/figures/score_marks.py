@@ -59,12 +59,10 @@ def by_strength(run: Frames) -> Picture:
     handles = {k: panels.mark(x.color, x.marker, x.line, **dots) for k, x in strategies.items()}
     handles["plain router (α = 0), its mean"] = panels.mark(BLACK, "", DASHES, linewidth=0.6)
     panels.legend_below(figure, handles, 5, title=note or None, title_fontsize=7)
-    caption = (
-        f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
-        f"small marks the single cells, {run.count}; dashes at 0 are the cells of the plain "
-        "router. Strategies are shifted sideways so that no mark hides "
-        f"another.{f' There is {note}.' if note else ''}{run.synthetic}"
-    )
+    caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
+        an arm, small marks the single cells, {run.count}; dashes at 0 are the cells of the plain
+        router. Strategies are shifted sideways so that no mark hides
+        another.{f" There is {note}." if note else ""}{run.synthetic}"""
     return Picture(figure, title, caption, f"{run.score} of {_above_plain(cells)}", [CELLS])
 
 
@@ -136,16 +134,13 @@ def protocols(run: Frames) -> Picture:
         axes.text(1.02, 1.0, f"{last} −\n{first}", **place)
     handles = {spaced(k): panels.mark(marker=x.marker, **x.paint) for k, x in marks.items()}
     panels.legend_below(figure, handles, len(shown))
-    caption = (
-        f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
-        f"small marks the single cells, {run.count}; the difference of the means stands on the "
-        "right. The protocols split the clips differently, so that their cells do not form "
-        f"pairs.{run.synthetic}"
-    )
-    alt = (
-        f"Of {change.count()} arms, {(change < 0).sum()} score lower under the {last} protocol; "
-        f"the difference of the means runs from {change.min():+.3f} to {change.max():+.3f}."
-    )
+    caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
+        an arm, small marks the single cells, {run.count}; the difference of the means stands on
+        the right. The protocols split the clips differently, so that their cells do not form
+        pairs.{run.synthetic}"""
+    alt = f"""Of {change.count()} arms, {(change < 0).sum()} score lower under the {last}
+        protocol; the difference of the means runs from {change.min():+.3f} to
+        {change.max():+.3f}."""
     return Picture(figure, title, caption, alt, [CELLS])
 
 

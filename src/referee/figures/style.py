@@ -34,15 +34,19 @@ TALLEST = 24  # inches: a picture that would be taller has thinner rows
 context = partial(mpl.rc_context, fname=Path(__file__).with_name("referee.mplstyle"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Picture:
-    """A drawn figure with its words; `inputs` are the files behind it."""
+    """A drawn figure with its words, in one line each; `inputs` are the files behind it."""
 
     figure: Figure
     title: str
     caption: str
     alt: str
     inputs: list[str]
+
+    def __post_init__(self) -> None:
+        """Join the lines over which the words are spread in the code."""
+        self.caption, self.alt = (" ".join(words.split()) for words in (self.caption, self.alt))
 
 
 def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:

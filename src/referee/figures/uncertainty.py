@@ -56,21 +56,17 @@ def histogram(run: Frames) -> Picture:
             elif name in there:
                 axes.text(2e-8, y, "plain router: no u", va="center", color=GREY, fontsize=6)
     arm = clips.groupby(ARM, sort=False)["uncertainty"]
-    caption = (
-        f"{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with two bins a "
-        f"decade; the tallest bar is {tallest:.0f} % of an arm's clips. Values below 1e-8 are "
-        f"counted in the first bin. n = {span(arm.size())} clips an arm, from all folds and "
-        f"seeds.{run.synthetic}"
-    )
+    caption = f"""{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with
+        two bins a decade; the tallest bar is {tallest:.0f} % of an arm's clips. Values below
+        1e-8 are counted in the first bin. n = {span(arm.size())} clips an arm, from all folds
+        and seeds.{run.synthetic}"""
     medians = arm.median()
     low, high = (
         f"{key[2]} ({spaced(key[1])}, {medians[key]:.1e})"
         for key in (medians.idxmin(), medians.idxmax())
     )
-    alt = (
-        f"Histograms of u for {len(binned)} arms; the median is lowest for {low} and highest for "
-        f"{high}."
-    )
+    alt = f"""Histograms of u for {len(binned)} arms; the median is lowest for {low} and highest
+        for {high}."""
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
@@ -105,17 +101,13 @@ def by_class(run: Frames) -> Picture:
         _table(axes, shown, "class", {name: name for name in order}, means["mean"].max())
         axes.tick_params(axis="x", rotation=90 if many else 0)
         axes.set_title(panels.heading(pair))
-    caption = (
-        f"{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ± standard "
-        f"deviation (ddof 1) over {run.count} of the mean over the clips of a class; there are "
-        f"{span(means['n'])} clips an arm and class.{run.synthetic}"
-    )
+    caption = f"""{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ±
+        standard deviation (ddof 1) over {run.count} of the mean over the clips of a class; there
+        are {span(means["n"])} clips an arm and class.{run.synthetic}"""
     most = means.loc[means["mean"].idxmax()]
-    alt = (
-        f"Table of the mean u of {means['class'].nunique()} classes for {means['label'].nunique()} "
-        f"arms; the largest, {most['mean']:.3f}, is that of {most['class']} with {most['label']} "
-        f"({spaced(most['protocol'])})."
-    )
+    alt = f"""Table of the mean u of {means["class"].nunique()} classes for
+        {means["label"].nunique()} arms; the largest, {most["mean"]:.3f}, is that of
+        {most["class"]} with {most["label"]} ({spaced(most["protocol"])})."""
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
@@ -168,7 +160,18 @@ def by_bits(run: Frames) -> Picture:
         _correlations(right, panels.within(rho, pair))
     grid[-1, 0].set_xlabel("chosen expert and its bits")
     grid[-1, 1].set_xlabel("← uncertain to few bits      ρ      to many bits →")
-    return Picture(figure, title, *_words_on_bits(title, rho, run), [CLIPS])
+    arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
+    mean = arms["mean"]
+    caption = f"""{title} {MEANING}, no unit. Left: its mean over all clips that an expert took,
+        whose number stands in brackets; darker is larger. Right: Spearman's rank correlation ρ
+        of u with the bits of the chosen expert; a dot is a cell (n = {span(arms["size"])}, seeds
+        x folds), the diamond their mean; ρ is 0 where a cell uses one expert
+        only.{run.synthetic}"""
+    _, protocol, best = mean.idxmax()
+    alt = f"""Mean u by bits for {len(arms)} arms; the mean rank correlation is positive in
+        {int((mean > 0).sum())} of them and runs from {mean.min():+.2f} to {mean.max():+.2f}
+        ({best}, {spaced(protocol)})."""
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
 def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
@@ -180,21 +183,3 @@ def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
         axes.plot(values, [y] * len(values), "o", **dots)
         axes.plot(values.mean(), y, "D", color=BLUE, markersize=5)
     axes.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], title="rank correlation of u and bits")
-
-
-def _words_on_bits(title: str, rho: pd.DataFrame, run: Frames) -> tuple[str, str]:
-    arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
-    mean = arms["mean"]
-    caption = (
-        f"{title} {MEANING}, no unit. Left: its mean over all clips that an expert took, whose "
-        "number stands in brackets; darker is larger. Right: Spearman's rank correlation ρ of u "
-        f"with the bits of the chosen expert; a dot is a cell (n = {span(arms['size'])}, seeds x "
-        f"folds), the diamond their mean; ρ is 0 where a cell uses one expert only.{run.synthetic}"
-    )
-    _, protocol, best = mean.idxmax()
-    alt = (
-        f"Mean u by bits for {len(arms)} arms; the mean rank correlation is positive in "
-        f"{int((mean > 0).sum())} of them and runs from {mean.min():+.2f} to {mean.max():+.2f} "
-        f"({best}, {spaced(protocol)})."
-    )
-    return caption, alt

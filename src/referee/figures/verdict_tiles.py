@@ -48,12 +48,10 @@ def verdicts(run: Frames) -> Picture:
     panels.legend_below(figure, handles, 5, handlelength=1, columnspacing=1.2)
     said = {c: ", ".join(f"{n} {name}" for name, n in table[c].items() if n) for c in headings}
     protocols = "".join(f"{words.capitalize()}: {said[c]}. " for c, words in under.items())
-    caption = (
-        f"{title}: n = {total} claims. {protocols}The verdict under the "
-        f"{spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers "
-        "contradict each other (inconsistent). Inconclusive: this n is too small to tell. Not "
-        "testable here: a dataset, an arm, a measurement or the paper's hardware is absent."
-    )
+    caption = f"""{title}: n = {total} claims. {protocols}The verdict under the
+        {spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers
+        contradict each other (inconsistent). Inconclusive: this n is too small to tell. Not
+        testable here: a dataset, an arm, a measurement or the paper's hardware is absent."""
     alt = f"A tile for each of {total} claims and each protocol; verdicts: {said[OVERALL]}."
     return Picture(figure, title, caption, alt, [FILE])
 

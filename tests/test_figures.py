@@ -39,7 +39,7 @@ from referee.figures import (
     uncertainty,
     verdict_tiles,
 )
-from referee.figures.frames import Files, Frames, label, predictions, read
+from referee.figures.frames import Frames, RunFiles, label, predictions, read
 from referee.paper import Expert, Paper, Score
 from referee.paper import read as read_paper
 from referee.paper.figures import Figures, Look
@@ -50,8 +50,8 @@ from referee.tables.tidy import tidy_tables
 PAPER = Path(__file__).parents[1] / "papers/curious_qmoe"
 
 
-def of_paper(paths: dict[str, Path], paper: Path = PAPER) -> Files:
-    return Files(**paths, paper=paper)
+def of_paper(paths: dict[str, Path], paper: Path = PAPER) -> RunFiles:
+    return RunFiles(**paths, paper=paper)
 
 
 @pytest.fixture(scope="module")
@@ -416,7 +416,7 @@ def test_a_table_of_scores_alone_gives_every_figure(
     pd.DataFrame(rows).to_csv(tmp_path / "scores.csv", index=False)
     as_another_paper(monkeypatch, paper, protocols=("main",), decides="main", score=Score(),
                      experts={}, strategies={})  # fmt: skip
-    files = book.make(tmp_path / "figures", Files(tmp_path / "scores.csv"))
+    files = book.make(tmp_path / "figures", RunFiles(tmp_path / "scores.csv"))
     assert all(path.stat().st_size for path in files)
     index = {entry["name"]: entry for entry in json.loads(files[-1].read_text())}
     assert set(index) == set(file_names(PAPER).values())
@@ -440,9 +440,9 @@ OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
 from referee.figures import book
-from referee.figures.frames import Files
+from referee.figures.frames import RunFiles
 paths, out = sys.argv[1:]
-files = Files(**{name: Path(path) for name, path in json.loads(paths).items()})
+files = RunFiles(**{name: Path(path) for name, path in json.loads(paths).items()})
 book.make(Path(out), files, 2)
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, file_names, frames, style
-from referee.figures.frames import Files, Frames
+from referee.figures.frames import Frames, RunFiles
 from referee.files import write_whole
 
 
@@ -21,7 +21,7 @@ def draw(name: str, run: Frames) -> style.Picture:
         return getattr(import_module(f"referee.figures.{module}"), function)(run)
 
 
-def make(folder: Path, files: Files, workers: int = 1) -> list[Path]:
+def make(folder: Path, files: RunFiles, workers: int = 1) -> list[Path]:
     """Write every picture as PNG and PDF, the files of each experiment, and the index.
 
     The bytes do not depend on the number of worker processes. Returns the pictures that every
@@ -46,13 +46,13 @@ def make(folder: Path, files: Files, workers: int = 1) -> list[Path]:
 _read = cache(frames.read)  # once a process
 
 
-def _figure(folder: Path, name: str, files: Files) -> dict[str, Any]:
+def _figure(folder: Path, name: str, files: RunFiles) -> dict[str, Any]:
     run = _read(files)
     file = file_names(run.paper.folder)[name]
     return _write(folder, file, FIGURES[name][0], draw(name, run))
 
 
-def _experiment(folder: Path, name: str, files: Files, cells: pd.DataFrame) -> dict[str, Any]:
+def _experiment(folder: Path, name: str, files: RunFiles, cells: pd.DataFrame) -> dict[str, Any]:
     clips = {cell["fold"]: frames.predictions(Path(cell["cell"])) for _, cell in cells.iterrows()}
     with style.context():
         picture = experiments.picture(_read(files), cells, clips)

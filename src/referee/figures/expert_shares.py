@@ -76,8 +76,8 @@ def _bars(axes: Axes, percents: pd.DataFrame, experts: Mapping[str, Look]) -> No
     bar: dict[str, Any] = {"height": 0.7, "edgecolor": BLACK, "linewidth": 0.4}
     for expert, look in experts.items():
         width = percents[expert].to_numpy()
-        looks = {"color": look.color, "hatch": look.hatch}
-        bars = axes.barh(range(len(width)), width, left=left, **bar, **looks)
+        looks = bar | {"color": look.color, "hatch": look.hatch}
+        bars = axes.barh(range(len(width)), width, left=left, **looks)
         texts = [f"{percent:.0f}" if percent >= 9 else "" for percent in width]
         axes.bar_label(bars, texts, label_type="center", fontsize=6, bbox=box)
         left = left + width
@@ -98,13 +98,18 @@ def confidence(run: Frames) -> Picture:
     experts = experts_by_bits(table["expert"], run.paper)
     grouped = table.groupby([*ARM, "expert"], sort=False)["gate"]
     gates = grouped.agg(["mean", "min", "max", "size"]).reset_index()
+    dots = style.edge(0.4)
     for panel, (axes, labels) in drawn.items():
         axes.grid(axis="y", visible=False)
         here = panels.within(gates, panel)
         for y, name in enumerate(labels):
             axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
-            _dots(axes, y, here[here["label"] == name].set_index("expert"), experts)
-    dots = style.edge(0.4)
+            arm = here[here["label"] == name].set_index("expert")
+            taken = [expert for expert in experts if expert in arm.index]
+            for expert, shift in zip(taken, style.spread_out(-0.3, 0.3, len(taken)), strict=True):
+                look, gate, rows = experts[expert], arm.loc[expert], [y + shift] * 2
+                axes.plot([gate["min"], gate["max"]], rows, color=look.color, linewidth=1)
+                axes.plot(gate["mean"], y + shift, look.marker, color=look.color, **dots)
     handles = {e: panels.mark(x.color, x.marker, "-", **dots) for e, x in experts.items()}
     _legend(figure, handles, run.paper)
     caption = f"""{title}. The gate is the routing probability of the expert that a clip is sent
@@ -116,15 +121,6 @@ def confidence(run: Frames) -> Picture:
     )
     alt = f"Dots for {len(gates)} pairs of arm and expert; the mean gate runs from {low} to {high}."
     return Picture(figure, title, caption, alt, [CLIPS])
-
-
-def _dots(axes: Axes, y: int, gates: pd.DataFrame, experts: Mapping[str, Look]) -> None:
-    """Draw the mean, least and greatest gate of the experts of an arm, one below the other."""
-    taken = [expert for expert in experts if expert in gates.index]
-    for expert, shift in zip(taken, style.spread_out(-0.3, 0.3, len(taken)), strict=True):
-        look, gate = experts[expert], gates.loc[expert]
-        axes.plot([gate["min"], gate["max"]], [y + shift] * 2, color=look.color, linewidth=1)
-        axes.plot(gate["mean"], y + shift, look.marker, color=look.color, **style.edge(0.4))
 
 
 def _legend(figure: Figure, handles: Mapping[str, Artist], paper: Paper) -> None:

@@ -24,10 +24,7 @@ LEVELS = (0, 0.05, 0.2, 0.4, 0.6, 0.8, 1)  # of the power, on its axis
 
 
 def null_density(log_ratio: ArrayLike, n: int) -> NDArray[np.float64]:
-    """Density of ln(variance / variance) of n against n normal values of one true variance.
-
-    The ratio is F(n - 1, n - 1); its density times the ratio is that of its logarithm.
-    """
+    """Density of ln(ratio) of the variances of n and n normal values: the ratio is F(n-1, n-1)."""
     ratio = np.exp(np.asarray(log_ratio, dtype=float))
     return np.asarray(ratio * stats.f.pdf(ratio, n - 1, n - 1))
 
@@ -39,11 +36,10 @@ def _inputs(paper: Paper, name: str) -> list[str]:
 
 
 def observed(table: pd.DataFrame | None, paper: Paper) -> pd.DataFrame:
-    """Variance ratios of this run, from a significance file, and of the paper.
+    """Variance ratios of this run, from a significance file, and of the paper, where arms spread.
 
     Columns: source (protocol, or `PRINTED`), dataset, label, n, reduction_percent, ratio (variance
-    with curiosity over that without), chance: P(at most this ratio | no effect). Arms without
-    spread are left out.
+    with curiosity over that without), chance: P(at most this ratio | no effect).
     """
     folds, printed = paper.figures.folds, paper.printed_reductions
     records = [(PRINTED, data, f"α {alpha}", folds, x.value) for data, alpha, x in printed]
@@ -113,9 +109,10 @@ def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
     place: dict[str, Any] = {"textcoords": "offset points", "ha": "right", "va": "bottom"}
     for percent in (50, 80, 94):
         at = np.log(1 - percent / 100)
+        height = float(null_density(at, n))
         text = f"≥ {percent} %:\nP = {null_probability(percent, n, n):.2g}"
-        axes.plot([at, at], [0, null_density(at, n)], color=BLUE, linewidth=0.8)
-        axes.annotate(text, (at, null_density(at, n)), (-4, 5), color=BLUE, **place)
+        axes.plot([at, at], [0, height], color=BLUE, linewidth=0.8)
+        axes.annotate(text, (at, height), (-4, 5), color=BLUE, **place)
     axes.set(ylim=(0, 1.3 * float(null_density(0.0, n))), yticks=[])
     axes.spines["left"].set_visible(False)
     axes.set_title(f"null distribution at {n} against {n} folds: log of F({n - 1}, {n - 1})")

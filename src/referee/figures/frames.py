@@ -20,7 +20,7 @@ SYNTHETIC = " (synthetic)"  # behind the name of a dataset whose clips are made 
 
 
 @dataclass(frozen=True)
-class Files:
+class RunFiles:
     """Paths of a run; None where something was not made."""
 
     cells: Path
@@ -127,7 +127,7 @@ def label(paper: Paper, model: str, strategy: str, alpha: float) -> str:
     return f"{short} {strategy}" + ("" if pd.isna(alpha) else f" {alpha:g}")
 
 
-def read(files: Files) -> Frames:
+def read(files: RunFiles) -> Frames:
     """Read what there is of a run.
 
     Raises InputError where a file that is named is missing, or not as the contract says.

@@ -23,7 +23,7 @@ def split(frame: pd.DataFrame) -> dict[Panel, pd.DataFrame]:
 
 def within(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """The rows of a dataset and protocol."""
-    return frame[(frame["dataset"] == panel[0]) & (frame["protocol"] == panel[1])]
+    return split(frame).get(panel, frame[:0])
 
 
 def heading(panel: Panel) -> str:

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
 from matplotlib.transforms import Bbox
@@ -87,7 +86,12 @@ def pareto(run: Frames) -> Picture:
     on_front = {name for _, arms in panes for name in arms.loc[arms["on_front"], "label"]}
     names = [name for name in table["label"].unique() if name in on_front]
     numbers = {name: str(i) for i, name in enumerate(names, 1)}
-    _legends(figure, numbers)
+    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
+    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
+    figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
+    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
+    looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
+    panels.legend_below(figure, key, 3, title="on a front", **looks)
     style.settle(figure)
     for axes, arms in panes:
         best = arms[arms["on_front"]].sort_values("x")
@@ -115,15 +119,6 @@ def _panel(axes: Axes, arms: pd.DataFrame) -> None:
         for is_on, looks in ((False, beaten), (True, on_front)):
             part = arms[(arms["kind"] == kind) & (arms["on_front"] == is_on)]
             axes.plot(part["x"], part["y"], marker, color=color, **looks)
-
-
-def _legends(figure: Figure, numbers: dict[str, str]) -> None:
-    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
-    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
-    figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
-    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
-    looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
-    panels.legend_below(figure, key, 3, title="on a front", **looks)
 
 
 def _caption(title: str, table: pd.DataFrame, run: Frames) -> str:

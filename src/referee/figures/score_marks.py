@@ -63,7 +63,8 @@ def by_strength(run: Frames) -> Picture:
         an arm, small marks the single cells, {run.count}; dashes at 0 are the cells of the plain
         router. Strategies are shifted sideways so that no mark hides
         another.{f" There is {note}." if note else ""}{run.synthetic}"""
-    return Picture(figure, title, caption, f"{run.score} of {_above_plain(cells)}", [CELLS])
+    alt = f"{run.score} of {_above_plain(cells)}."
+    return Picture(figure, title, caption, alt, [CELLS])
 
 
 def _mixture(
@@ -84,10 +85,9 @@ def _mixture(
         means = varied.groupby("alpha")["score"].mean()
         if len(means):
             path = pd.concat([start, means])
-            marks = {"marker": look.marker, "linestyle": "", "color": look.color}
-            axes.plot(varied["alpha"] + shift, varied["score"], **marks, **small)
+            axes.plot(varied["alpha"] + shift, varied["score"], look.marker, **look.paint, **small)
             axes.plot(path.index, path, look.line, color=look.color, linewidth=1)
-            axes.plot(means.index + shift, means, **marks, **large)
+            axes.plot(means.index + shift, means, look.marker, **look.paint, **large)
 
 
 def _above_plain(cells: pd.DataFrame) -> str:
@@ -97,8 +97,8 @@ def _above_plain(cells: pd.DataFrame) -> str:
     is_plain = arms["strategy"] == NO_RULE
     both = arms[~is_plain].merge(arms[is_plain], "left", mixture, suffixes=("", "_plain"))
     above = int((both["score"] > both["score_plain"]).sum())
-    arms_above = f"the mean lies above that of the plain router in {above} of them"
-    return f"{len(both)} curious arms; {arms_above}."
+    return f"""{len(both)} curious arms; the mean lies above that of the plain router in {above} of
+        them"""
 
 
 def protocol_means(cells: pd.DataFrame) -> pd.DataFrame:
@@ -113,7 +113,10 @@ def protocols(run: Frames) -> Picture:
     means = protocol_means(run.cells)
     shown = [protocol for protocol in run.paper.protocols if protocol in means]
     if len(shown) < 2:
-        return style.missing(title, _why(run), [CELLS])
+        here = listed(dict.fromkeys(run.cells["protocol"]))
+        why = f"only {here} in this grid: add the other to grid.protocols in params.yaml"
+        alone = len(run.paper.protocols) < 2 and "the paper names one protocol only"
+        return style.missing(title, alone or why, [CELLS])
     first, last = spaced(shown[0]), spaced(shown[-1])
     change = means[shown[-1]] - means[shown[0]]
     datasets, labels = (list(dict.fromkeys(run.cells[c])) for c in ("dataset", "label"))
@@ -142,13 +145,6 @@ def protocols(run: Frames) -> Picture:
         protocol; the difference of the means runs from {change.min():+.3f} to
         {change.max():+.3f}."""
     return Picture(figure, title, caption, alt, [CELLS])
-
-
-def _why(run: Frames) -> str:
-    if len(run.paper.protocols) < 2:
-        return "the paper names one protocol only"
-    here = listed(dict.fromkeys(run.cells["protocol"]))
-    return f"only {here} in this grid: add the other to grid.protocols in params.yaml"
 
 
 def _arm(

@@ -28,7 +28,7 @@ class Figures(Part):
     Significance files are named without their suffix.
     """
 
-    files: dict[str, str] = Field(default={})  # names of files by names of figures, where they differ
+    files: dict[str, str] = Field(default={})  # of figures, where they have other names
     score: str = ""  # in titles; without it `Score.words`
     folds: int = Field(default=5, ge=2)  # over which the paper compares arms
     variances: str = ""  # the significance file with `variance_reduction_percent`

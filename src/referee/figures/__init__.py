@@ -26,9 +26,7 @@ FORMATS = ("png", "pdf")
 
 
 def file_names(paper: Path) -> dict[str, str]:
-    """The file of each of `FIGURES`, without suffix: its name, unless `figures.yaml` in the folder
-    of the paper gives another.
-    """
+    """The file of each of `FIGURES`, without suffix, as `figures.yaml` of the paper may rename it."""
     path = paper / "figures.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {name: name for name in FIGURES} | content.get("figures", {}).get("files", {})

@@ -170,12 +170,9 @@ def power(run: Frames) -> Picture:
     figure = style.new(title, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
     seen = effects(run)
-    detectable = {
-        "naive": detectable_t(n),
-        "corrected": detectable_t(n, test_train_ratio=1 / (n - 1)),
-    }
+    naive, corrected = detectable_t(n), detectable_t(n, test_train_ratio=1 / (n - 1))
     smallest = detectable_sd_ratio(n, n)
-    _means(left, n, seen, run.score, **detectable)
+    _means(left, n, seen, run.score, naive, corrected)
     _spreads(right, n, smallest, run)
     for axes in (left, right):
         axes.axhline(POWER, color=GREY, linewidth=0.6)
@@ -189,10 +186,9 @@ def power(run: Frames) -> Picture:
         Ticks: |difference| / standard deviation of the {len(seen)} comparisons of curiosity with
         the plain router in this run. Right: F test of {n} against {n} normal values. The curves
         are computed, not simulated, and have no sampling error."""
-    alt = f"""With {n} folds, a difference must be {detectable["corrected"]:.2f} standard
-        deviations of the fold differences to be found with a power of {POWER:g} (naive test:
-        {detectable["naive"]:.2f}), and a standard deviation must shrink by a factor of
-        {smallest:.1f}."""
+    alt = f"""With {n} folds, a difference must be {corrected:.2f} standard deviations of the fold
+        differences to be found with a power of {POWER:g} (naive test: {naive:.2f}), and a
+        standard deviation must shrink by a factor of {smallest:.1f}."""
     return Picture(figure, title, caption, alt, _inputs(run.paper, run.paper.figures.differences))
 
 

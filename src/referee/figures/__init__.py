@@ -26,7 +26,7 @@ FORMATS = ("png", "pdf")
 
 
 def file_names(paper: Path) -> dict[str, str]:
-    """The file of each of `FIGURES`, without suffix, as `figures.yaml` of the paper may rename it."""
+    """The file of each of `FIGURES`, without suffix; `figures.yaml` of the paper may rename it."""
     path = paper / "figures.yaml"
     content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
     return {name: name for name in FIGURES} | content.get("figures", {}).get("files", {})

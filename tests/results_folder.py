@@ -33,7 +33,7 @@ class Made:
     measured: bool = True
 
     def write(self) -> dict[str, Path]:
-        """Write the files; their paths, as `figures.frames.Files` takes them."""
+        """Write the files; their paths, as `figures.frames.RunFiles` takes them."""
         rng = np.random.default_rng(0)
         rows = []
         for dataset, classes in self.datasets.items():

@@ -31,6 +31,7 @@ from referee.figures import (
     experiments,
     expert_shares,
     few_folds,
+    file_names,
     frames,
     pareto,
     score_marks,
@@ -38,7 +39,7 @@ from referee.figures import (
     uncertainty,
     verdict_tiles,
 )
-from referee.figures.frames import Files, Frames, label, predictions, read
+from referee.figures.frames import Frames, RunFiles, label, predictions, read
 from referee.paper import Expert, Paper, Score
 from referee.paper import read as read_paper
 from referee.paper.figures import Figures, Look
@@ -49,8 +50,8 @@ from referee.tables.tidy import tidy_tables
 PAPER = Path(__file__).parents[1] / "papers/curious_qmoe"
 
 
-def of_paper(paths: dict[str, Path], paper: Path = PAPER) -> Files:
-    return Files(**paths, paper=paper)
+def of_paper(paths: dict[str, Path], paper: Path = PAPER) -> RunFiles:
+    return RunFiles(**paths, paper=paper)
 
 
 @pytest.fixture(scope="module")
@@ -357,7 +358,7 @@ def test_every_figure_of_a_run_that_lacks_everything_says_so(tmp_path: Path) -> 
     files = book.make(tmp_path / "figures", of_paper({"cells": paths["cells"]}))
     assert all(path.stat().st_size for path in files)
     index = {entry["name"]: entry for entry in json.loads(files[-1].read_text())}
-    for name in set(FIGURES) - {"variance_reduction", "power"}:
+    for name in set(file_names(PAPER).values()) - {"variance_reduction", "power"}:
         assert "Not drawn: " in index[name]["caption"]
     assert "params.yaml" in index["f1_by_alpha"]["caption"]
     assert "0 of this run" in index["variance_reduction"]["caption"]
@@ -415,11 +416,11 @@ def test_a_table_of_scores_alone_gives_every_figure(
     pd.DataFrame(rows).to_csv(tmp_path / "scores.csv", index=False)
     as_another_paper(monkeypatch, paper, protocols=("main",), decides="main", score=Score(),
                      experts={}, strategies={})  # fmt: skip
-    files = book.make(tmp_path / "figures", Files(tmp_path / "scores.csv"))
+    files = book.make(tmp_path / "figures", RunFiles(tmp_path / "scores.csv"))
     assert all(path.stat().st_size for path in files)
     index = {entry["name"]: entry for entry in json.loads(files[-1].read_text())}
-    assert set(index) == set(FIGURES)
-    for name in set(FIGURES) - {"variance_reduction", "power"}:
+    assert set(index) == set(file_names(PAPER).values())
+    for name in set(index) - {"variance_reduction", "power"}:
         assert "Not drawn: " in index[name]["caption"]
     assert "the paper names one protocol only" in index["as_published_vs_corrected"]["caption"]
     assert index["f1_by_alpha"]["title"] == "Score by the strength α of curiosity"
@@ -430,8 +431,8 @@ def test_listed_looks_come_first_and_others_are_all_different() -> None:
     others = [f"other{i}" for i in range(40)]
     looks = style.looks(listed, [*others, "a", "a", "b"])
     assert list(looks) == ["b", "a", *others]
-    assert looks["a"].face == "white"
-    assert looks["b"].face == looks["b"].color
+    assert looks["a"].paint["markerfacecolor"] == "white"
+    assert looks["b"].paint["markerfacecolor"] == looks["b"].color
     assert len({(look.color, look.hatch, look.marker) for look in looks.values()}) == 42
 
 
@@ -439,9 +440,9 @@ OTHER_PROCESS = """
 import json, sys
 from pathlib import Path
 from referee.figures import book
-from referee.figures.frames import Files
+from referee.figures.frames import RunFiles
 paths, out = sys.argv[1:]
-files = Files(**{name: Path(path) for name, path in json.loads(paths).items()})
+files = RunFiles(**{name: Path(path) for name, path in json.loads(paths).items()})
 book.make(Path(out), files, 2)
 assert "torch" not in sys.modules and "matplotlib.pyplot" not in sys.modules
 """
@@ -466,7 +467,7 @@ def test_same_results_give_the_same_bytes(tmp_path: Path) -> None:
     ]
     assert found[0] == found[1]
     index = json.loads((tmp_path / "here/figures.json").read_text())
-    assert [entry["name"] for entry in index[: len(FIGURES)]] == list(FIGURES)
+    assert [entry["name"] for entry in index[: len(FIGURES)]] == list(file_names(PAPER).values())
     written = {path.as_posix() for path in found[0]}
     assert written - {"figures.json"} == {file for entry in index for file in entry["files"]}
     for entry in index:
@@ -490,20 +491,17 @@ def test_every_sign_with_a_meaning_is_escaped() -> None:
     )
 
 
-PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
-
-
 @pytest.fixture
-def document(results: Frames, run: dict[str, Path], tmp_path: Path) -> Path:
+def document(results: Frames, run: dict[str, Path], paper: Paper, tmp_path: Path) -> Path:
     """A results folder with tables, wide and long ones, figures and the document."""
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
     tidy = tidy_tables({"cells": pd.read_csv(run["cells"])}.get)
-    table1 = make.table(PAPER.tables["table1"], PAPER, tidy)
+    table1 = make.table(paper.tables["table1"], paper, tidy)
     assert table1 is not None
     folder = tmp_path / "tables"
-    make.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
-    make.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
+    make.write("table1", table1, paper, folder, "Table 1. F1 of 100 % of my_data.")
+    make.write("carbon", wide, paper, folder, "Supplementary. Every cell & more.")
     with style.context():
         for name in FIGURES:
             figure = Figure(figsize=(2, 1))

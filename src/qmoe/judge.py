@@ -37,7 +37,9 @@ def tables_key(run: Any, paper: str) -> str:
 
 def figures_key(tables: str) -> str:
     """Return the key of the figures that are drawn from the tables with the key `tables`."""
-    return key([tables, source_key("figures/*.py", root=CODE), versions("matplotlib", "pillow")])
+    style = _hashes((CODE / "figures").glob("*.mplstyle"))
+    code = source_key("figures/*.py", root=CODE)
+    return key([tables, code, style, versions("matplotlib", "pillow")])
 
 
 def report_key(figures: str) -> str:

@@ -167,9 +167,9 @@ def figures(
 ) -> None:
     """Draw every figure as PNG and PDF, the files of each experiment, and figures.json."""
     from referee.figures import book
-    from referee.figures.frames import Files
+    from referee.figures.frames import RunFiles
 
-    run = Files(cells, packed, measurements, significance, claims, paper)
+    run = RunFiles(cells, packed, measurements, significance, claims, paper)
     files = book.make(folder, run, min(workers, os.cpu_count() or 1))
     provenance.write(folder / "provenance.json", key, files, measurements)
 

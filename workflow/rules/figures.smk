@@ -1,9 +1,10 @@
 # Needs:  every tidy table, the cells, measurements, significance and verdicts
 # Makes:  results/figures: the same set of figures for every grid, those of each experiment, and an index;
 #         results/paper.tex, a document of all tables and figures
-from referee.figures import FIGURES as PICTURES
-from referee.figures import FORMATS
+from qmoe.judge import paper_folder
+from referee.figures import FORMATS, file_names
 
+PICTURES = file_names(paper_folder(PAPER)).values()
 FIGURES = [
     *expand("results/figures/{name}.{format}", name=PICTURES, format=FORMATS),
     "results/figures/figures.json",

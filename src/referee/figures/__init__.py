@@ -1,16 +1,17 @@
-"""Pictures of a run, from its results files only. `FIGURES` names them; `book` makes them.
+"""Pictures of a run, from its results files only: `book` makes those that `FIGURES` names.
 
-Each module draws one kind of figure and keeps apart what is drawn (functions that return data),
-how (functions that draw into axes), and the words beside it. A figure whose data the run lacks
-says so in words, so that every grid yields the same files. Nothing in this file imports
-matplotlib: Snakemake reads the names at every start.
+Snakemake reads the names at every start, so that nothing here imports matplotlib.
 """
 
-# name of the file: section, and module with function that draw it, in the order of showing
+from pathlib import Path
+
+import yaml
+
+# name: section, and module with function that draw it, in the order of showing
 FIGURES = {
     "claim_verdicts": ("claims", "verdict_tiles.verdicts"),
-    "as_published_vs_corrected": ("scores", "score_marks.protocols"),
-    "f1_by_alpha": ("scores", "score_marks.by_strength"),
+    "protocols_compared": ("scores", "score_marks.protocols"),
+    "score_by_strength": ("scores", "score_marks.by_strength"),
     "variance_reduction": ("statistics", "few_folds.reductions"),
     "power": ("statistics", "few_folds.power"),
     "pareto": ("cost", "pareto.pareto"),
@@ -22,3 +23,10 @@ FIGURES = {
 }
 EXPERIMENTS = "experiments"  # folder, and section, of the pictures of each experiment
 FORMATS = ("png", "pdf")
+
+
+def file_names(paper: Path) -> dict[str, str]:
+    """The file of each of `FIGURES`, without suffix; `figures.yaml` of the paper may rename it."""
+    path = paper / "figures.yaml"
+    content = yaml.safe_load(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: name for name in FIGURES} | content.get("figures", {}).get("files", {})

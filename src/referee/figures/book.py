@@ -9,53 +9,50 @@ from typing import Any
 
 import pandas as pd
 
-from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, frames, style
-from referee.figures.frames import Files, Frames
+from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, file_names, frames, style
+from referee.figures.frames import Frames, RunFiles
 from referee.files import write_whole
-
-INDEX = "figures.json"
 
 
 def draw(name: str, run: Frames) -> style.Picture:
     """Draw one picture of `FIGURES`."""
     module, function = FIGURES[name][1].split(".")
     with style.context():
-        picture = getattr(import_module(f"referee.figures.{module}"), function)(run)
-    assert isinstance(picture, style.Picture)
-    return picture
+        return getattr(import_module(f"referee.figures.{module}"), function)(run)
 
 
-def make(folder: Path, files: Files, workers: int = 1) -> list[Path]:
+def make(folder: Path, files: RunFiles, workers: int = 1) -> list[Path]:
     """Write every picture as PNG and PDF, the files of each experiment, and the index.
 
     The bytes do not depend on the number of worker processes. Returns the pictures that every
-    grid has, and the index.
-
-    Raises:
-        InputError: a file that is named is missing, or not as the contract says.
-
+    grid has, and the index. Raises InputError where a file that is named is missing, or not as
+    the contract says.
     """
-    groups = experiments.experiments(_read(files).cells)
+    run = _read(files)
     tasks = [partial(_figure, folder, name, files) for name in FIGURES]
-    tasks += [partial(_experiment, folder, name, files, cells) for name, cells in groups.items()]
+    groups = experiments.experiments(run.cells).items()
+    tasks += [partial(_experiment, folder, name, files, cells) for name, cells in groups]
     if workers > 1:
         with ProcessPoolExecutor(workers) as pool:
             entries = [job.result() for job in [pool.submit(task) for task in tasks]]
     else:
         entries = [task() for task in tasks]
-    write_whole({folder / INDEX: json.dumps(entries, indent=1, ensure_ascii=False) + "\n"})
-    fixed = [folder / f"{name}.{suffix}" for name in FIGURES for suffix in FORMATS]
-    return [*fixed, folder / INDEX]
+    index = folder / "figures.json"
+    write_whole({index: json.dumps(entries, indent=1, ensure_ascii=False) + "\n"})
+    names = file_names(run.paper.folder)
+    return [*(folder / f"{names[name]}.{end}" for name in FIGURES for end in FORMATS), index]
 
 
 _read = cache(frames.read)  # once a process
 
 
-def _figure(folder: Path, name: str, files: Files) -> dict[str, Any]:
-    return _write(folder, name, FIGURES[name][0], draw(name, _read(files)))
+def _figure(folder: Path, name: str, files: RunFiles) -> dict[str, Any]:
+    run = _read(files)
+    file = file_names(run.paper.folder)[name]
+    return _write(folder, file, FIGURES[name][0], draw(name, run))
 
 
-def _experiment(folder: Path, name: str, files: Files, cells: pd.DataFrame) -> dict[str, Any]:
+def _experiment(folder: Path, name: str, files: RunFiles, cells: pd.DataFrame) -> dict[str, Any]:
     clips = {cell["fold"]: frames.predictions(Path(cell["cell"])) for _, cell in cells.iterrows()}
     with style.context():
         picture = experiments.picture(_read(files), cells, clips)
@@ -74,12 +71,5 @@ def _write(folder: Path, name: str, section: str, picture: style.Picture) -> dic
         style.settle(picture.figure)
         for file, suffix in zip(files, FORMATS, strict=True):
             write_whole({folder / file: style.encode(picture.figure, suffix)})
-    return {
-        "name": name,
-        "title": picture.title,
-        "caption": picture.caption,
-        "alt": picture.alt,
-        "section": section,
-        "inputs": picture.inputs,
-        "files": files,
-    }
+    words = {"title": picture.title, "caption": picture.caption, "alt": picture.alt}
+    return {"name": name} | words | {"section": section, "inputs": picture.inputs, "files": files}

@@ -28,28 +28,25 @@ Floats = NDArray[np.float64]
 
 
 def experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Cells by the name of their experiment; none where the table names no files of cells."""
+    """Cells by the name of their experiment; none where the table names no files of cells.
+
+    Names are `experiments/DATASET/PROTOCOL/EXPERTS/CURIOSITY/seedN`, like those of the summaries.
+    """
     if "cell" not in cells:
         return {}
-    names = pd.Index([_name(cell) for _, cell in cells.iterrows()])
+    alpha = cells["alpha"].map("-{:g}".format).where(cells["alpha"].notna(), "")
+    curiosity, seed = cells["strategy"] + alpha, "seed" + cells["seed"].astype(str)
+    dataset = cells["dataset"].str.removesuffix(SYNTHETIC)
+    folders = (dataset, cells["protocol"], cells["experts"], curiosity, seed)
+    names = pd.Index(["/".join([EXPERIMENTS, *parts]) for parts in zip(*folders, strict=True)])
     return {str(name): group for name, group in cells.groupby(names, sort=False)}
-
-
-def _name(cell: "pd.Series[object]") -> str:
-    """`experiments/DATASET/PROTOCOL/EXPERTS/CURIOSITY/seedN`, as the summaries are named."""
-    alpha = "" if pd.isna(cell["alpha"]) else f"-{cell['alpha']:g}"
-    dataset = str(cell["dataset"]).removesuffix(SYNTHETIC)
-    folders = [dataset, cell["protocol"], cell["experts"], f"{cell['strategy']}{alpha}"]
-    return "/".join([EXPERIMENTS, *map(str, folders), f"seed{cell['seed']}"])
 
 
 def one_against_rest(clips: pd.DataFrame) -> tuple[Floats, Floats]:
     """ROC of each class, from the `frames.predictions` of a fold.
 
-    Returns:
-        true positive rates at `RATES`, (classes, 101), and areas under the curves, (classes,);
-        NaN for a class that has no clip in the fold, or all of them.
-
+    Returns true positive rates at `RATES`, (classes, 101), and areas under the curves, (classes,);
+    NaN for a class that has no clip in the fold, or all of them.
     """
     p = np.stack(clips["p"].to_list())
     rates, areas = np.full((p.shape[1], len(RATES)), np.nan), np.full(p.shape[1], np.nan)
@@ -58,8 +55,8 @@ def one_against_rest(clips: pd.DataFrame) -> tuple[Floats, Floats]:
         if is_class.any() and not is_class.all():
             false, true, _ = roc_curve(is_class, p[:, k], drop_intermediate=False)
             rates[k] = np.interp(RATES, false, true)
+            rates[k, 0] = 0.0
             areas[k] = roc_auc_score(is_class, p[:, k])
-    rates[~np.isnan(areas), 0] = 0.0
     return rates, areas
 
 
@@ -78,8 +75,8 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
     classes = len(every["p"].iloc[0])
     by_number = every.drop_duplicates("label_id").set_index("label_id")["class"]
     names = list(by_number.reindex(range(classes)).fillna(""))
-    histories = {cell["fold"]: _history(Path(cell["cell"])) for _, cell in cells.iterrows()}
-    trained = {fold: history for fold, history in histories.items() if history is not None}
+    histories = {cell["fold"]: Path(cell["cell"]) / HISTORY for _, cell in cells.iterrows()}
+    trained = {fold: pd.read_csv(path) for fold, path in histories.items() if path.exists()}
     figure = style.new(f"{about}, seed {first['seed']}", 2.75)
     parts: Any = figure.subfigures(1, 3, width_ratios=[1, 1.25, 1])
     area = _roc(parts[0].subplots(), [one_against_rest(fold) for fold in clips.values()], names)
@@ -88,14 +85,13 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
     _training(parts[2].subplots(2, 1, sharex=True), trained, cells.set_index("fold"), run)
     sizes = pd.Series([len(fold) for fold in clips.values()])
     synthetic = " Synthetic audio, not the paper's data." if first["synthetic"] else ""
-    caption = (
-        f"{about}, seed {first['seed']}; {len(clips)} folds of {span(sizes)} test clips. Left: "
-        "one-against-rest ROC; thin lines: mean over folds for each class; thick line and band: "
-        "mean over classes (macro) and folds ± standard deviation of the macro curves over folds "
-        f"(ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by true "
-        "and predicted class, darker: larger share of the true class. Right: training loss and "
-        f"{run.score_words} of the clips that stop the training; dots: scored epochs.{synthetic}"
-    )
+    caption = f"""{about}, seed {first["seed"]}; {len(clips)} folds of {span(sizes)} test clips.
+        Left: one-against-rest ROC; thin lines: mean over folds for each class; thick line and
+        band: mean over classes (macro) and folds ± standard deviation of the macro curves over
+        folds (ddof 1); macro AUC {area[0]:.3f} ± {area[1]:.3f}. Middle: clips of all folds by
+        true and predicted class, darker: larger share of the true class. Right: training loss
+        and {run.score_words} of the clips that stop the training; dots: scored
+        epochs.{synthetic}"""
     rightly = 100 * np.trace(counts) / counts.sum()
     alt = f"Macro AUC {area[0]:.3f}; {rightly:.0f} % of {counts.sum()} clips are classified rightly"
     epochs = [len(history) for history in trained.values()]
@@ -106,10 +102,6 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
         for file in ("predictions.parquet", *([HISTORY] * (cell["fold"] in trained)))
     ]
     return Picture(figure, about, caption, alt, inputs)
-
-
-def _history(cell: Path) -> pd.DataFrame | None:
-    return pd.read_csv(cell / HISTORY) if (cell / HISTORY).exists() else None
 
 
 def _roc(axes: Axes, curves: list[tuple[Floats, Floats]], names: list[str]) -> tuple[float, float]:
@@ -130,10 +122,8 @@ def _roc(axes: Axes, curves: list[tuple[Floats, Floats]], names: list[str]) -> t
     area = areas.mean(axis=1)
     axes.plot(RATES, mean, color=BLUE, label=f"macro {area.mean():.2f}")
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.5, linestyle=":")
-    axes.set_xlabel("false positive rate")
-    axes.set_ylabel("true positive rate")
+    axes.set(xlabel="false positive rate", ylabel="true positive rate", xticks=[0, 0.5, 1])
     axes.set_title("ROC, area under it")
-    axes.set_xticks([0, 0.5, 1])
     axes.legend(loc="lower right", fontsize=6, handlelength=2, labelspacing=0.3)
     return float(area.mean()), float(area.std(ddof=1)) if several else np.nan
 
@@ -143,13 +133,10 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     many = len(names) > MANY
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
     panels.heat(axes, pd.DataFrame(share), texts, 1.0)
-    axes.set_aspect("equal")
     shown = [] if many else names
     axes.set_yticks(range(len(shown)), shown, fontsize=6)
     axes.set_xticks(range(len(shown)), shown, fontsize=6, rotation=90)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
-    axes.set_title("clips of all folds")
+    axes.set(aspect="equal", xlabel="predicted", ylabel="true", title="clips of all folds")
 
 
 def _training(
@@ -167,12 +154,9 @@ def _training(
                 axes.plot("epoch", column, "o", data=scored, **paint)
     for axes in pair if not histories else ():
         axes.text(0.5, 0.5, "not recorded", transform=axes.transAxes, ha="center", color=GREY)
-    loss, score = pair
-    loss.set_title("training loss")
-    loss.set_ylim(bottom=0)
-    score.set_title(f"{run.score} that stops training")
-    score.set_xlabel("epoch")
-    score.set_ylim(0, 1.02)
+    pair[0].set_title("training loss")
+    pair[0].set_ylim(bottom=0)
+    pair[1].set(title=f"{run.score} that stops training", xlabel="epoch", ylim=(0, 1.02))
 
 
 def mean_by_prediction(clips: pd.DataFrame, classes: int) -> Floats:
@@ -198,8 +182,7 @@ def fold_files(cell: "pd.Series[object]", clips: pd.DataFrame) -> Iterator[tuple
     figure, axes = style.small(about)
     means = mean_by_prediction(clips, classes)
     axes.bar(range(classes), means, color=ORANGE, edgecolor=BLACK, linewidth=0.4)
-    axes.set_xlabel("predicted class")
-    axes.set_ylabel("mean u of the clips")
+    axes.set(xlabel="predicted class", ylabel="mean u of the clips")
     if classes <= MANY:
         axes.set_xticks(range(classes))
     yield "curiosity_per_class.png", style.encode(figure, "png")

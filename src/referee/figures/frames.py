@@ -14,12 +14,13 @@ from referee.paper import read as read_paper
 
 KEYS = ["dataset", "protocol", "arm", "label", "experts", "strategy", "alpha", "seed", "fold"]
 ARM = ["dataset", "protocol", "label"]
+CELL = [*ARM, "seed", "fold"]
 CELLS, CLIPS = "results/cells.csv", "results/cells/.../predictions.parquet"
 SYNTHETIC = " (synthetic)"  # behind the name of a dataset whose clips are made up
 
 
 @dataclass(frozen=True)
-class Files:
+class RunFiles:
     """Paths of a run; None where something was not made."""
 
     cells: Path
@@ -39,32 +40,27 @@ class Frames:
 
     paper: Paper
     cells: pd.DataFrame
-    packed: pd.DataFrame | None = None
-    measured: Measured = field(default_factory=Measured)
-    measured_files: tuple[str, ...] = ()  # files behind `packed` and `measured`
+    packed: pd.DataFrame | None
+    measured: Measured
+    measured_files: list[str]  # behind `packed` and `measured`
+    claims: pd.DataFrame | None
     significance: dict[str, pd.DataFrame] = field(default_factory=dict)
-    claims: pd.DataFrame | None = None
 
-    @property
+    @cached_property
     def mixtures(self) -> pd.DataFrame:
         """Cells of mixtures."""
-        return self.cells[self.cells["experts"].str.contains("+", regex=False)]
+        return self.cells[contract.is_mixture(self.cells)]
 
     @cached_property
     def clips(self) -> pd.DataFrame:
-        """Every test clip of every mixture: its routing, uncertainty and classes.
-
-        Columns beside `KEYS`: class (a name), label_id, prediction, expert, gate, uncertainty (NaN
-        where the router has none).
-        """
+        """Every test clip of every mixture: `KEYS`, and what `predictions` reads but p."""
         cells = self.mixtures if "cell" in self.cells else self.cells[:0]
         clips = [
             predictions(Path(cell["cell"])).drop(columns=["p"]).assign(**cell[KEYS].to_dict())
             for _, cell in cells.iterrows()
         ]
-        if not clips:
-            return pd.DataFrame(columns=[*KEYS, "class", "expert", "gate", "uncertainty"])
-        return pd.concat(clips, ignore_index=True)
+        empty = pd.DataFrame(columns=[*KEYS, "class", "expert", "gate", "uncertainty"])
+        return pd.concat(clips, ignore_index=True) if clips else empty
 
     @property
     def uncertain(self) -> pd.DataFrame:
@@ -109,11 +105,8 @@ def predictions(cell: Path) -> pd.DataFrame:
     """Read the clips of a cell, with class names where clips lie in folders of their class.
 
     Columns: class (a name), label_id and prediction (numbers), expert, gate and uncertainty (NaN
-    where the model has none), and p, the row of class probabilities.
-
-    Raises:
-        InputError: the file is not there.
-
+    where the model has none), and p, the row of class probabilities. Raises InputError where the
+    file is missing or not as the contract says.
     """
     frame = contract.read_predictions(cell)
     p = frame.filter(regex=r"^p_\d+$").to_numpy(dtype=float)
@@ -128,19 +121,16 @@ def predictions(cell: Path) -> pd.DataFrame:
 
 def label(paper: Paper, model: str, strategy: str, alpha: float) -> str:
     """Name an arm in short: `Mix a/b rule 0.3`, `Mix a/b plain`, `Single a`."""
-    stem = model.removesuffix(paper.varied_suffix)
-    short = stem.removesuffix(paper.mixture_suffix)
+    short = model.removesuffix(paper.varied_suffix).removesuffix(paper.mixture_suffix)
     if strategy == NO_RULE:
         return model if short == model else f"{short} plain"
     return f"{short} {strategy}" + ("" if pd.isna(alpha) else f" {alpha:g}")
 
 
-def read(files: Files) -> Frames:
+def read(files: RunFiles) -> Frames:
     """Read what there is of a run.
 
-    Raises:
-        InputError: the paper or a file that is named is missing, or not as the contract says.
-
+    Raises InputError where a file that is named is missing, or not as the contract says.
     """
     paper = read_paper(files.paper)
     cells = _marked(contract.read_scores(files.cells, paper))
@@ -157,14 +147,12 @@ def read(files: Files) -> Frames:
         cells.assign(label=[label(paper, *arm) for arm in arms]),
         packed=None if packed is None else _marked(packed),
         measured=replace(measured, **there),
-        measured_files=tuple(path.as_posix() for path in paths if path),
-        significance={path.stem: contract.read_csv(path) for path in significance},
+        measured_files=[path.as_posix() for path in paths if path],
         claims=contract.read_csv(files.claims) if files.claims else None,
+        significance={path.stem: contract.read_csv(path) for path in significance},
     )
 
 
 def _marked(frame: pd.DataFrame) -> pd.DataFrame:
-    """With `SYNTHETIC` behind the name of every dataset that is."""
-    return frame.assign(
-        dataset=frame["dataset"] + frame["synthetic"].map({True: SYNTHETIC, False: ""})
-    )
+    mark = frame["synthetic"].map({True: SYNTHETIC, False: ""})
+    return frame.assign(dataset=frame["dataset"] + mark)

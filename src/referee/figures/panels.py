@@ -23,7 +23,7 @@ def split(frame: pd.DataFrame) -> dict[Panel, pd.DataFrame]:
 
 def within(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """The rows of a dataset and protocol."""
-    return frame[(frame["dataset"] == panel[0]) & (frame["protocol"] == panel[1])]
+    return split(frame).get(panel, frame[:0])
 
 
 def heading(panel: Panel) -> str:
@@ -34,17 +34,10 @@ def heading(panel: Panel) -> str:
 def arm_panels(
     title: str, arms: pd.DataFrame, row: float, x_label: str
 ) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
-    """Make a panel a dataset (down) and protocol (across), with a row an arm.
+    """Make a panel a dataset (down) and protocol (across), with a row an arm, `row` inches high.
 
-    Args:
-        title: of the figure.
-        arms: dataset, protocol, label; order and doubles as they come.
-        row: height of a row in inches.
-        x_label: of the lowest panels.
-
-    Returns:
-        the figure, and of each panel its axes and the labels of its rows from the top down.
-
+    `arms` has dataset, protocol and label; order and doubles as they come. Returns the figure, and
+    of each panel its axes and the labels of its rows from the top down.
     """
     datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
     labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
@@ -78,25 +71,17 @@ def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
 
 
 def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
-    """Draw texts on cells that are the darker the larger the value; NaN stays blank.
+    """Draw texts on cells that are the darker the larger the value, from 0 to `top`; NaN is blank.
 
-    Args:
-        axes: the cells fill them.
-        values: from 0 to `top`.
-        texts: as many.
-        top: the value of the darkest cell.
-
+    The darker part of the map is left out, so that black is read on every cell.
     """
-    # The darker part of the map is left out, so that black is read on every cell.
     axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.6 * top, aspect="auto")
-    axes.set_yticks(range(len(values.index)), list(values.index))
-    axes.set_xticks(range(len(values.columns)), list(values.columns))
-    axes.tick_params(length=0)
+    for set_ticks, names in ((axes.set_yticks, values.index), (axes.set_xticks, values.columns)):
+        set_ticks(range(len(names)), list(names))
+        set_ticks([i + 0.5 for i in range(len(names) - 1)], minor=True)
+    axes.tick_params(which="both", length=0)
     axes.spines[:].set_visible(False)
-    axes.set_yticks([i + 0.5 for i in range(len(values.index) - 1)], minor=True)
-    axes.set_xticks([i + 0.5 for i in range(len(values.columns) - 1)], minor=True)
     axes.grid(which="minor", color="white", linewidth=1.5 if values.size < 300 else 0.3)
-    axes.tick_params(which="minor", length=0)
     for (y, x), text in np.ndenumerate(texts.to_numpy(dtype=object)):
         # It lies within its cell: the layout need not ask for its size.
         axes.text(x, y, text, ha="center", va="center", fontsize=6, in_layout=False)

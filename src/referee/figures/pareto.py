@@ -1,19 +1,19 @@
 """What the score costs: energy, latency and bytes of the packed models."""
 
-from itertools import chain
+from itertools import product
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
+from matplotlib.transforms import Bbox
 from numpy.typing import ArrayLike, NDArray
 
 from referee.contract import NO_RULE, is_mixture
 from referee.figures import panels, style
 from referee.figures.frames import CELLS, Frames
-from referee.figures.point_names import name_points
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from referee.tables.definition import ROW
 from referee.tables.measured import per_arm
@@ -26,20 +26,21 @@ COSTS = {  # column of `per_arm`: factor, heading
 }
 KINDS = {"single network": (GREY, "o"), "plain router": (ORANGE, "^"), "curiosity": (BLUE, "s")}
 
+Pixels = NDArray[np.float64]  # x and y
+RADII = (4, 12, 22, 34)  # points, between a mark and its name
+PLACES = [(1, 1), (1, -1), (-1, 1), (-1, -1), (0, 1), (0, -1), (1, 0), (-1, 0)]
+
 
 def front(cost: ArrayLike, score: ArrayLike) -> NDArray[np.bool_]:
-    """Which points no other beats.
+    """Which points no other beats; a flag a point, (n,) like `cost` and `score`.
 
     A point beats another if it costs at most as much, scores at least as much, and one of the two
-    is better. NaN is never on the front. Returns a flag a point, (n,) like `cost` and `score`.
+    is better. NaN is never on the front.
     """
     c, s = np.asarray(cost, dtype=float), np.asarray(score, dtype=float)
-    known = ~np.isnan(c) & ~np.isnan(s)
-    beaten = [
-        bool(np.any(known & (c <= ci) & (s >= si) & ((c < ci) | (s > si))))
-        for ci, si in zip(c, s, strict=True)
-    ]
-    return known & ~np.array(beaten, dtype=bool)
+    as_good = (c <= c[:, None]) & (s >= s[:, None])  # the point of a column, as that of a row
+    better = (c < c[:, None]) | (s > s[:, None])
+    return ~np.isnan(c) & ~np.isnan(s) & ~(as_good & better).any(axis=1)
 
 
 def costs(run: Frames) -> pd.DataFrame | None:
@@ -52,21 +53,13 @@ def costs(run: Frames) -> pd.DataFrame | None:
     tables = (measured.latency, measured.energy, measured.memory, run.packed)
     if any(table is None for table in tables):
         return None
-    grouped = run.cells.groupby(list(ROW), sort=False, dropna=False)
-    scores = grouped["score"].agg(n="count", score_mean="mean", score_std="std")
-    about = grouped[["label", "experts"]].first()
-    joined = about.join(scores).reset_index().merge(per_arm(*tables), on=list(ROW), how="inner")
+    arms = run.cells.groupby(list(ROW), sort=False, dropna=False)
+    known = {"label": ("label", "first"), "experts": ("experts", "first"), "n": ("score", "count")}
+    known |= {"score_mean": ("score", "mean"), "score_std": ("score", "std")}
+    joined = arms.agg(**known).reset_index().merge(per_arm(*tables), on=list(ROW), how="inner")
     single, plain, varied = KINDS
     mixture = np.where(joined["strategy"] == NO_RULE, plain, varied)
-    kind = np.where(is_mixture(joined), mixture, single)
-    return joined.assign(kind=kind)
-
-
-def points(table: pd.DataFrame, column: str) -> pd.DataFrame:
-    """What is drawn of a cost: the arms with x (the cost), y (the score) and on_front (a flag)."""
-    x = table[column] * COSTS[column][0]
-    on_front = front(x, table["score_mean"])
-    return table.assign(x=x, y=table["score_mean"], on_front=on_front)
+    return joined.assign(kind=np.where(is_mixture(joined), mixture, single))
 
 
 def pareto(run: Frames) -> Picture:
@@ -79,25 +72,33 @@ def pareto(run: Frames) -> Picture:
     shown, rows = [column for column in COSTS if column in table], panels.split(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
-    drawn = [[points(arms, column) for column in shown] for arms in rows.values()]
-    for line, (dataset, protocol) in zip(grid, rows, strict=True):
+    drawn: dict[str, list[tuple[Axes, pd.DataFrame]]] = {column: [] for column in shown}
+    for line, ((dataset, protocol), arms) in zip(grid, rows.items(), strict=True):
         line[0].set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
+        for axes, column in zip(line, shown, strict=True):
+            x, y = arms[column] * COSTS[column][0], arms["score_mean"]
+            points = arms.assign(x=x, y=y, on_front=front(x, y))
+            _panel(axes, points)
+            drawn[column].append((axes, points))
     for axes, column in zip(grid[-1], shown, strict=True):
         axes.set_xlabel(COSTS[column][1])
-    flat = list(zip(grid.flat, chain(*drawn), strict=True))
-    for axes, arms in flat:
-        _panel(axes, arms)
-    on_front = {name for _, arms in flat for name in arms.loc[arms["on_front"], "label"]}
+    panes = [pane for column in shown for pane in drawn[column]]
+    on_front = {name for _, arms in panes for name in arms.loc[arms["on_front"], "label"]}
     names = [name for name in table["label"].unique() if name in on_front]
     numbers = {name: str(i) for i, name in enumerate(names, 1)}
-    _legends(figure, numbers)
+    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
+    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
+    figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
+    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
+    looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
+    panels.legend_below(figure, key, 3, title="on a front", **looks)
     style.settle(figure)
-    for axes, arms in flat:
+    for axes, arms in panes:
         best = arms[arms["on_front"]].sort_values("x")
-        name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
+        _name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
     sizes = "; ".join(
-        f"{COSTS[c][1].partition(',')[0]}: {listed(str(arms['on_front'].sum()) for arms in of)}"
-        for c, of in zip(shown, zip(*drawn, strict=True), strict=True)
+        f"{COSTS[c][1].partition(',')[0]}: {listed(str(a['on_front'].sum()) for _, a in drawn[c])}"
+        for c in shown
     )
     alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(table)} arms."
     caption, inputs = _caption(title, table, run), [CELLS, *run.measured_files]
@@ -120,26 +121,54 @@ def _panel(axes: Axes, arms: pd.DataFrame) -> None:
             axes.plot(part["x"], part["y"], marker, color=color, **looks)
 
 
-def _legends(figure: Figure, numbers: dict[str, str]) -> None:
-    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
-    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
-    figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
-    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
-    looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
-    panels.legend_below(figure, key, 3, title="on a front", **looks)
-
-
 def _caption(title: str, table: pd.DataFrame, run: Frames) -> str:
     energy, source = run.measured.energy, ""
     if energy is not None and "source" in energy:
         source = f" ({listed(sorted(energy['source'].unique()))}, codecarbon)"
     machine = run.measured.processors.get("latency", "an unnamed processor")
-    return (
-        f"{title} of the packed models. Each mark is an arm: the mean of its {run.score_words} "
-        f"over {run.count}. The standard deviation over the cells (ddof 1) is "
-        f"{table['score_std'].mean():.2f} on average; judge the steps of a front by it. Energy: "
-        f"per clip, mean over the measured folds, idle power subtracted{source}. Latency: median "
-        f"over all calls with one clip, one thread, on {machine}. Bytes: all files of the model, "
-        "the largest fold. Costs are on log scales. Arms whose energy lies below the resolution of "
-        f"the meter are left out of its panels.{run.synthetic}"
-    )
+    return f"""{title} of the packed models. Each mark is an arm: the mean of its
+        {run.score_words} over {run.count}. The standard deviation over the cells (ddof 1) is
+        {table["score_std"].mean():.2f} on average; judge the steps of a front by it. Energy: per
+        clip, mean over the measured folds, idle power subtracted{source}. Latency: median over
+        all calls with one clip, one thread, on {machine}. Bytes: all files of the model, the
+        largest fold. Costs are on log scales. Arms whose energy lies below the resolution of the
+        meter are left out of its panels.{run.synthetic}"""
+
+
+def _name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
+    """Write the names where they cover least; a line joins a name that lies far from its point."""
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
+    pixels = figure.dpi / 72  # in a point
+    centres = axes.transData.transform(points[["x", "y"]].dropna().to_numpy())
+    taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
+    frame = axes.get_window_extent(renderer)
+    for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
+        note = axes.annotate(name, (x, y), (0, 0), "data", "offset points", fontsize=6, zorder=5)
+        note.set_path_effects([withStroke(linewidth=2, foreground="white")])
+        at = np.asarray(axes.transData.transform((x, y)))
+        box = _freest(at, np.asarray(note.get_window_extent(renderer).size), pixels, taken, frame)
+        taken.append(box)
+        note.xyann = tuple((box.p0 - at) * 72 / figure.dpi)
+        if np.hypot(*(np.clip(at, box.p0, box.p1) - at)) > 12 / 72 * figure.dpi:
+            middle = axes.transData.inverted().transform((box.p0 + box.p1) / 2)
+            axes.plot(*zip((x, y), middle, strict=True), color=BLACK, linewidth=0.4, zorder=4)
+
+
+def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: Bbox) -> Bbox:
+    """The box of a size, near a position, that covers least of others; all in pixels."""
+    tried: list[tuple[float, Bbox]] = []
+    for radius, place in product(RADII, PLACES):
+        corner = at + pixels * radius * np.array(place) + (np.array(place) - 1) / 2 * size
+        box = Bbox([corner, corner + size])
+        outside = size[0] * size[1] - _common(box, frame)
+        covered = sum(_common(box, other) for other in taken)
+        tried.append((covered + 2 * outside + radius, box))
+    return min(tried, key=lambda place: place[0])[1]
+
+
+def _common(a: Bbox, b: Bbox) -> float:
+    """Area that two boxes share."""
+    width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
+    return float(max(width, 0) * max(height, 0))

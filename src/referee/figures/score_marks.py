@@ -49,10 +49,9 @@ def by_strength(run: Frames) -> Picture:
         for axes, mixture in zip(line, mixtures, strict=True):
             _mixture(axes, here[here["mixture"] == mixture], strategies, 0.015 * top)
         line[0].set_ylabel(f"{panel[0]},\n{spaced(panel[1])}\n{run.score_words}")
-    for axes, mixture in zip(grid[0], mixtures, strict=True):
-        axes.set_title(mixture)
-    for axes in grid[-1]:
-        axes.set_xlabel("α")
+    for first, last, mixture in zip(grid[0], grid[-1], mixtures, strict=True):
+        first.set_title(mixture)
+        last.set_xlabel("α")
     grid[0, 0].set_xlim(-0.08 * top, 1.08 * top)
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4))
     note = ONE_EACH if curious.groupby("strategy")["alpha"].nunique().max() == 1 else ""
@@ -60,7 +59,12 @@ def by_strength(run: Frames) -> Picture:
     handles = {k: panels.mark(x.color, x.marker, x.line, **dots) for k, x in strategies.items()}
     handles["plain router (α = 0), its mean"] = panels.mark(BLACK, "", DASHES, linewidth=0.6)
     panels.legend_below(figure, handles, 5, title=note or None, title_fontsize=7)
-    return Picture(figure, title, *_words_on_strength(title, cells, note, run), [CELLS])
+    caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
+        an arm, small marks the single cells, {run.count}; dashes at 0 are the cells of the plain
+        router. Strategies are shifted sideways so that no mark hides
+        another.{f" There is {note}." if note else ""}{run.synthetic}"""
+    alt = f"{run.score} of {_above_plain(cells)}."
+    return Picture(figure, title, caption, alt, [CELLS])
 
 
 def _mixture(
@@ -68,42 +72,33 @@ def _mixture(
 ) -> None:
     """Draw a mixture; the marks of strategies are set apart by at most `farthest` either way."""
     axes.grid(axis="y")
-    plain = cells.loc[cells["strategy"] == NO_RULE, "score"]
-    axes.plot([0] * len(plain), plain, "_", color=BLACK, markersize=7, alpha=0.5)
-    if len(plain):
-        axes.axhline(plain.mean(), color=BLACK, linewidth=0.6, linestyle=DASHES)
-    start = pd.Series({0.0: plain.mean()}) if len(plain) else pd.Series(dtype=float)
+    plain = cells[cells["strategy"] == NO_RULE]
+    start = plain.groupby("alpha")["score"].mean()  # one, if any: that of alpha 0
+    axes.plot(plain["alpha"], plain["score"], "_", color=BLACK, markersize=7, alpha=0.5)
+    for score in start:
+        axes.axhline(score, color=BLACK, linewidth=0.6, linestyle=DASHES)
+    small: dict[str, Any] = {"alpha": 0.45, "markersize": 3, "markeredgewidth": 0}
+    large: dict[str, Any] = {"markersize": 5} | style.edge(0.5)
     shifts = style.spread_out(-farthest, farthest, len(strategies))
     for (name, look), shift in zip(strategies.items(), shifts, strict=True):
         varied = cells[cells["strategy"] == name]
-        if varied.empty:
-            continue
         means = varied.groupby("alpha")["score"].mean()
-        path = pd.concat([start, means])
-        small: dict[str, Any] = {"alpha": 0.45, "markersize": 3, "markeredgewidth": 0}
-        large: dict[str, Any] = {"markersize": 5} | style.edge(0.5)
-        axes.plot(varied["alpha"] + shift, varied["score"], look.marker, color=look.color, **small)
-        axes.plot(path.index, path, look.line, color=look.color, linewidth=1)
-        axes.plot(means.index + shift, means, look.marker, color=look.color, **large)
+        if len(means):
+            path = pd.concat([start, means])
+            axes.plot(varied["alpha"] + shift, varied["score"], look.marker, **look.paint, **small)
+            axes.plot(path.index, path, look.line, color=look.color, linewidth=1)
+            axes.plot(means.index + shift, means, look.marker, **look.paint, **large)
 
 
-def _words_on_strength(title: str, cells: pd.DataFrame, note: str, run: Frames) -> tuple[str, str]:
+def _above_plain(cells: pd.DataFrame) -> str:
+    """How many arms score above the plain router of their mixture, in words."""
     mixture = ["dataset", "protocol", "mixture"]
-    curious = cells[cells["strategy"] != NO_RULE]
-    means = curious.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean()
-    plain = cells[cells["strategy"] == NO_RULE].groupby(mixture)["score"].mean()
-    above = int((means.to_numpy() > plain.reindex(means.index.droplevel([3, 4])).to_numpy()).sum())
-    caption = (
-        f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
-        f"small marks the single cells, {run.count}; dashes at 0 are the cells of the plain "
-        "router. Strategies are shifted sideways so that no mark hides "
-        f"another.{f' There is {note}.' if note else ''}{run.synthetic}"
-    )
-    alt = (
-        f"{run.score} of {len(means)} curious arms; the mean lies above that of the plain router "
-        f"in {above} of them."
-    )
-    return caption, alt
+    arms = cells.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean().reset_index()
+    is_plain = arms["strategy"] == NO_RULE
+    both = arms[~is_plain].merge(arms[is_plain], "left", mixture, suffixes=("", "_plain"))
+    above = int((both["score"] > both["score_plain"]).sum())
+    return f"""{len(both)} curious arms; the mean lies above that of the plain router in {above} of
+        them"""
 
 
 def protocol_means(cells: pd.DataFrame) -> pd.DataFrame:
@@ -118,39 +113,38 @@ def protocols(run: Frames) -> Picture:
     means = protocol_means(run.cells)
     shown = [protocol for protocol in run.paper.protocols if protocol in means]
     if len(shown) < 2:
-        return style.missing(title, _why(run), [CELLS])
+        here = listed(dict.fromkeys(run.cells["protocol"]))
+        why = f"only {here} in this grid: add the other to grid.protocols in params.yaml"
+        alone = len(run.paper.protocols) < 2 and "the paper names one protocol only"
+        return style.missing(title, alone or why, [CELLS])
+    first, last = spaced(shown[0]), spaced(shown[-1])
+    change = means[shown[-1]] - means[shown[0]]
     datasets, labels = (list(dict.fromkeys(run.cells[c])) for c in ("dataset", "label"))
     figure = style.new(title, 1.1 + 0.19 * len(labels), max(style.WIDTH, 2.6 + 2.3 * len(datasets)))
     grid = figure.subplots(1, len(datasets), squeeze=False, sharey=True)
     looks = style.looks(run.paper.figures.protocols, shown)
     marks = {name: looks[name] for name in shown}
-    change = means[shown[-1]] - means[shown[0]]
-    difference = f"{spaced(shown[-1])} −\n{spaced(shown[0])}"
     for axes, dataset in zip(grid[0], datasets, strict=True):
         panels.rows(axes, labels)
-        axes.set_title(dataset)
-        axes.set_xlabel(run.score_words)
-        cells = run.cells[run.cells["dataset"] == dataset]
+        axes.set(title=dataset, xlabel=run.score_words)
+        arms = dict(iter(run.cells[run.cells["dataset"] == dataset].groupby("label")))
         for y, label in enumerate(labels):
-            if (dataset, label) in means.index:
-                arm = cells[cells["label"] == label]
-                _arm(axes, y, arm, means.loc[(dataset, label)], marks)
+            if label in arms:
+                _arm(axes, y, arms[label], means.loc[(dataset, label)], marks)
                 if pd.notna(change[dataset, label]):
                     panels.beside(axes, y, f"{change[dataset, label]:+.3f}".replace("-", "−"))
-        axes.text(1.02, 1.0, difference, va="bottom", fontsize=6.5, transform=axes.transAxes)
-    handles = {
-        spaced(name): panels.mark(look.color, look.marker, markerfacecolor=look.face)
-        for name, look in marks.items()
-    }
+        place: dict[str, Any] = {"va": "bottom", "fontsize": 6.5, "transform": axes.transAxes}
+        axes.text(1.02, 1.0, f"{last} −\n{first}", **place)
+    handles = {spaced(k): panels.mark(marker=x.marker, **x.paint) for k, x in marks.items()}
     panels.legend_below(figure, handles, len(shown))
-    return Picture(figure, title, *_words_on_protocols(title, change.dropna(), shown, run), [CELLS])
-
-
-def _why(run: Frames) -> str:
-    if len(run.paper.protocols) < 2:
-        return "the paper names one protocol only"
-    here = listed(dict.fromkeys(run.cells["protocol"]))
-    return f"only {here} in this grid: add the other to grid.protocols in params.yaml"
+    caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
+        an arm, small marks the single cells, {run.count}; the difference of the means stands on
+        the right. The protocols split the clips differently, so that their cells do not form
+        pairs.{run.synthetic}"""
+    alt = f"""Of {change.count()} arms, {(change < 0).sum()} score lower under the {last}
+        protocol; the difference of the means runs from {change.min():+.3f} to
+        {change.max():+.3f}."""
+    return Picture(figure, title, caption, alt, [CELLS])
 
 
 def _arm(
@@ -158,27 +152,10 @@ def _arm(
 ) -> None:
     """Draw an arm along row `y`: a line between its means, its means, and its cells beside them."""
     axes.plot(means[list(marks)], [y] * len(marks), color=GREY, linewidth=1.5, zorder=1)
+    small: dict[str, Any] = {"alpha": 0.5, "markersize": 2.5, "markeredgewidth": 0.5}
+    large: dict[str, Any] = {"markersize": 5, "markeredgewidth": 1.1}
     shifts = style.spread_out(-0.22, 0.22, len(marks))
     for (protocol, look), shift in zip(marks.items(), shifts, strict=True):
         scores = cells.loc[cells["protocol"] == protocol, "score"]
-        paint: dict[str, Any] = {"color": look.color, "markerfacecolor": look.face}
-        small: dict[str, Any] = {"alpha": 0.5, "markersize": 2.5, "markeredgewidth": 0.5}
-        axes.plot(scores, [y + shift] * len(scores), look.marker, **paint, **small)
-        axes.plot(means[protocol], y, look.marker, **paint, markersize=5, markeredgewidth=1.1)
-
-
-def _words_on_protocols(
-    title: str, change: pd.Series, shown: list[str], run: Frames
-) -> tuple[str, str]:
-    caption = (
-        f"{title}. Large marks show the mean of the {run.score_words} over the cells of an arm, "
-        f"small marks the single cells, {run.count}; the difference of the means stands on the "
-        "right. The protocols split the clips differently, so that their cells do not form "
-        f"pairs.{run.synthetic}"
-    )
-    alt = (
-        f"Of {len(change)} arms, {int((change < 0).sum())} score lower under the "
-        f"{spaced(shown[-1])} protocol; the difference of the means runs from {change.min():+.3f} "
-        f"to {change.max():+.3f}."
-    )
-    return caption, alt
+        axes.plot(scores, [y + shift] * len(scores), look.marker, **look.paint, **small)
+        axes.plot(means[protocol], y, look.marker, **look.paint, **large)

@@ -1,9 +1,11 @@
 """How every picture looks, and how it is encoded: the same results give the same bytes."""
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from itertools import cycle, islice
+from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
@@ -25,71 +27,37 @@ COLORS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
 HATCHES, MARKERS = ("", "////", "....", "xxxx", "++", "oo", "||", "--"), "os^DvPX<>"
 LINES = ("-", "--", "-.", ":")
 
-WIDTH = 7.2  # inches: the two columns of a paper; 720 px at README size
-DPI = 150
+WIDTH = 7.2  # inches: the two columns of a paper
 TALLEST = 24  # inches: a picture that would be taller has thinner rows
 
-RC: dict[str, Any] = {
-    "font.family": "DejaVu Sans",
-    "font.size": 7.5,
-    "axes.titlesize": 7.5,
-    "axes.titlelocation": "left",
-    "axes.labelsize": 7.5,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "xtick.labelsize": 7,
-    "ytick.labelsize": 7,
-    "xtick.major.width": 0.6,
-    "ytick.major.width": 0.6,
-    "grid.color": PALE,
-    "grid.linewidth": 0.5,
-    "hatch.linewidth": 0.5,
-    "legend.fontsize": 7,
-    "legend.frameon": False,
-    "lines.linewidth": 1.2,
-    "lines.markersize": 4,
-    "figure.titlesize": 10,
-    "figure.titleweight": "normal",  # bold would be a second font in every PDF
-    "figure.constrained_layout.use": True,
-    "pdf.fonttype": 42,  # TrueType, as journals ask
-    "figure.dpi": DPI,
-}
+# Sets the style of all figures, whatever matplotlibrc the user has.
+context = partial(mpl.rc_context, fname=Path(__file__).with_name("referee.mplstyle"))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Picture:
-    """A drawn figure with its words; `inputs` are the files behind it."""
+    """A drawn figure with its words, in one line each; `inputs` are the files behind it."""
 
     figure: Figure
     title: str
     caption: str
     alt: str
-    inputs: list[str] = field(default_factory=list)
+    inputs: list[str]
 
-
-@contextmanager
-def context() -> Iterator[None]:
-    """Set the style of all figures, whatever matplotlibrc the user has."""
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(RC)  # type: ignore[arg-type]
-        yield
+    def __post_init__(self) -> None:
+        """Join the lines over which the words are spread in the code."""
+        self.caption, self.alt = (" ".join(words.split()) for words in (self.caption, self.alt))
 
 
 def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:
     """The look of each name: those that are listed first, in that order, then the others."""
     shown = dict.fromkeys(names)
     others = [name for name in shown if name not in listed]
+    cycles = zip(*map(cycle, (COLORS, HATCHES, MARKERS, LINES)), strict=True)
+    given = zip(others, islice(cycles, len(listed), len(listed) + len(others)), strict=True)
     return {name: look for name, look in listed.items() if name in shown} | {
-        name: Look(
-            color=COLORS[i % len(COLORS)],
-            hatch=HATCHES[i % len(HATCHES)],
-            marker=MARKERS[i % len(MARKERS)],
-            line=LINES[i % len(LINES)],
-        )
-        for i, name in enumerate(others, len(listed))
+        name: Look(color=color, hatch=hatch, marker=marker, line=line)
+        for name, (color, hatch, marker, line) in given
     }
 
 
@@ -124,20 +92,20 @@ def encode(figure: Figure, suffix: str) -> bytes:
         canvas = FigureCanvasAgg(figure)
         canvas.draw()
         pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-        pixels.quantize(256, dither=Image.Dither.NONE).save(buffer, "png", dpi=(DPI, DPI))
+        pixels = pixels.quantize(256, dither=Image.Dither.NONE)
+        pixels.save(buffer, "png", dpi=(figure.dpi, figure.dpi))
     else:
-        FigureCanvasPdf(figure).print_pdf(
-            buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None}
-        )
+        undated = {"CreationDate": None, "Creator": None, "Producer": None}
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata=undated)
     return buffer.getvalue()
 
 
-def missing(title: str, why: str, inputs: Sequence[str]) -> Picture:
+def missing(title: str, why: str, inputs: list[str]) -> Picture:
     """Make a picture that says in words what the run lacks."""
     figure = new(title, 1.2)
     figure.text(0.5, 0.4, why, ha="center", va="center", wrap=True, color=GREY, fontsize=9)
     caption = f"{title}{'' if title.endswith('?') else '.'} Not drawn: {why}."
-    return Picture(figure, title, caption, f"An empty figure: {why}.", list(inputs))
+    return Picture(figure, title, caption, f"An empty figure: {why}.", inputs)
 
 
 def spread_out(low: float, high: float, count: int) -> list[float]:

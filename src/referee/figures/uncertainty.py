@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from referee.claims.precision_routing import rank_correlation
 from referee.figures import panels, style
 from referee.figures.expert_shares import experts_by_bits
-from referee.figures.frames import ARM, CLIPS, Frames, span
+from referee.figures.frames import ARM, CELL, CLIPS, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, Picture
 from referee.words import listed, spaced
 
@@ -43,11 +43,10 @@ def histogram(run: Frames) -> Picture:
     figure, drawn = panels.arm_panels(title, arms, 0.26, "u of a clip (log scale)")
     tallest = binned.to_numpy().max()
     for panel, (axes, labels) in drawn.items():
-        axes.set_xscale("log")
+        axes.set(xscale="log", xlim=(EDGES[0], EDGES[-1]))
+        axes.set_xticks(list(TICKS), list(TICKS.values()))
         axes.minorticks_off()
         axes.grid(visible=False)
-        axes.set_xlim(EDGES[0], EDGES[-1])
-        axes.set_xticks(list(TICKS), list(TICKS.values()))
         there = set(panels.within(arms, panel)["label"])
         for y, name in enumerate(labels):
             if (*panel, name) in binned.index:
@@ -57,21 +56,17 @@ def histogram(run: Frames) -> Picture:
             elif name in there:
                 axes.text(2e-8, y, "plain router: no u", va="center", color=GREY, fontsize=6)
     arm = clips.groupby(ARM, sort=False)["uncertainty"]
-    caption = (
-        f"{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with two bins a "
-        f"decade; the tallest bar is {tallest:.0f} % of an arm's clips. Values below 1e-8 are "
-        f"counted in the first bin. n = {span(arm.size())} clips an arm, from all folds and "
-        f"seeds.{run.synthetic}"
-    )
+    caption = f"""{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with
+        two bins a decade; the tallest bar is {tallest:.0f} % of an arm's clips. Values below
+        1e-8 are counted in the first bin. n = {span(arm.size())} clips an arm, from all folds
+        and seeds.{run.synthetic}"""
     medians = arm.median()
-    extremes = [
-        f"{name} ({spaced(protocol)}, {medians[dataset, protocol, name]:.1e})"
-        for dataset, protocol, name in (medians.idxmin(), medians.idxmax())
-    ]
-    alt = (
-        f"Histograms of u for {len(binned)} arms; the median is lowest for {extremes[0]} and "
-        f"highest for {extremes[1]}."
+    low, high = (
+        f"{key[2]} ({spaced(key[1])}, {medians[key]:.1e})"
+        for key in (medians.idxmin(), medians.idxmax())
     )
+    alt = f"""Histograms of u for {len(binned)} arms; the median is lowest for {low} and highest
+        for {high}."""
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
@@ -83,10 +78,8 @@ def class_means(clips: pd.DataFrame) -> pd.DataFrame:
     """
     keys = [*ARM, "class"]
     cells = clips.groupby([*keys, "seed", "fold"], sort=False)["uncertainty"].agg(["size", "mean"])
-    grouped = cells.groupby(keys, sort=False)
-    return pd.DataFrame(
-        {"n": grouped["size"].sum(), "mean": grouped["mean"].mean(), "std": grouped["mean"].std()}
-    ).reset_index()
+    values = {"n": ("size", "sum"), "mean": ("mean", "mean"), "std": ("mean", "std")}
+    return cells.groupby(keys, sort=False).agg(**values).reset_index()
 
 
 def by_class(run: Frames) -> Picture:
@@ -96,37 +89,36 @@ def by_class(run: Frames) -> Picture:
     if clips.empty:
         return style.missing(title, NONE, [CLIPS])
     means = class_means(clips)
+    means["text"] = means["mean"].map("{:.3f}".format) + " ± " + means["std"].map("{:.3f}".format)
     pairs = panels.split(means)
     counts = [part["label"].nunique() + 1.6 for part in pairs.values()]
     figure = style.new(title, 0.6 + 0.2 * sum(counts))
     grid = figure.subplots(len(pairs), 1, squeeze=False, height_ratios=counts)
     for axes, (pair, part) in zip(grid[:, 0], pairs.items(), strict=True):
-        _classes(axes, part, means["mean"].max())
+        order = sorted(part["class"].unique(), key=lambda name: (len(name.split()), name))
+        many = len(order) > 6
+        shown = part.assign(text="") if many else part
+        _table(axes, shown, "class", {name: name for name in order}, means["mean"].max())
+        axes.tick_params(axis="x", rotation=90 if many else 0)
         axes.set_title(panels.heading(pair))
-    caption = (
-        f"{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ± standard "
-        f"deviation (ddof 1) over {run.count} of the mean over the clips of a class; there are "
-        f"{span(means['n'])} clips an arm and class.{run.synthetic}"
-    )
+    caption = f"""{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ±
+        standard deviation (ddof 1) over {run.count} of the mean over the clips of a class; there
+        are {span(means["n"])} clips an arm and class.{run.synthetic}"""
     most = means.loc[means["mean"].idxmax()]
-    alt = (
-        f"Table of the mean u of {means['class'].nunique()} classes for {means['label'].nunique()} "
-        f"arms; the largest, {most['mean']:.3f}, is that of {most['class']} with {most['label']} "
-        f"({spaced(most['protocol'])})."
-    )
+    alt = f"""Table of the mean u of {means["class"].nunique()} classes for
+        {means["label"].nunique()} arms; the largest, {most["mean"]:.3f}, is that of
+        {most["class"]} with {most["label"]} ({spaced(most["protocol"])})."""
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
-def _classes(axes: Axes, means: pd.DataFrame, top: float) -> None:
-    order = sorted(means["class"].unique(), key=lambda name: (len(name.split()), name))
-    shape = {"index": list(dict.fromkeys(means["label"])), "columns": order}
-    wide = means.pivot(index="label", columns="class", values=["mean", "std"])
-    mean, std = wide["mean"].reindex(**shape), wide["std"].reindex(**shape)
-    texts = mean.map("{:.3f}".format) + " ± " + std.map("{:.3f}".format)
-    many = len(order) > 6
-    panels.heat(axes, mean, texts.map(lambda _: "") if many else texts, top)
-    if many:
-        axes.tick_params(axis="x", rotation=90)
+def _table(
+    axes: Axes, cells: pd.DataFrame, column: str, headings: Mapping[str, str], top: float
+) -> None:
+    """Draw mean and text of each arm and value of a column; headings by value, in their order."""
+    wide = cells.pivot(index="label", columns=column, values=["mean", "text"])
+    shape = {"index": list(dict.fromkeys(cells["label"])), "columns": list(headings)}
+    means, texts = wide["mean"].reindex(**shape), wide["text"].reindex(**shape).fillna("")
+    panels.heat(axes, means.set_axis(list(headings.values()), axis=1), texts, top)
 
 
 def correlations(clips: pd.DataFrame, bits: Mapping[str, float]) -> pd.DataFrame:
@@ -134,15 +126,12 @@ def correlations(clips: pd.DataFrame, bits: Mapping[str, float]) -> pd.DataFrame
 
     Columns: dataset, protocol, label, seed, fold, rho (0 where one side is constant).
     """
-    cell = [*ARM, "seed", "fold"]
+    known = clips.assign(bits=clips["expert"].map(bits))
     records = [
-        (
-            *keys,
-            rank_correlation(part["uncertainty"].to_numpy(), part["expert"].map(bits).to_numpy()),
-        )
-        for keys, part in clips.groupby(cell, sort=False)
+        (*keys, rank_correlation(part["uncertainty"].to_numpy(), part["bits"].to_numpy()))
+        for keys, part in known.groupby(CELL, sort=False)
     ]
-    return pd.DataFrame(records, columns=[*cell, "rho"])
+    return pd.DataFrame(records, columns=[*CELL, "rho"])
 
 
 def by_bits(run: Frames) -> Picture:
@@ -158,27 +147,31 @@ def by_bits(run: Frames) -> Picture:
         return style.missing(title, why, [CLIPS])
     bits = {name: run.paper.experts[name].bits for name in experts}
     means = clips.groupby([*ARM, "expert"], sort=False)["uncertainty"].agg(["mean", "size"])
-    table, rho = means.reset_index(), correlations(clips, bits)
-    pairs = panels.split(table)
+    means["text"] = means["mean"].map("{:.3f}".format) + means["size"].map(" ({:.0f})".format)
+    headings = {name: f"{name}\n{count:g}" for name, count in bits.items()}
+    rho = correlations(clips, bits)
+    pairs = panels.split(means.reset_index())
     counts = [part["label"].nunique() + 1.6 for part in pairs.values()]
     figure = style.new(title, 0.8 + 0.22 * sum(counts))
     grid = figure.subplots(len(pairs), 2, squeeze=False, height_ratios=counts)
     for (left, right), (pair, part) in zip(grid, pairs.items(), strict=True):
-        _means(left, part, bits, table["mean"].max())
+        _table(left, part, "expert", headings, means["mean"].max())
         left.set_title(f"{panels.heading(pair)}: mean u (clips)")
         _correlations(right, panels.within(rho, pair))
     grid[-1, 0].set_xlabel("chosen expert and its bits")
     grid[-1, 1].set_xlabel("← uncertain to few bits      ρ      to many bits →")
-    return Picture(figure, title, *_words_on_bits(title, rho, run), [CLIPS])
-
-
-def _means(axes: Axes, table: pd.DataFrame, bits: Mapping[str, float], top: float) -> None:
-    shape = {"index": list(dict.fromkeys(table["label"])), "columns": list(bits)}
-    wide = table.pivot(index="label", columns="expert", values=["mean", "size"])
-    u, clips = wide["mean"].reindex(**shape), wide["size"].reindex(**shape)
-    texts = u.map("{:.3f}".format) + clips.map(" ({:.0f})".format)
-    columns = [f"{name}\n{count:g}" for name, count in bits.items()]
-    panels.heat(axes, u.set_axis(columns, axis=1), texts.where(u.notna(), ""), top)
+    arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
+    mean = arms["mean"]
+    caption = f"""{title} {MEANING}, no unit. Left: its mean over all clips that an expert took,
+        whose number stands in brackets; darker is larger. Right: Spearman's rank correlation ρ
+        of u with the bits of the chosen expert; a dot is a cell (n = {span(arms["size"])}, seeds
+        x folds), the diamond their mean; ρ is 0 where a cell uses one expert
+        only.{run.synthetic}"""
+    _, protocol, best = mean.idxmax()
+    alt = f"""Mean u by bits for {len(arms)} arms; the mean rank correlation is positive in
+        {int((mean > 0).sum())} of them and runs from {mean.min():+.2f} to {mean.max():+.2f}
+        ({best}, {spaced(protocol)})."""
+    return Picture(figure, title, caption, alt, [CLIPS])
 
 
 def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
@@ -189,24 +182,4 @@ def _correlations(axes: Axes, rho: pd.DataFrame) -> None:
     for y, values in enumerate(groups):
         axes.plot(values, [y] * len(values), "o", **dots)
         axes.plot(values.mean(), y, "D", color=BLUE, markersize=5)
-    axes.set_xlim(-1, 1)
-    axes.set_xticks([-1, -0.5, 0, 0.5, 1])
-    axes.set_title("rank correlation of u and bits")
-
-
-def _words_on_bits(title: str, rho: pd.DataFrame, run: Frames) -> tuple[str, str]:
-    arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])
-    mean = arms["mean"]
-    caption = (
-        f"{title} {MEANING}, no unit. Left: its mean over all clips that an expert took, whose "
-        "number stands in brackets; darker is larger. Right: Spearman's rank correlation ρ of u "
-        f"with the bits of the chosen expert; a dot is a cell (n = {span(arms['size'])}, seeds x "
-        f"folds), the diamond their mean; ρ is 0 where a cell uses one expert only.{run.synthetic}"
-    )
-    _, protocol, best = mean.idxmax()
-    alt = (
-        f"Mean u by bits for {len(arms)} arms; the mean rank correlation is positive in "
-        f"{int((mean > 0).sum())} of them and runs from {mean.min():+.2f} to {mean.max():+.2f} "
-        f"({best}, {spaced(protocol)})."
-    )
-    return caption, alt
+    axes.set(xlim=(-1, 1), xticks=[-1, -0.5, 0, 0.5, 1], title="rank correlation of u and bits")

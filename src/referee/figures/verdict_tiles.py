@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 
 import pandas as pd
-from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
@@ -36,19 +35,25 @@ def verdicts(run: Frames) -> Picture:
     if claims is None or claims.empty:
         return style.missing(title, "no claims were judged", [FILE])
     under = {f"verdict_{name}": spaced(name) for name in run.paper.protocols}
-    headings = {c: words for c, words in under.items() if c in claims} | {OVERALL: "verdict"}
+    under = {column: words for column, words in under.items() if column in claims}
+    headings = under | {OVERALL: "verdict"}
     half = -(-len(claims) // 2)
     figure = style.new(title, 1.5 + 0.165 * half)
     for axes, part in zip(figure.subplots(1, 2), (claims[:half], claims[half:]), strict=True):
         axes.set_ylim(half - 0.5, -0.5)
         _tiles(axes, part, headings)
     table = counts(claims, headings)
-    handles: dict[str, Artist] = {
-        f"{sign} {name}: {table.loc[name, OVERALL]}": Patch(color=face)
-        for name, (face, _, sign) in MARKS.items()
-    }
+    total, overall = len(claims), table[OVERALL]
+    handles = {f"{m[2]} {name}: {overall[name]}": Patch(color=m[0]) for name, m in MARKS.items()}
     panels.legend_below(figure, handles, 5, handlelength=1, columnspacing=1.2)
-    return Picture(figure, title, *_words(title, table, headings, run), [FILE])
+    said = {c: ", ".join(f"{n} {name}" for name, n in table[c].items() if n) for c in headings}
+    protocols = "".join(f"{words.capitalize()}: {said[c]}. " for c, words in under.items())
+    caption = f"""{title}: n = {total} claims. {protocols}The verdict under the
+        {spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers
+        contradict each other (inconsistent). Inconclusive: this n is too small to tell. Not
+        testable here: a dataset, an arm, a measurement or the paper's hardware is absent."""
+    alt = f"A tile for each of {total} claims and each protocol; verdicts: {said[OVERALL]}."
+    return Picture(figure, title, caption, alt, [FILE])
 
 
 def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> None:
@@ -56,6 +61,7 @@ def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> Non
     axes.set_yticks(range(len(claims)), claims["id"])
     axes.set_xticks(range(len(headings)), list(headings.values()), rotation=35, ha="left")
     axes.xaxis.tick_top()
+    axes.get_xticklabels()[-1].set_fontweight("bold")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
     for y, (_, claim) in enumerate(claims.iterrows()):
@@ -63,28 +69,3 @@ def _tiles(axes: Axes, claims: pd.DataFrame, headings: Mapping[str, str]) -> Non
             face, ink, sign = MARKS[claim[column]]
             axes.barh(y, 0.94, left=x - 0.47, height=0.86, color=face)
             axes.text(x, y, sign, ha="center", va="center", color=ink, fontsize=7, weight="bold")
-    for tick, column in zip(axes.get_xticklabels(), headings, strict=True):
-        tick.set_fontweight("bold" if column == OVERALL else "normal")
-
-
-def _words(
-    title: str, table: pd.DataFrame, headings: Mapping[str, str], run: Frames
-) -> tuple[str, str]:
-    said = {
-        column: ", ".join(f"{n} {name}" for name, n in table[column].items() if n)
-        for column in headings
-    }
-    protocols = "".join(
-        f"{words.capitalize()}: {said[column]}. "
-        for column, words in headings.items()
-        if column != OVERALL
-    )
-    total = table[OVERALL].sum()
-    caption = (
-        f"{title}: n = {total} claims. {protocols}The verdict under the "
-        f"{spaced(run.paper.decides)} protocol counts, unless the paper's own printed numbers "
-        "contradict each other (inconsistent). Inconclusive: this n is too small to tell. Not "
-        "testable here: a dataset, an arm, a measurement or the paper's hardware is absent."
-    )
-    alt = f"A tile for each of {total} claims and each protocol; verdicts: {said[OVERALL]}."
-    return caption, alt

@@ -1,5 +1,7 @@
 """How the names of a paper look in figures, as its `figures.yaml` says."""
 
+from typing import Any
+
 from pydantic import Field
 
 from referee.paper.claims import Part
@@ -15,9 +17,9 @@ class Look(Part):
     hollow: bool = False  # whether markers are white inside
 
     @property
-    def face(self) -> str:
-        """The colour inside markers."""
-        return "white" if self.hollow else self.color
+    def paint(self) -> dict[str, Any]:
+        """The colours of markers, for `Axes.plot` and `Line2D`."""
+        return {"color": self.color, "markerfacecolor": "white" if self.hollow else self.color}
 
 
 class Figures(Part):
@@ -26,6 +28,7 @@ class Figures(Part):
     Significance files are named without their suffix.
     """
 
+    files: dict[str, str] = Field(default={})  # of figures, where they have other names
     score: str = ""  # in titles; without it `Score.words`
     folds: int = Field(default=5, ge=2)  # over which the paper compares arms
     variances: str = ""  # the significance file with `variance_reduction_percent`

@@ -36,7 +36,7 @@ def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "
     from referee import provenance
     from referee.files import write_whole
     from referee.paper import read
-    from referee.tables import make
+    from referee.tables import write as make
     from referee.tables.tidy import Files
 
     about = read(paper)
@@ -62,7 +62,7 @@ def measured_tables(
     """Write the tables of what was measured as CSV, Markdown and LaTeX."""
     from referee import provenance
     from referee.paper import read
-    from referee.tables import make
+    from referee.tables import write as make
     from referee.tables.tidy import Files
 
     about = read(paper)
@@ -86,7 +86,7 @@ def compare(
     import pandas as pd
 
     from referee.files import write_whole
-    from referee.stats import compare as made
+    from referee.tables import comparison, people
 
     if out is not None and out.suffix not in (".csv", ".md"):
         raise InputError(f"{out}: name it .csv or .md")
@@ -96,12 +96,12 @@ def compare(
         frame = pd.read_csv(scores)
     except (OSError, ValueError) as error:
         raise InputError(f"{scores} cannot be read as CSV: {error}") from None
-    table = made.compare(frame, baseline, margin=margin)
+    table = comparison.compare_all(frame, baseline, margin=margin)
     csv = table.to_csv(index=False)
     if out is None:
         print(csv, end="")
     else:
-        write_whole({out: csv if out.suffix == ".csv" else made.markdown(table) + "\n"})
+        write_whole({out: csv if out.suffix == ".csv" else people.comparisons_markdown(table) + "\n"})
 
 
 @app.command()
@@ -115,7 +115,7 @@ def significance(
     """Write the significance files: each test as published beside the corrected one."""
     from referee import provenance
     from referee.paper import read
-    from referee.tables import make
+    from referee.tables import write as make
     from referee.tables.tidy import Files
 
     about = read(paper)

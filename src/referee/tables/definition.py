@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from referee.sheet import Call, Columns, Formula, Row, Sheet, Tidy, Values, key
-from referee.stats.comparison import OVER_DATASETS
-from referee.values import same
+from referee.tables.aggregates import same
+from referee.tables.comparison import OVER_DATASETS
+from referee.tables.sheet import Call, Columns, Formula, Sheet, Tidy, Values, possible
 
 ARM = ("protocol", "model", "strategy", "alpha")
 ROW = ("dataset", *ARM)
@@ -38,27 +38,12 @@ class Definition:
     def label(self, name: str) -> Formula:
         """The column of a label, which the rows of the tidy table share."""
         names = ("protocol", "arm", "batch_size") if "arm" in self.keys else self.keys
-        return Call(same, (Values(name, self.tidy, {key: key for key in names}),))[""]
+        return Call(same, (Values(name, self.tidy, names),))[""]
 
 
-def batch_sizes(tidy: Tidy, name: str) -> list[int]:
-    """The batch sizes in a tidy table, in their order; none where there is no such table."""
-    frame = tidy.frame(name)
-    return [] if frame is None else [key(size) for size in frame["batch_size"].unique()]
-
-
-def built(definition: Definition, tidy: Tidy, chosen: pd.DataFrame | None = None) -> pd.DataFrame:
-    """The table, with a row for each combination of the keys.
-
-    Args:
-        definition: what it is.
-        tidy: the tidy tables.
-        chosen: rows of the tidy table to take; None takes all.
-
-    """
-    frame = tidy.frame(definition.tidy) if chosen is None else chosen
-    assert frame is not None
-    labels = frame[list(definition.keys)].drop_duplicates()
-    columns = tidy.possible(definition.columns)
-    rows = [Row(row, columns) for row in labels.to_dict("records")]
+def built(definition: Definition, tidy: Tidy, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The table, with a row for each combination of the keys in the chosen rows."""
+    columns = possible(definition.columns, tidy)
+    labels = chosen[list(definition.keys)].drop_duplicates().to_dict("records")
+    rows = [{**columns, **row} for row in labels]
     return Sheet(rows, tidy).frame([*definition.keys, *columns])

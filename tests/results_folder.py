@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from referee.paper import read
-from referee.tables import make
+from referee.tables import write as make
 from referee.tables.tidy import Files
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")

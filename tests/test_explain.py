@@ -22,8 +22,9 @@ from referee.explain import written_table as written
 from referee.explain.origins import origins
 from referee.explain.printed import explanation_markdown
 from referee.paper import read
-from referee.sheet import told
-from referee.tables import make, significance
+from referee.tables import significance
+from referee.tables import write as make
+from referee.tables.sheet import told
 from referee.tables.tidy import Files
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")

@@ -101,7 +101,9 @@ def compare(
     if out is None:
         print(csv, end="")
     else:
-        write_whole({out: csv if out.suffix == ".csv" else people.comparisons_markdown(table) + "\n"})
+        write_whole(
+            {out: csv if out.suffix == ".csv" else people.comparisons_markdown(table) + "\n"}
+        )
 
 
 @app.command()

@@ -11,12 +11,12 @@ import pandas as pd
 
 from referee.contract import IDENTITY
 from referee.errors import InputError
-from referee.explain.origins import steps_of
 from referee.explain.remake import code, experiments, spec_of, training_source_of
 from referee.explain.written_table import WrittenTable
 from referee.paper import Paper
-from referee.sheet import Call, Formula, key, part_of, path, stepped
-from referee.values import CELL, same
+from referee.stats.compare import KEYS
+from referee.tables.aggregates import same
+from referee.tables.sheet import Formula, key, part_of, path
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ def function_at(where: str) -> Callable[..., Any]:
 def recompute(explanation: Explanation) -> float:
     """The number, from the values that the explanation lists."""
     groups = [_values(group["cells"]) for group in explanation.groups]
-    groups = stepped(groups, map(function_at, explanation.steps))
+    for step in explanation.steps:
+        groups = function_at(step)(groups)
     result = function_at(explanation.aggregation)(*groups, **explanation.arguments)
     number: float = key(part_of(result, explanation.part))
     return number
@@ -73,14 +74,11 @@ def recompute(explanation: Explanation) -> float:
 
 def _values(cells: list[dict[str, Any]]) -> Any:
     """The values of a group, in the order of the tidy table."""
-    known = [*CELL, "value", *(["position"] if "position" in cells[0] else [])]
-    rows = pd.DataFrame(cells).reindex(columns=known)
+    rows = pd.DataFrame(cells).reindex(columns=[*KEYS, "value", "position"])
     lists = [name for name in ("value", "position") if isinstance(cells[0].get(name), list)]
-    if lists:
-        rows = rows.explode(lists)
-    if "position" in rows:
-        rows = rows.sort_values("position")
-    return rows.set_index(CELL)["value"].infer_objects()
+    rows = rows.explode(lists) if lists else rows
+    rows = rows.sort_values("position", kind="stable")
+    return rows.set_index(KEYS)["value"].infer_objects()
 
 
 def explain(
@@ -105,66 +103,54 @@ def explain(
     if written.path.suffix != ".csv":
         folder = Path("results") / written.layout.folder
         written = WrittenTable(folder / f"{table}.csv", paper)
-    at, made = _place(written, row, column)
-    value, call = written.frame[column].iloc[at], made.call
+    at, (call, part) = _place(written, row, column)
+    value, sheet = written.frame[column].iloc[at], written.sheet
     if pd.isna(value):
         raise InputError(
             f"{written.path}, row {at + 1}: {column} is empty; an arm without cells, or without "
             "two to differ, has no number there"
         )
-    groups, rows = _groups(written, at, call)
-    arguments = {name: key(v) for name, v in written.sheet.arguments(at, call).items()}
+    files = [written.file(group) for group in call.values]
+    rows = [
+        written.rows(group.tidy).iloc[sheet.positions(group.tidy, sheet.wanted(at, group))]
+        for group in call.values
+    ]
     explanation = Explanation(
         table=written.path.as_posix(),
         row=at + 1,
         keys={name: key(written.frame[name].iloc[at]) for name in written.keys},
         column=column,
         value=key(value),
-        groups=groups,
-        steps=[path(step) for step in steps_of(made)],
+        groups=[
+            {"source": group.source, "file": file, "cells": _cells(cells, group.source)}
+            for group, file, cells in zip(call.values, files, rows, strict=True)
+        ],
+        steps=[path(step) for step in call.steps],
         aggregation=path(call.function),
-        arguments=arguments,
-        part=made.part,
+        arguments={name: key(v) for name, v in sheet.arguments(at, call).items()},
+        part=part,
         experiments=_experiments(rows, training_source or training_source_of(written.path)),
         code=code(),
     )
-    _check(explanation)
-    return explanation
-
-
-def _groups(
-    written: WrittenTable, at: int, call: Call
-) -> tuple[list[dict[str, Any]], list[pd.DataFrame]]:
-    """The groups of an explanation, and the rows of the tidy tables that they are in."""
-    files = [written.file(values) for values in call.values]
-    rows = [written.rows(at, values) for values in call.values]
-    groups = [
-        {"source": values.source, "file": file, "cells": _cells(cells, values.source)}
-        for values, file, cells in zip(call.values, files, rows, strict=True)
-    ]
-    return groups, rows
-
-
-def _check(explanation: Explanation) -> None:
-    complete = all(group["cells"] for group in explanation.groups)
-    number = recompute(explanation) if complete else None
+    number = recompute(explanation) if all(map(len, rows)) else None
     if number != explanation.value:
-        where = explanation.table
         raise InputError(
-            f"{where} says {explanation.value!r}, the cells {number!r}: the table is not of these "
-            f"cells; `snakemake -j1 {where}` makes it anew"
+            f"{written.path} says {explanation.value!r}, the cells {number!r}: the table is not of "
+            f"these cells; `snakemake -j1 {written.path}` makes it anew"
         )
+    return explanation
 
 
 def _place(written: WrittenTable, row: str, column: str) -> tuple[int, Formula]:
     """The row from 0, and how its number in the column is made."""
-    names = ", ".join(written.frame.columns)
-    if column not in written.frame:
+    frame = written.frame
+    if column not in frame:
+        names = ", ".join(frame.columns)
         raise InputError(f"{written.path} has no column {column!r}; it has: {names}")
-    at = _row(written.frame[written.keys], row, written.path)
+    at = _row(frame[written.keys], row, written.path)
     made = written.column(at, column)
     if made is None:
-        known = [name for name in written.frame if written.column(at, name)]
+        known = [name for name in frame if written.column(at, name)]
         raise InputError(
             f"column {column!r} holds no number to explain; these do: {', '.join(known)}"
         )
@@ -190,19 +176,19 @@ def _row(keys: pd.DataFrame, row: str, where: Path) -> int:
 def _cells(rows: pd.DataFrame, source: str) -> list[dict[str, Any]]:
     """The values by cell, in the order in which the cells first come."""
     known = [name for name in ("cell", *IDENTITY, "baseline") if name in rows]
-    rows = rows.assign(position=range(len(rows)))
-    entries, lists = [], bool(rows.duplicated(known).any())
-    for _, one in rows.groupby(known, sort=False, dropna=False):
-        entry = {name: key(one[name].iloc[0]) for name in known}
+    grouped = rows.assign(position=range(len(rows))).groupby(known, sort=False, dropna=False)
+    repeated = bool(rows.duplicated(known).any())
+    in_turns = repeated and not grouped.ngroup().is_monotonic_increasing
+    entries = []
+    for _, one in grouped:
         values = [key(value) for value in one[source]]
-        entry |= {"value": values if lists else values[0]}
-        entries.append(entry | ({"position": one["position"].tolist()} if lists else {}))
-    ordered = [place for entry in entries for place in entry.get("position", [])]
-    for entry in entries:
-        if ordered == sorted(ordered):
-            entry.pop("position", None)
+        entry = {name: key(one[name].iloc[0]) for name in known}
+        entry["value"] = values if repeated else values[0]
+        if in_turns:
+            entry["position"] = one["position"].tolist()
         if entry.get("cell"):
             entry["predictions"] = f"{entry['cell']}/predictions.parquet"
+        entries.append(entry)
     return entries
 
 
@@ -214,14 +200,8 @@ def _experiments(groups: list[pd.DataFrame], source: str | None) -> list[dict[st
 def explain_cell(folder: Path, paper: Paper, training_source: str | None = None) -> Explanation:
     """What made a cell: the explanation of its score.
 
-    Args:
-        folder: of the cell.
-        paper: names the score.
-        training_source: key of the training code that is here; None reads it from the run.
-
-    Raises:
-        InputError: the folder is not a finished cell.
-
+    The paper names the score; without `training_source`, the key of the training code that is
+    here, the run tells it. Raises InputError where the folder is not a finished cell.
     """
     try:
         scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
@@ -232,6 +212,7 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
     fold = int(folder.name.removeprefix("fold"))
     cell = {"cell": where, "seed": spec["seed"], "fold": fold, "dataset": dataset}
     value = {"value": scores[name], "predictions": f"{where}/predictions.parquet"}
+    source = training_source or training_source_of(folder)
     return Explanation(
         table="",
         row=1,
@@ -243,8 +224,6 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
         aggregation=path(same),
         arguments={},
         part="",
-        experiments=_experiments(
-            [pd.DataFrame([scores | cell])], training_source or training_source_of(folder)
-        ),
+        experiments=_experiments([pd.DataFrame([scores | cell])], source),
         code=code(),
     )

@@ -3,7 +3,7 @@
 import json
 import pydoc
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,41 +19,27 @@ from referee.tables.aggregates import same
 from referee.tables.sheet import Formula, key, part_of, path
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Explanation:
     """All that stands behind one number, as JSON can hold it.
 
-    Attributes:
-        table: its file.
-        row: its number, from 1.
-        keys: what tells the row apart from others.
-        column: its name.
-        value: the number.
-        groups: of values that belong together, each with its `source` (a column), `file` and
-            `cells`: for each its folder (`cell`), dataset, arm, seed, fold and `value`, which is
-            a list where a cell was measured repeatedly (with its `position` in the group where
-            cells took turns).
-        steps: paths of the functions that the groups go through.
-        aggregation: path of the function that takes them.
-        arguments: further arguments of it.
-        part: attribute or key of the number in what it returns; empty for all of it.
-        experiments: see `referee.explain.remake.experiments`.
-        code: the commit that is checked out, and whether files differ from it.
-
+    A group of values that belong together has a `source` (a column), a `file` and `cells`: for
+    each its folder (`cell`), dataset, arm, seed, fold and `value`, which is a list where a cell
+    was measured repeatedly (with its `position` in the group where cells took turns).
     """
 
-    table: str
-    row: int
-    keys: dict[str, Any]
+    table: str = ""  # its file
+    row: int = 1  # from 1
+    keys: dict[str, Any]  # what tells the row apart from others
     column: str
     value: float
     groups: list[dict[str, Any]]
-    steps: list[str]
-    aggregation: str
-    arguments: dict[str, Any]
-    part: str
-    experiments: list[dict[str, Any]]
-    code: dict[str, Any]
+    steps: list[str] = field(default_factory=list)  # paths of functions that the groups go through
+    aggregation: str  # path of the function that takes them
+    arguments: dict[str, Any] = field(default_factory=dict)  # further ones of that function
+    part: str = ""  # attribute or key of the number in what it returns; empty for all of it
+    experiments: list[dict[str, Any]]  # those of `referee.explain.remake.experiments`
+    code: dict[str, Any]  # see `referee.explain.remake.code`
 
 
 def function_at(where: str) -> Callable[..., Any]:
@@ -86,17 +72,15 @@ def explain(
 ) -> Explanation:
     """What made a number.
 
+    Raises InputError where table, row or column do not exist (those that do are named), the number
+    is not there, or it is not what its cells make: the table is older than they are.
+
     Args:
         table: a CSV file, or its name in results/tables or results/significance.
-        row: its number, from 1, or words that only this row's protocol, model, strategy and alpha
-            (or what else tells rows of the table apart) contain.
+        row: its number, from 1, or words that only the keys of this row contain.
         column: its name.
         paper: the table is of.
         training_source: key of the training code that is here; None reads it from the run.
-
-    Raises:
-        InputError: table, row or column do not exist (those that do are named), the number is
-            not there, or it is not what its cells make: the table is older than they are.
 
     """
     written = WrittenTable(Path(table), paper)
@@ -111,10 +95,8 @@ def explain(
             "two to differ, has no number there"
         )
     files = [written.file(group) for group in call.values]
-    rows = [
-        written.rows(group.tidy).iloc[sheet.positions(group.tidy, sheet.wanted(at, group))]
-        for group in call.values
-    ]
+    chosen = [sheet.selection(at, group) for group in call.values]
+    rows = [written.rows(s[0]).iloc[sheet.positions(s)] for s in chosen]
     explanation = Explanation(
         table=written.path.as_posix(),
         row=at + 1,
@@ -214,16 +196,11 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
     value = {"value": scores[name], "predictions": f"{where}/predictions.parquet"}
     source = training_source or training_source_of(folder)
     return Explanation(
-        table="",
-        row=1,
         keys=cell,
         column=name,
         value=scores[name],
         groups=[{"source": name, "file": f"{where}/scores.json", "cells": [cell | value]}],
-        steps=[],
         aggregation=path(same),
-        arguments={},
-        part="",
         experiments=_experiments([pd.DataFrame([scores | cell])], source),
         code=code(),
     )

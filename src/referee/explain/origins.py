@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from referee.explain.written_table import WrittenTable
 from referee.paper import Paper
-from referee.tables.sheet import TABLE, key, path, told
+from referee.tables.sheet import Selection, key, path, told
 
 
 class Origin(NamedTuple):
@@ -32,12 +32,10 @@ def origins(file: Path, paper: Paper, columns: Collection[str] | None = None) ->
     table = WrittenTable(file, paper)
 
     @cache
-    def found(tidy: str, wanted: Any) -> tuple[int, tuple[str, ...]]:
-        positions = table.sheet.positions(tidy, wanted)
-        rows = table.rows(tidy)
-        if tidy == TABLE or "cell" not in rows:
-            return len(positions), ()
-        return len(positions), tuple(rows["cell"].iloc[positions].dropna().unique())
+    def behind(selection: Selection) -> tuple[int, tuple[str, ...]]:
+        positions, rows = table.sheet.positions(selection), table.rows(selection[0])
+        cells = rows["cell"].iloc[positions].dropna().unique() if "cell" in rows else ()
+        return len(positions), tuple(cells)
 
     def origin(at: int, name: str) -> Origin | None:
         value, column = key(table.frame[name].iloc[at]), table.column(at, name)
@@ -46,7 +44,7 @@ def origins(file: Path, paper: Paper, columns: Collection[str] | None = None) ->
         call = column.call
         words = in_words(call.steps, call.function, table.sheet.arguments(at, call), column.part)
         groups = tuple(
-            (group.source, table.file(group), *found(group.tidy, table.sheet.wanted(at, group)))
+            (group.source, table.file(group), *behind(table.sheet.selection(at, group)))
             for group in call.values
         )
         return Origin(name, value, words, groups)

@@ -125,19 +125,9 @@ def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
     }
 
 
-def mean_of_medians(values: Any, datasets: str) -> float:
-    """Mean over datasets of the medians; empty where the values are not of all `datasets`."""
-    return _mean_over(_by_dataset(values).median(), datasets)
-
-
-def mean_of_largest(values: Any, datasets: str) -> float:
-    """Mean over datasets of the largest; empty where the values are not of all `datasets`."""
-    return _mean_over(_by_dataset(values).max(), datasets)
-
-
-def mean_of_means(values: Any, datasets: str) -> float:
-    """Mean over datasets of the means; empty where a value or one of `datasets` is missing."""
-    return _mean_over(_by_dataset(values).agg(lambda one: one.mean(skipna=False)), datasets)
+def mean_over_datasets(values: Any, datasets: str, of: str) -> float:
+    """Mean over datasets of one number each; empty where a value or one of them is missing."""
+    return _mean_over(_by_dataset(values).agg(lambda one: getattr(one, of)(skipna=False)), datasets)
 
 
 def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:
@@ -154,7 +144,9 @@ def names(values: Any) -> str:
 
 def quotient_of_means(first: Any, second: Any, datasets: str, measured: str) -> float:
     """Mean over datasets of the first group / mean over datasets of the second."""
-    return _mean_over(_by_dataset(first).mean(), datasets) / mean_of_means(second, measured)
+    return _mean_over(_by_dataset(first).mean(), datasets) / mean_over_datasets(
+        second, measured, "mean"
+    )
 
 
 def percent_of_second(first: Any, second: Any) -> float:

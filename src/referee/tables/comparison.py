@@ -12,16 +12,7 @@ from referee.errors import InputError
 from referee.stats import compare, paired, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
-from referee.tables.aggregates import (
-    count,
-    in_order,
-    mean,
-    mean_of_all,
-    mean_of_each_fold,
-    means_and_deviations,
-    paired_by_cell,
-    total,
-)
+from referee.tables import aggregates as of
 from referee.tables.sheet import LABEL, TABLE, Call, Columns, Formula, Sheet, Step, Values, key
 
 ALPHA = 0.05
@@ -88,13 +79,13 @@ def columns(
 
     """
     both = sides(source, tidy, keys)
-    ordered, by_cell = (*steps, in_order), (*steps, paired_by_cell)
-    by_fold = (*by_cell, mean_of_each_fold)
+    ordered, by_cell = (*steps, of.in_order), (*steps, of.paired_by_cell)
+    by_fold = (*by_cell, of.mean_of_each_fold)
     of_ratio = {"test_train_ratio": "test_train_ratio"}
     of_margin = of_ratio | {"margin": "margin"}
     ratio = Values("ratio", tidy, (*keys, "arm"))
     t = Call(paired.corrected_t, both, by_cell, of_row=of_ratio | {"family": "family_size"})
-    means = Call(means_and_deviations, both, by_cell)
+    means = Call(of.means_and_deviations, both, by_cell)
     share = Call(share_of_the_baseline, both[1:], ordered, {"share": margin})
     posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
     flip = Call(paired.sign_flip, both, by_cell)
@@ -106,7 +97,7 @@ def columns(
         **{name: means[name] for name in ("mean", "std", "baseline_mean", "baseline_std")},
         **t.parts(ddof="ddof", difference="estimate", ci_low="ci_low", ci_high="ci_high"),
         "naive_p": Call(paired.paired_t, both, by_cell)["p"],
-        "test_train_ratio": Call(mean, (ratio,), ordered)[""],
+        "test_train_ratio": Call(of.mean, (ratio,), ordered)[""],
         **t.parts(se="se", df="df", corrected_t="statistic", corrected_p="p"),
         **t.parts(smallest_p="smallest_p", smallest_detectable="detectable"),
         "margin": share[""] if relative else margin,
@@ -134,17 +125,17 @@ def columns_over_datasets(keys: Sequence[str]) -> dict[str, Any]:
     def of_rows(*sources: str) -> list[Values]:
         return [Values(name, TABLE, keys, of_row={"family": "_family"}) for name in sources]
 
-    difference = Call(mean_of_all, of_rows("difference"))[""]
+    difference = Call(of.mean_of_all, of_rows("difference"))[""]
     error = Call(error_over_datasets, of_rows("se", "df"))
     known = {"estimate": "_difference", "n": "n", "se": "se", "df": "df"}
     t = Call(paired.t_from, given={"test": "corrected t"}, of_row=known | {"family": "family_size"})
     tost = Call(paired.tost_from, of_row=known | {"margin": "margin"})
     return {
         "_family": Call(family_of_datasets, of_row={"family": "family"})[""],
-        "n": Call(total, of_rows("n"))[""],
+        "n": Call(of.total, of_rows("n"))[""],
         "pairing": "dataset",
         "alternative": t["alternative"],
-        **{name: Call(mean, of_rows(name))[""] for name in ("mean", "baseline_mean", "margin")},
+        **{name: Call(of.mean, of_rows(name))[""] for name in ("mean", "baseline_mean", "margin")},
         "_difference": difference,
         "difference": difference,
         **t.parts(ddof="ddof", ci_low="ci_low", ci_high="ci_high"),
@@ -173,7 +164,7 @@ def family_columns(p: str, **more: Formula) -> dict[str, Any]:
     """
     return {
         "family": LABEL,
-        "family_size": Call(count, (Values("family", TABLE, ("family",)),))[""],
+        "family_size": Call(of.count, (Values("family", TABLE, ("family",)),))[""],
         "holm_p": _corrected(p),
         **more,
         "stars": Call(stars, of_row={"p": "holm_p", "smallest_p": "smallest_p"})[""],
@@ -212,7 +203,7 @@ def comparisons(
 
 def share_of_the_baseline(baseline: Any, share: float) -> float:
     """Share of the mean of the baseline."""
-    return share * mean(baseline)
+    return share * of.mean(baseline)
 
 
 def note(arm: Any, baseline: Any, test: str) -> str:

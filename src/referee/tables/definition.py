@@ -16,20 +16,12 @@ ROW = ("dataset", *ARM)
 
 @dataclass(frozen=True)
 class Definition:
-    """A table.
+    """A table."""
 
-    Attributes:
-        keys: labels that tell rows apart; they are the first columns.
-        tidy: the tidy table whose rows have these labels.
-        columns: the other columns, in their order; constants stand in every row.
-        over: the columns of a row that is a mean over datasets, where there are such rows.
-
-    """
-
-    keys: tuple[str, ...]
-    tidy: str
-    columns: Columns
-    over: Columns = field(default_factory=dict)
+    keys: tuple[str, ...]  # labels that tell rows apart; they are the first columns
+    tidy: str  # the tidy table whose rows have these labels
+    columns: Columns  # the other columns, in their order
+    over: Columns = field(default_factory=dict)  # of rows that are means over datasets, if any
 
     def columns_of(self, labels: Mapping[str, Any]) -> Columns:
         """The columns of a row."""

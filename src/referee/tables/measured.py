@@ -4,7 +4,6 @@ Latency is of one call, energy and carbon of one clip. A row of packed models is
 protocol and arm, or an arm; a runtime that is none of the packed models is of no protocol.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -15,15 +14,7 @@ from referee.paper.tables import TableLayout
 from referee.tables import aggregates as of
 from referee.tables.definition import ARM, ROW, Definition, built
 from referee.tables.sheet import Call, Tidy, Values, key, need
-from referee.tables.tidy import (
-    CELLS,
-    ENERGY,
-    LATENCY,
-    MEMORY,
-    PACKED_ENERGY,
-    PACKED_LATENCY,
-    PACKED_MODELS,
-)
+from referee.tables.tidy import CELLS, ENERGY, LATENCY, MEMORY, PACKED_ENERGY, PACKED_LATENCY, SIZES
 
 RUNTIME = (*ROW, "runtime")
 
@@ -33,11 +24,11 @@ def scores(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     cells, name, columns = need(tidy, CELLS), paper.score.name, dict[str, Any]()
     for dataset in cells["dataset"].unique():
         values = Values(paper.score.column, CELLS, ARM, where={"dataset": dataset})
-        call = Call(of.mean_and_deviation, (values,))
-        columns |= {f"{dataset}_n": call["count"], f"{dataset}_{name}_mean": call["mean"]}
-        columns |= {f"{dataset}_{name}_std": call["std"]}
-    average = _averages(paper, cells)
-    columns |= {f"avg_{name}_mean": average["mean"], f"avg_{name}_std": average["std"]}
+        parts = {f"{dataset}_n": "count"}
+        parts |= {f"{dataset}_{name}_{part}": part for part in ("mean", "std")}
+        columns |= Call(of.mean_and_deviation, (values,)).parts(**parts)
+    average = {f"avg_{name}_{part}": part for part in ("mean", "std")}
+    columns |= _averages(paper, cells).parts(**average)
     return Definition(ARM, CELLS, columns)
 
 
@@ -48,19 +39,12 @@ def _averages(paper: Paper, cells: pd.DataFrame) -> Call:
     return Call(of.average_over_datasets, (values,), given={"datasets": datasets})
 
 
-def _score(paper: Paper, keys: tuple[str, ...]) -> dict[str, Any]:
-    """Columns of the mean score and its deviation."""
-    call = Call(of.mean_and_deviation, (Values(paper.score.column, CELLS, keys),))
-    return {f"{paper.score.name}_mean": call["mean"], f"{paper.score.name}_std": call["std"]}
-
-
-def _sizes(*names: str, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
+def _sizes(keys: tuple[str, ...], *names: str) -> dict[str, Any]:
     """Columns of bytes: the largest over the folds."""
-    tables = {"peak_rss_bytes": MEMORY}
-    return {
-        name: Call(of.largest, (Values(name, tables.get(name, PACKED_MODELS), keys),))[""]
-        for name in (f"{name}_bytes" for name in names)
-    }
+    tables = [MEMORY if name == "peak_rss" else SIZES for name in names]
+    columns = [f"{name}_bytes" for name in names]
+    values = [Values(*source, keys) for source in zip(columns, tables, strict=True)]
+    return {value.source: Call(of.largest, (value,))[""] for value in values}
 
 
 def _batch_sizes(tidy: Tidy, name: str) -> list[int]:
@@ -69,41 +53,42 @@ def _batch_sizes(tidy: Tidy, name: str) -> list[int]:
     return [] if frame is None else [key(size) for size in frame["batch_size"].unique()]
 
 
-def _by_batch_size(
-    tidy: Tidy, keys: tuple[str, ...], time: Any, energy: Any, of_row: Mapping[str, str]
-) -> dict[str, Any]:
+def _by_batch_size(tidy: Tidy, keys: tuple[str, ...]) -> dict[str, Any]:
     """Columns of time, energy and carbon of packed models, for each batch size.
 
-    `time` is the function of the times, `energy` that of energies and of carbon; `of_row` are
-    further arguments of both.
+    Of an arm on one dataset they are the median of the times and the means of the others over the
+    folds, empty where one was below the resolution of the meter; else means of these over datasets.
     """
-    columns = {}
-    for stem, unit, name, function in (
-        ("latency", "ms", PACKED_LATENCY, time),
-        ("energy", "j", PACKED_ENERGY, energy),
-        ("carbon", "g", PACKED_ENERGY, energy),
+    columns, plain = {}, {"median": of.median, "mean": of.mean_of_all}
+    for stem, unit, name, how in (
+        ("latency", "ms", PACKED_LATENCY, "median"),
+        ("energy", "j", PACKED_ENERGY, "mean"),
+        ("carbon", "g", PACKED_ENERGY, "mean"),
     ):
         for size in _batch_sizes(tidy, name):
             values = Values(f"{stem}_{unit}", name, keys, where={"batch_size": size})
-            columns[f"{stem}_batch{size}_{unit}"] = Call(function, (values,), of_row=of_row)[""]
+            call = Call(plain[how], (values,)) if "dataset" in keys else _over(values, how)
+            columns[f"{stem}_batch{size}_{unit}"] = call[""]
     return columns
 
 
-def _costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
-    """Columns of an arm on one dataset: time, energy and carbon by batch size, and bytes.
+def _over(values: Values, how: str) -> Call:
+    """The mean over the datasets of the row."""
+    of_row = {"datasets": "datasets"}
+    return Call(of.mean_over_datasets, (values,), given={"of": how}, of_row=of_row)
 
-    Energies are means over the folds that were measured, empty where one of them was below the
-    resolution of the meter.
-    """
-    batches = _by_batch_size(tidy, keys, of.median, of.mean_of_all, {})
-    return batches | _sizes("disk", "resident", "published", "peak_rss", keys=keys)
+
+def _costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
+    """Columns of an arm on one dataset: time, energy and carbon by batch size, and bytes."""
+    return _by_batch_size(tidy, keys) | _sizes(keys, "disk", "resident", "published", "peak_rss")
 
 
 def networks(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     """Single networks on each dataset, their score also in percent of that of other experts."""
     keys = ("dataset", "protocol", "model")
-    values = Values(paper.score.column, CELLS, keys)
-    columns = {"n": Call(of.mean_and_deviation, (values,))["count"], **_score(paper, keys)}
+    values, name = Values(paper.score.column, CELLS, keys), paper.score.name
+    score = Call(of.mean_and_deviation, (values,))
+    columns = score.parts(**{"n": "count", f"{name}_mean": "mean", f"{name}_std": "std"})
     if layout.reference:
         experts = {"experts": layout.reference.experts}
         other = Values(paper.score.column, CELLS, keys[:2], where=experts)
@@ -122,8 +107,7 @@ def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         Values(column, CELLS, ARM)
         for column in ("experts", "strategy", "dataset", "parameter_count")
     )
-    all_of = {"datasets": "datasets"}
-    disk = Values("disk_bytes", PACKED_MODELS, ARM)
+    disk = Values("disk_bytes", SIZES, ARM)
     columns = {
         "type": Call(of.kind, (experts, strategy), given=kinds)[""],
         "datasets": Call(of.names, (datasets,))[""],
@@ -131,8 +115,8 @@ def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         "n": score["count"],
         f"avg_{name}_mean": score["mean"],
         f"avg_{name}_std": score["std"],
-        **_by_batch_size(tidy, ARM, of.mean_of_medians, of.mean_of_means, all_of),
-        "disk_bytes": Call(of.mean_of_largest, (disk,), of_row=all_of)[""],
+        **_by_batch_size(tidy, ARM),
+        "disk_bytes": _over(disk, "max")[""],
     }
     for size in _batch_sizes(tidy, PACKED_ENERGY):
         joules = Values("energy_j", PACKED_ENERGY, ARM, where={"batch_size": size})
@@ -159,15 +143,19 @@ def latency(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     calls = Values("latency_ms", LATENCY, keys)
     described = Call(of.of_calls, (calls,))
     columns: dict[str, Any] = {"calls": described["calls"]}
-    described_by = ("median", "ci_low", "ci_high", "p95", "std")
-    columns |= {f"{name}_ms": described[name] for name in described_by}
+    parts = ("median", "ci_low", "ci_high", "p95", "std")
+    columns |= {f"{part}_ms": described[part] for part in parts}
     for runtime in layout.speedups_over:
         same = ("dataset", "batch_size")
         other = Values("latency_ms", LATENCY, same, where={"runtime": runtime})
         columns[f"speedup_over_{runtime}"] = Call(of.second_over_first, (calls, other))[""]
-    parameters = Values("parameter_count", CELLS, RUNTIME)
-    columns |= _sizes("resident", "peak_rss", keys=RUNTIME)
-    columns |= {"parameters": Call(of.same, (parameters,))[""], **_score(paper, RUNTIME)}
+    score, parameters = (
+        Values(column, CELLS, RUNTIME) for column in (paper.score.column, "parameter_count")
+    )
+    columns |= _sizes(RUNTIME, "resident", "peak_rss")
+    columns |= {"parameters": Call(of.same, (parameters,))[""]}
+    of_score = {f"{paper.score.name}_{part}": part for part in ("mean", "std")}
+    columns |= Call(of.mean_and_deviation, (score,)).parts(**of_score)
     return Definition(keys, LATENCY, columns)
 
 
@@ -195,7 +183,7 @@ def per_arm(
         PACKED_LATENCY: of_packed(latency),
         PACKED_ENERGY: of_packed(energy),
         MEMORY: memory,
-        PACKED_MODELS: packed,
+        SIZES: packed,
     }
     arms = pd.concat([frame[list(ROW)] for frame in frames.values()])
-    return built(Definition(ROW, PACKED_MODELS, _costs(frames.get)), frames.get, arms)
+    return built(Definition(ROW, SIZES, _costs(frames.get)), frames.get, arms)

@@ -21,49 +21,34 @@ LABEL = nan  # in the place of a column: the label of this name is shown here
 Step = Callable[[list[Any]], list[Any]]
 Tidy = Callable[[str], pd.DataFrame | None]  # a tidy table by its name, None where there is none
 Columns = Mapping[str, Any]  # a Formula or a constant, by name
-Wanted = tuple[tuple[str, Any], ...]
+Selection = tuple[str, tuple[tuple[str, Any], ...]]  # a tidy table, and columns with their values
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """One column of those rows of a tidy table that belong to a row of the table that is built.
+    """One column of those rows of a tidy table that belong to a row of the table that is built."""
 
-    Attributes:
-        source: the column.
-        tidy: name of the tidy table.
-        keys: columns that must equal the label of the same name; a column that the tidy table
-            lacks does not select.
-        of_row: further columns, each with the label that it must equal.
-        where: further columns, each with the value that it must have.
-
-    """
-
-    source: str
+    source: str  # the column
     tidy: str
-    keys: Sequence[str] = ()
-    of_row: Mapping[str, str] = field(default_factory=dict)
-    where: Mapping[str, Any] = field(default_factory=dict)
+    keys: Sequence[str] = ()  # equal the labels of the same name, where the tidy table has them
+    of_row: Mapping[str, str] = field(default_factory=dict)  # equal the labels that are named
+    where: Mapping[str, Any] = field(default_factory=dict)  # equal these values
 
 
 @dataclass(frozen=True, eq=False)
 class Call:
     """A function of groups of values; it is called once for each row of a table.
 
-    Attributes:
-        function: takes a Series for each group, in the order of the tidy table and indexed by
-            dataset, seed and fold; its docstring tells people how the number is made.
-        values: the groups.
-        steps: functions that the list of groups goes through first, in this order.
-        given: further arguments of the function.
-        of_row: further arguments, each with the column of the same row that holds it.
-
+    It takes a Series for each group, in the order of the tidy table and indexed by dataset, seed
+    and fold, after the list of groups went through the steps. Its docstring tells people how the
+    number is made.
     """
 
     function: Callable[..., Any]
     values: Sequence[Values] = ()
     steps: tuple[Step, ...] = ()
-    given: Mapping[str, Any] = field(default_factory=dict)
-    of_row: Mapping[str, str] = field(default_factory=dict)
+    given: Mapping[str, Any] = field(default_factory=dict)  # further arguments
+    of_row: Mapping[str, str] = field(default_factory=dict)  # arguments in columns of the same row
 
     def __getitem__(self, part: str) -> "Formula":
         """A column that holds one part of what the function returns."""
@@ -153,29 +138,29 @@ class Sheet:
 
     def _result(self, at: int, call: Call) -> Any:
         if (at, call) not in self._results:
-            wanted = tuple((v.tidy, v.source, self.wanted(at, v)) for v in call.values)
-            groups, result = self._stepped(wanted, call.steps), None
+            chosen = tuple((self.selection(at, values), values.source) for values in call.values)
+            groups, result = self._stepped(chosen, call.steps), None
             if groups is not None:
                 result = call.function(*groups, **self.arguments(at, call))
             self._results[at, call] = result
         return self._results[at, call]
 
     def _stepped(
-        self, wanted: tuple[tuple[str, str, Wanted], ...], steps: tuple[Step, ...]
+        self, chosen: tuple[tuple[Selection, str], ...], steps: tuple[Step, ...]
     ) -> list[Any] | None:
         """Groups of values after some steps; None where a group has no rows at all."""
-        if (wanted, steps) not in self._groups:
+        if (chosen, steps) not in self._groups:
             if steps:
-                before = self._stepped(wanted, steps[:-1])
+                before = self._stepped(chosen, steps[:-1])
                 groups = None if before is None else steps[-1](before)
             else:
-                made = [self._group(*group) for group in wanted]
+                made = [self._group(*group) for group in chosen]
                 groups = made if all(map(len, made)) else None
-            self._groups[wanted, steps] = groups
-        return self._groups[wanted, steps]
+            self._groups[chosen, steps] = groups
+        return self._groups[chosen, steps]
 
-    def _group(self, tidy: str, source: str, wanted: Wanted) -> "pd.Series[Any]":
-        positions = self.positions(tidy, wanted)
+    def _group(self, selection: Selection, source: str) -> "pd.Series[Any]":
+        positions, tidy = self.positions(selection), selection[0]
         if tidy == TABLE:
             return pd.Series([self.number(at, source) for at in positions])
         if tidy not in self._by_cell:
@@ -189,14 +174,16 @@ class Sheet:
         of_row = {name: self.number(at, other) for name, other in call.of_row.items()}
         return {**call.given, **of_row}
 
-    def wanted(self, at: int, values: Values) -> Wanted:
-        """What the columns of a tidy table must be for a row of this one."""
-        labels = dict(zip(values.keys, values.keys, strict=True)) | dict(values.of_row)
+    def selection(self, at: int, values: Values) -> Selection:
+        """Which rows of a tidy table, or of this one, belong to a row of this one."""
+        labels = {name: name for name in values.keys} | dict(values.of_row)
         wanted = {name: self.number(at, label) for name, label in labels.items()}
-        return tuple((name, key(value)) for name, value in (wanted | dict(values.where)).items())
+        wanted |= values.where
+        return values.tidy, tuple((name, key(value)) for name, value in wanted.items())
 
-    def positions(self, tidy: str, wanted: Wanted) -> list[int]:
-        """The rows of a tidy table, or of this one, in which columns have the wanted values."""
+    def positions(self, selection: Selection) -> list[int]:
+        """The positions of the selected rows, from 0."""
+        tidy, wanted = selection
         frame = None if tidy == TABLE else need(self._tidy, tidy)
         names = [name for name, _ in wanted if frame is None or name in frame]
         if (tidy, *names) not in self._indices:
@@ -205,12 +192,12 @@ class Sheet:
                 labels = [tuple(key(self.number(at, name)) for name in names) for at in rows]
             else:
                 columns = [frame[name].astype(object) for name in names]
-                filled = [column.where(column.notna(), None) for column in columns]
-                labels = [*zip(*filled, strict=True)]
+                labels = [*zip(*(c.where(c.notna(), None) for c in columns), strict=True)]
             index = self._indices[tidy, *names] = {}
             for position, label in enumerate(labels):
                 index.setdefault(label, []).append(position)
-        return self._indices[tidy, *names].get(tuple(v for name, v in wanted if name in names), [])
+        label = tuple(value for name, value in wanted if name in names)
+        return self._indices[tidy, *names].get(label, [])
 
     def frame(self, names: Iterable[str]) -> pd.DataFrame:
         """The table, with those of these columns that are shown."""

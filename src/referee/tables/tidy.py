@@ -13,19 +13,19 @@ import pandas as pd
 from referee.contract import (
     IDENTITY,
     PACKED,
+    PACKED_MODELS,
     Measured,
     of_packed,
     read_measurements,
     read_scores,
     read_table,
 )
-from referee.contract import PACKED_MODELS as PACKED_COLUMNS
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.stats.compare import with_ratio
 from referee.tables.sheet import Tidy
 
-CELLS, PACKED_MODELS = "cells", "packed"
+CELLS, SIZES = "cells", "packed"
 LATENCY, ENERGY, MEMORY = "latency", "energy", "memory"
 # Of these files, the rows of packed models and of an inference, and what is known of their cells.
 PACKED_LATENCY, PACKED_ENERGY = "latency of packed models", "energy of packed models"
@@ -63,8 +63,8 @@ class Files:
         """The table of a file; raises InputError where it is not as the contract says."""
         if name == CELLS:
             return read_scores(self.cells, self.paper)
-        if name == PACKED_MODELS:
-            return self.packed and read_table(self.packed, PACKED_COLUMNS, self.paper.decides)
+        if name == SIZES:
+            return self.packed and read_table(self.packed, PACKED_MODELS, self.paper.decides)
         table: pd.DataFrame | None = getattr(self.measured, name)
         return table
 
@@ -86,7 +86,7 @@ def tidy_tables(read: Callable[[str], pd.DataFrame | None]) -> Tidy:
         if name in (CELL_LATENCY, CELL_ENERGY):
             packed = _with_cells(of_packed(frame), cells)
             return packed if name == CELL_ENERGY else _with_other_runtimes(packed, frame)
-        if name in (PACKED_MODELS, MEMORY):
+        if name in (SIZES, MEMORY):
             return marked(frame).assign(runtime=PACKED)
         return marked(of_packed(frame) if name in (PACKED_LATENCY, PACKED_ENERGY) else frame)
 

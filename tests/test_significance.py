@@ -14,8 +14,8 @@ from scipy import stats
 from referee.contract import read_measurements, read_scores
 from referee.errors import InputError
 from referee.paper import read
-from referee.tables import comparison
 from referee.tables import write as make
+from referee.tables.sheet import OVER_DATASETS
 from referee.tables.tidy import Files, tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
@@ -179,7 +179,7 @@ def test_table5_by_hand() -> None:
 
 def test_published_timings_are_pooled_over_datasets() -> None:
     keys = {"arm": "Q4-Base", "protocol": "corrected", "baseline": "FP32-Base"}
-    row = one("table4_latency", dataset=comparison.OVER_DATASETS, **keys)
+    row = one("table4_latency", dataset=OVER_DATASETS, **keys)
     medians = latencies(50).query("runtime == 'packed' and protocol == 'corrected'")
     values = medians.groupby(["arm", "dataset", "fold"])["latency_ms"].median()
     pooled = stats.ttest_rel(values["Q4-Base"], values["FP32-Base"], alternative="less")
@@ -187,7 +187,7 @@ def test_published_timings_are_pooled_over_datasets() -> None:
     assert row["published_p"] == pytest.approx(pooled.pvalue)
     of_datasets = (values["Q4-Base"] - values["FP32-Base"]).groupby("dataset").mean()
     assert row["difference"] == pytest.approx(of_datasets.mean())
-    f1_row = one("table1_f1", dataset=comparison.OVER_DATASETS, **keys)
+    f1_row = one("table1_f1", dataset=OVER_DATASETS, **keys)
     assert pd.isna(f1_row["published_p"])  # F1 was not pooled
 
 
@@ -285,7 +285,7 @@ def test_the_commands(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     subprocess.run([*asked, "M", "--out", str(out)], check=True)
     made = pd.read_csv(out)
-    assert set(made["dataset"]) == {"demo", "real", comparison.OVER_DATASETS}
+    assert set(made["dataset"]) == {"demo", "real", OVER_DATASETS}
     failed = subprocess.run([*asked, "N"], capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.startswith("qmoe: no arm 'N' in the table; its arms: FP32-Base")

@@ -19,6 +19,7 @@ from referee.stats import paired, power, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
 from referee.tables import comparison
+from referee.tables.sheet import OVER_DATASETS
 
 A = np.array([0.81, 0.79, 0.84, 0.80, 0.83])
 B = np.array([0.78, 0.80, 0.80, 0.79, 0.78])
@@ -357,8 +358,8 @@ def test_compare_reports_each_dataset_and_their_mean() -> None:
     assert row["family_size"] == 4
     assert row["verdict"] == "higher"
     assert made.loc[("same", "x"), "verdict"] == "identical"
-    both = made.loc["better"].drop(comparison.OVER_DATASETS)
-    mean = made.loc[("better", comparison.OVER_DATASETS)]
+    both = made.loc["better"].drop(OVER_DATASETS)
+    mean = made.loc[("better", OVER_DATASETS)]
     assert mean["difference"] == pytest.approx(both["difference"].mean())
     assert mean["se"] == pytest.approx(math.hypot(*both["se"]) / 2)
     assert 4 < mean["df"] <= 8

@@ -13,8 +13,7 @@ from referee.contract.readers import read_csv
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
-from referee.tables.definition import Definition
-from referee.tables.sheet import TABLE, Formula, Sheet, Tidy, Values, need
+from referee.tables.sheet import TABLE, Definition, Formula, Sheet, Tidy, Values, need
 from referee.tables.tidy import CELLS, FILES, Files, tidy_tables
 from referee.tables.write import definition
 
@@ -40,8 +39,8 @@ def measurements(record: Path) -> Path:
 class WrittenTable:
     """A table of the paper in its file.
 
-    The tidy tables that it was made of are read from the folder above its own, and from the
-    measurements that the record beside it names, when a number needs them.
+    What it was made of is read, when a number needs it, from the folder above its own and from the
+    measurements that the record beside it names.
     """
 
     path: Path

@@ -13,10 +13,9 @@ from referee.stats import compare, paired, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
 from referee.tables import aggregates as of
-from referee.tables.sheet import LABEL, TABLE, Call, Columns, Formula, Sheet, Step, Values, key
+from referee.tables.sheet import LABEL, OVER_DATASETS, TABLE, Call, Columns, Sheet, Step, Values
 
 ALPHA = 0.05
-OVER_DATASETS = "mean over datasets"
 SCORES = "scores"
 Sides = tuple[Values, Values]
 
@@ -157,7 +156,7 @@ def _verdict_columns() -> dict[str, Any]:
     }
 
 
-def family_columns(p: str, **more: Formula) -> dict[str, Any]:
+def family_columns(p: str, **more: Any) -> dict[str, Any]:
     """The family, its size, Holm's correction of the column `p` within it, and stars for that.
 
     `more` are columns that stand before the stars.
@@ -171,7 +170,7 @@ def family_columns(p: str, **more: Formula) -> dict[str, Any]:
     }
 
 
-def _corrected(p: str) -> Formula:
+def _corrected(p: str) -> Any:
     return Call(holm_within, (Values(p, TABLE, ("family",)),), of_row={"p": p})[""]
 
 
@@ -184,7 +183,7 @@ def comparisons(
     datasets or more.
 
     Args:
-        labels: of each comparison, the dataset among them.
+        labels: of each comparison, the dataset among them; None, not NaN, where one is missing.
         family: its name; Holm corrects within it. Means over datasets are a family of their own.
         single: the columns of a comparison on one dataset.
         over: the columns of a mean over datasets; none of them for no such rows.
@@ -192,10 +191,7 @@ def comparisons(
 
     """
     rows: list[Columns] = [{**single, **row, "family": family + end} for row in labels]
-    alike = Counter(
-        tuple((name, key(value)) for name, value in row.items() if name != "dataset")
-        for row in labels
-    )
+    alike = Counter(tuple(item for item in row.items() if item[0] != "dataset") for row in labels)
     means = {"dataset": OVER_DATASETS, "family": f"{family}, {OVER_DATASETS}{end}"}
     rows += [{**over, **dict(row), **means} for row, n in alike.items() if over and n > 1]
     return rows

@@ -51,16 +51,10 @@ def escape(text: str) -> str:
 
 
 def document(tables: Sequence[Path], figures: Path, folder: Path) -> str:
-    """The document, to be compiled in `folder`.
+    """The document of tables (.tex files) and `figures.json`, to be compiled in `folder`.
 
-    Args:
-        tables: .tex files, as `tables.write` makes them.
-        figures: `figures.json`; the pictures of single experiments are left out.
-        folder: where it will lie; files are named from there.
-
-    Raises:
-        InputError: a file is missing or is no table.
-
+    The pictures of single experiments are left out. Raises InputError where a file is missing or
+    is no table.
     """
     body = [_table(path) for path in tables]
     for entry in json.loads(_read(figures)):

@@ -12,8 +12,7 @@ from referee.contract import is_mixture, of_packed
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables import aggregates as of
-from referee.tables.definition import ARM, ROW, Definition, built
-from referee.tables.sheet import Call, Tidy, Values, key, need
+from referee.tables.sheet import ARM, ROW, Call, Definition, Tidy, Values, built, key, need
 from referee.tables.tidy import CELLS, ENERGY, LATENCY, MEMORY, PACKED_ENERGY, PACKED_LATENCY, SIZES
 
 RUNTIME = (*ROW, "runtime")

@@ -14,8 +14,12 @@ import pandas as pd
 
 from referee.errors import InputError
 from referee.stats.compare import KEYS
+from referee.tables.aggregates import same
 
 TABLE = "table"  # in the place of a tidy table: the table that is being built
+OVER_DATASETS = "mean over datasets"  # in the place of the dataset of a row
+ARM = ("protocol", "model", "strategy", "alpha")
+ROW = ("dataset", *ARM)
 LABEL = nan  # in the place of a column: the label of this name is shown here
 
 Step = Callable[[list[Any]], list[Any]]
@@ -204,3 +208,30 @@ class Sheet:
         rows, shown = range(len(self._rows)), [name for name in names if not name.startswith("_")]
         made = pd.DataFrame({name: [self.number(at, name) for at in rows] for name in shown})
         return made.astype({"n_folds": "Int64"}) if "n_folds" in made else made
+
+
+@dataclass(frozen=True)
+class Definition:
+    """A table."""
+
+    keys: tuple[str, ...]  # labels that tell rows apart; they are the first columns
+    tidy: str  # the tidy table whose rows have these labels
+    columns: Columns  # the other columns, in their order
+    over: Columns = field(default_factory=dict)  # of rows that are means over datasets, if any
+
+    def columns_of(self, labels: Mapping[str, Any]) -> Columns:
+        """The columns of a row."""
+        return self.over if self.over and labels["dataset"] == OVER_DATASETS else self.columns
+
+    def label(self, name: str) -> Formula:
+        """The column of a label, which the rows of the tidy table share."""
+        names = ("protocol", "arm", "batch_size") if "arm" in self.keys else self.keys
+        return Call(same, (Values(name, self.tidy, names),))[""]
+
+
+def built(definition: Definition, tidy: Tidy, chosen: pd.DataFrame) -> pd.DataFrame:
+    """The table, with a row for each combination of the keys in the chosen rows."""
+    columns = possible(definition.columns, tidy)
+    labels = chosen[list(definition.keys)].drop_duplicates().to_dict("records")
+    rows = [{**columns, **row} for row in labels]
+    return Sheet(rows, tidy).frame([*definition.keys, *columns])

@@ -23,8 +23,7 @@ from referee.stats import compare, paired, spread
 from referee.stats.result import stars
 from referee.tables import aggregates as of
 from referee.tables import comparison
-from referee.tables.definition import Definition
-from referee.tables.sheet import LABEL, Call, Columns, Sheet, Step, Tidy, need, possible
+from referee.tables.sheet import LABEL, Call, Columns, Definition, Sheet, Step, Tidy, key, possible
 from referee.tables.tidy import CELL_ENERGY, CELL_LATENCY, CELLS
 
 LABELS = ("protocol", "dataset", "arm", "model", "strategy", "alpha", "baseline")
@@ -37,8 +36,6 @@ REPEATS = 50  # with fewer timings of a cell, their spread is not tested
 NOT_POOLED = {  # of a mean over datasets that the paper did not test
     "published_n": 0,
     "published_pairing": "row order",
-    "published_stars": "",
-    "published_reproduces": "",
 }
 
 
@@ -221,16 +218,18 @@ def note_of_repeats(repeats: int, note: str) -> str:
     return f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
 
 
-def built(definition: Definition, layout: TableLayout, tidy: Tidy) -> pd.DataFrame:
-    """The table: the comparisons of its layout, family by family.
+def built(
+    definition: Definition, layout: TableLayout, tidy: Tidy, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """The table: comparisons of arms in a tidy table, by the families of the layout.
 
     Raises InputError where an arm and its baseline cover different seeds or folds of a dataset.
     """
     columns, rows = possible(definition.columns, tidy), list[Columns]()
-    for frame, batch in _batches(need(tidy, definition.tidy)):
+    for one_size, batch in _batches(frame):
         end = f", batch of {batch['batch_size']}" if batch else ""
-        for family in _families(layout, frame):
-            for protocol, cells in frame.groupby("protocol", sort=False):
+        for family in _families(layout, one_size):
+            for protocol, cells in one_size.groupby("protocol", sort=False):
                 labels = [
                     {name: (one | batch).get(name) for name in definition.keys}
                     | {"published_alternative": family.published}
@@ -277,6 +276,6 @@ def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]
         for baseline in [family.baseline] if family.baseline else plain["arm"]:
             if baseline == arm["arm"]:
                 continue
-            labels = {name: arm[name] for name in ("protocol", "arm", "model", "strategy", "alpha")}
+            labels = {name: key(arm[name]) for name in LABELS if name in arm and name != "dataset"}
             for dataset in compare.pairs(scores, arm["arm"], baseline)["dataset"].unique():
                 yield labels | {"dataset": dataset, "baseline": baseline}

@@ -10,9 +10,8 @@ from referee.files import write_whole
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables import measured, people, significance
-from referee.tables.definition import ARM, Definition, built
 from referee.tables.latex import escape
-from referee.tables.sheet import Tidy
+from referee.tables.sheet import ARM, Definition, Tidy, built
 from referee.tables.tidy import CELLS, Files, tidy_tables
 
 DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Definition]] = {
@@ -40,10 +39,11 @@ def table(layout: TableLayout, paper: Paper, tidy: Tidy) -> pd.DataFrame | None:
     Raises InputError where what it is made of is not as it must be.
     """
     made = definition(layout, paper, tidy)
-    if tidy(made.tidy) is None:
+    frame = tidy(made.tidy)
+    if frame is None:
         return None
     if layout.folder == "significance":
-        return significance.built(made, layout, tidy)
+        return significance.built(made, layout, tidy, frame)
     return built(made, tidy, measured.rows_of(layout, made.tidy, tidy))
 
 

@@ -2,8 +2,9 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
@@ -112,18 +113,15 @@ class WrittenTable:
         folder = self.path.parents[1] if name in (CELLS, "packed") else self._measurements
         return (folder / f"{name}.csv").as_posix()
 
-    def rows(self, tidy: str) -> pd.DataFrame:
-        """The table that holds some values; a tidy one with the folder of each cell."""
+    @cached_property
+    def rows(self) -> Callable[[str], pd.DataFrame]:
+        """Reads the table that holds some values by its name, tidy ones with folders of cells."""
+        return cache(self._rows)
+
+    def _rows(self, tidy: str) -> pd.DataFrame:
         if tidy == TABLE:
             return self.frame
-        if tidy not in self._rows:
-            cells, rows = need(self.tidy, CELLS), need(self.tidy, tidy)
-            about = [name for name in ("cell", "embeddings_sha256") if name in cells]
-            rows = rows.drop(columns=about, errors="ignore").astype({"seed": "Int64"})
-            joined = rows.merge(cells[[*IDENTITY, *about]], on=list(IDENTITY), how="left")
-            self._rows[tidy] = joined
-        return self._rows[tidy]
-
-    @cached_property
-    def _rows(self) -> dict[str, pd.DataFrame]:
-        return {}
+        cells, rows = need(self.tidy, CELLS), need(self.tidy, tidy)
+        about = [name for name in ("cell", "embeddings_sha256") if name in cells]
+        rows = rows.drop(columns=about, errors="ignore").astype({"seed": "Int64"})
+        return rows.merge(cells[[*IDENTITY, *about]], on=list(IDENTITY), how="left")

@@ -125,9 +125,10 @@ def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
     }
 
 
-def mean_over_datasets(values: Any, datasets: str, of: str) -> float:
-    """Mean over datasets of one number each; empty where a value or one of them is missing."""
-    return _mean_over(_by_dataset(values).agg(lambda one: getattr(one, of)(skipna=False)), datasets)
+def mean_over_datasets(values: Any, datasets: str, each: str) -> float:
+    """Mean over `datasets` of the number that `each` names; empty where one of them is missing."""
+    numbers = _by_dataset(values).agg(lambda one: getattr(one, each)(skipna=False))
+    return _mean_over(numbers, datasets)
 
 
 def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:

@@ -65,17 +65,11 @@ def columns(
 ) -> dict[str, Any]:
     """The columns of a comparison on one dataset, in the order in which files show them.
 
-    Tests of the spread take one value a fold, its mean over the seeds: the cells of a fold share
-    its clips, so that they are no independent draws.
-
-    Args:
-        source: column of the scores.
-        tidy: the tidy table that holds them, and `ratio`, n_test / n_train of a cell.
-        keys: what both sides have in common with the row.
-        steps: from the rows of a cell to its score.
-        margin: of equivalence, in units of the score, or a share of the baseline's mean.
-        relative: whether it is such a share.
-
+    Scores are in the column `source` of a tidy table that also holds `ratio`, n_test / n_train of
+    a cell; `keys` are what both sides have in common with the row, and `steps` lead from the rows
+    of a cell to its score. The margin of equivalence is in units of the score, or `relative`, a
+    share of the baseline's mean. Tests of the spread take one value a fold, its mean over the
+    seeds: the cells of a fold share its clips, so that they are no independent draws.
     """
     both = sides(source, tidy, keys)
     ordered, by_cell = (*steps, of.in_order), (*steps, of.paired_by_cell)
@@ -179,16 +173,10 @@ def comparisons(
 ) -> list[Columns]:
     """The rows of a family of comparisons, and the unweighted means of each over its datasets.
 
-    A mean, for which no scores are pooled, is a row where labels but for the dataset agree on two
-    datasets or more.
-
-    Args:
-        labels: of each comparison, the dataset among them; None, not NaN, where one is missing.
-        family: its name; Holm corrects within it. Means over datasets are a family of their own.
-        single: the columns of a comparison on one dataset.
-        over: the columns of a mean over datasets; none of them for no such rows.
-        end: of the names of both families.
-
+    `labels` are those of each comparison, the dataset among them; None, not NaN, where one is
+    missing. Where all but the dataset agree on two datasets or more, and `over` has columns, there
+    is a row for their mean; no scores are pooled. Holm corrects within a family; the means are one
+    of their own. `end` closes the names of both.
     """
     rows: list[Columns] = [{**single, **row, "family": family + end} for row in labels]
     alike = Counter(tuple(item for item in row.items() if item[0] != "dataset") for row in labels)

@@ -74,7 +74,7 @@ def _by_batch_size(tidy: Tidy, keys: tuple[str, ...]) -> dict[str, Any]:
 def _over(values: Values, how: str) -> Call:
     """The mean over the datasets of the row."""
     of_row = {"datasets": "datasets"}
-    return Call(of.mean_over_datasets, (values,), given={"of": how}, of_row=of_row)
+    return Call(of.mean_over_datasets, (values,), given={"each": how}, of_row=of_row)
 
 
 def _costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from referee.errors import InputError
 from referee.paper import read
 from referee.tables import write as make
 from referee.tables.sheet import OVER_DATASETS
-from referee.tables.tidy import Files, tidy_tables
+from referee.tables.tidy import TableFiles, tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 NAMES = [name for name, layout in PAPER.tables.items() if layout.folder == "significance"]
@@ -246,7 +246,7 @@ def test_a_grid_without_mixtures_has_files_all_the_same(tmp_path: Path) -> None:
     for frame, name in ((alone, "cells"), (latencies(50, alone), "latency"),
                         (energies(alone), "energy")):  # fmt: skip
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    inputs = Files(PAPER, tmp_path / "cells.csv", None, tmp_path)
+    inputs = TableFiles(PAPER, tmp_path / "cells.csv", None, tmp_path)
     made = make.write_all(NAMES, inputs, tmp_path / "made")
     assert {p.stem for p in (tmp_path / "made").iterdir()} == set(NAMES) == set(made)
     assert pd.read_csv(tmp_path / "made/table3_f1.csv").empty

@@ -37,10 +37,10 @@ def tables(cells: Cells, folder: Folder, paper: PaperFolder = None, key: Key = "
     from referee.files import write_whole
     from referee.paper import read
     from referee.tables import write as make
-    from referee.tables.tidy import Files
+    from referee.tables.tidy import TableFiles
 
     about = read(paper)
-    inputs = Files(about, cells)
+    inputs = TableFiles(about, cells)
     names = [n for n, t in about.tables.items() if (t.folder, t.kind) == ("tables", "scores")]
     made = make.write_all(names, inputs, folder)
     metrics = folder.parent / "metrics.json"
@@ -63,10 +63,10 @@ def measured_tables(
     from referee import provenance
     from referee.paper import read
     from referee.tables import write as make
-    from referee.tables.tidy import Files
+    from referee.tables.tidy import TableFiles
 
     about = read(paper)
-    inputs = Files(about, cells, packed, measurements)
+    inputs = TableFiles(about, cells, packed, measurements)
     names = [n for n, t in about.tables.items() if t.folder == "tables" and t.kind != "scores"]
     made = make.write_all(names, inputs, folder)
     files = make.files(made, about, folder)
@@ -118,10 +118,10 @@ def significance(
     from referee import provenance
     from referee.paper import read
     from referee.tables import write as make
-    from referee.tables.tidy import Files
+    from referee.tables.tidy import TableFiles
 
     about = read(paper)
-    inputs = Files(about, cells, None, measurements)
+    inputs = TableFiles(about, cells, None, measurements)
     names = [name for name, t in about.tables.items() if t.folder == "significance"]
     made = make.write_all(names, inputs, folder)
     files = make.files(made, about, folder)

@@ -114,11 +114,16 @@ def explain(
         experiments=_experiments(rows, training_source or training_source_of(written.path)),
         code=code(),
     )
-    number = recompute(explanation) if all(map(len, rows)) else None
+    return _checked(explanation)
+
+
+def _checked(explanation: Explanation) -> Explanation:
+    complete = all(group["cells"] for group in explanation.groups)
+    number, table = recompute(explanation) if complete else None, explanation.table
     if number != explanation.value:
         raise InputError(
-            f"{written.path} says {explanation.value!r}, the cells {number!r}: the table is not of "
-            f"these cells; `snakemake -j1 {written.path}` makes it anew"
+            f"{table} says {explanation.value!r}, the cells {number!r}: the table is not of these "
+            f"cells; `snakemake -j1 {table}` makes it anew"
         )
     return explanation
 
@@ -140,7 +145,9 @@ def _place(written: WrittenTable, row: str, column: str) -> tuple[int, Formula]:
 
 
 def _row(keys: pd.DataFrame, row: str, where: Path) -> int:
-    labels = [" ".join(str(key) for key in line if pd.notna(key)) for line in keys.to_numpy()]
+    labels = [
+        " ".join(str(key) for key in row_keys if pd.notna(key)) for row_keys in keys.to_numpy()
+    ]
     listed = "; ".join(f"{number} {label}" for number, label in enumerate(labels, 1))
     if row.isdigit():
         if not 1 <= int(row) <= len(labels):

@@ -15,7 +15,7 @@ from referee.errors import InputError
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables.sheet import TABLE, Definition, Formula, Sheet, Tidy, Values, need
-from referee.tables.tidy import CELLS, FILES, Files, tidy_tables
+from referee.tables.tidy import CELLS, FILES, TableFiles, tidy_tables
 from referee.tables.write import definition
 
 RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
@@ -70,7 +70,7 @@ class WrittenTable:
             folder = self._measurements
         except InputError:  # a number that needs measurements says so, see `file`
             folder = None
-        files = Files(self.paper, results / "cells.csv", results / "packed.csv", folder)
+        files = TableFiles(self.paper, results / "cells.csv", results / "packed.csv", folder)
         return tidy_tables(files.read)
 
     @property

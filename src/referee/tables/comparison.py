@@ -73,7 +73,6 @@ def columns(
     """
     both = sides(source, tidy, keys)
     ordered, by_cell = (*steps, of.in_order), (*steps, of.paired_by_cell)
-    by_fold = (*by_cell, of.mean_of_each_fold)
     of_ratio = {"test_train_ratio": "test_train_ratio"}
     of_margin = of_ratio | {"margin": "margin"}
     ratio = Values("ratio", tidy, (*keys, "arm"))
@@ -82,7 +81,6 @@ def columns(
     share = Call(share_of_the_baseline, both[1:], ordered, {"share": margin})
     posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
     flip = Call(paired.sign_flip, both, by_cell)
-    spreads = Call(spread.sd_ratio, both, by_fold)
     return {
         "n": t["n"],
         "pairing": "+".join(compare.KEYS),
@@ -99,13 +97,20 @@ def columns(
         **flip.parts(sign_flip_p="p", sign_flip_smallest_p="smallest_p"),
         "wilcoxon_p": Call(paired.wilcoxon, both, by_cell)["p"],
         **Call(paired.effect_size, both, by_cell).parts(d_z="d_z", hedges_g="hedges_g"),
-        **spreads.parts(n_folds="n", sd_ratio="estimate"),
-        **spreads.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
-        "brown_forsythe_p": Call(spread.brown_forsythe, both, by_fold)["p"],
-        "detectable_sd_ratio": spreads["detectable"],
+        **_spread_over_folds(both, (*by_cell, of.mean_of_each_fold)),
         "_note": t["note"],
         "note": Call(note, both, ordered, of_row={"test": "_note"})[""],
         **_verdict_columns(),
+    }
+
+
+def _spread_over_folds(both: Sides, steps: tuple[Step, ...]) -> dict[str, Any]:
+    ratio = Call(spread.sd_ratio, both, steps)
+    return {
+        **ratio.parts(n_folds="n", sd_ratio="estimate"),
+        **ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
+        "brown_forsythe_p": Call(spread.brown_forsythe, both, steps)["p"],
+        "detectable_sd_ratio": ratio["detectable"],
     }
 
 

@@ -42,7 +42,7 @@ def marked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Files:
+class TableFiles:
     """The files that tables are made of, None for those that are not there.
 
     They are the table of scores (cells), that of packed models, and the folder of latency, energy

@@ -12,7 +12,7 @@ from referee.paper.tables import TableLayout
 from referee.tables import measured, people, significance
 from referee.tables.latex import escape
 from referee.tables.sheet import ARM, Definition, Tidy, built
-from referee.tables.tidy import CELLS, Files, tidy_tables
+from referee.tables.tidy import CELLS, TableFiles, tidy_tables
 
 DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Definition]] = {
     ("tables", "scores"): measured.scores,
@@ -65,7 +65,7 @@ def write(name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption: s
     return write_whole({folder / f"{name}.{suffix}": text for suffix, text in texts.items()})
 
 
-def write_all(names: Iterable[str], inputs: Files, folder: Path) -> dict[str, pd.DataFrame]:
+def write_all(names: Iterable[str], inputs: TableFiles, folder: Path) -> dict[str, pd.DataFrame]:
     """Build and write some tables of a paper; those of what was not measured are left out.
 
     Returns the tables that were written, by name. Raises InputError where what they are made of
@@ -88,7 +88,7 @@ def files(names: Iterable[str], paper: Paper, folder: Path) -> list[Path]:
     return [folder / f"{name}.{s}" for name in names for s in suffixes[paper.tables[name].folder]]
 
 
-def metrics(made: Mapping[str, pd.DataFrame], inputs: Files) -> dict[str, Any]:
+def metrics(made: Mapping[str, pd.DataFrame], inputs: TableFiles) -> dict[str, Any]:
     """Average score of every protocol and arm of tables of scores, for `dvc metrics`."""
     keys, name = list(ARM), inputs.paper.score.name
     cells = inputs.read(CELLS)

@@ -491,20 +491,17 @@ def test_every_sign_with_a_meaning_is_escaped() -> None:
     )
 
 
-PAPER = read_paper(Path(__file__).parents[1] / "papers/curious_qmoe")
-
-
 @pytest.fixture
-def document(results: Frames, run: dict[str, Path], tmp_path: Path) -> Path:
+def document(results: Frames, run: dict[str, Path], paper: Paper, tmp_path: Path) -> Path:
     """A results folder with tables, wide and long ones, figures and the document."""
     long = pd.concat([results.cells.drop(columns="cell")] * 2)
     wide = long.rename(columns={"dataset": "data_set"})
     tidy = tidy_tables({"cells": pd.read_csv(run["cells"])}.get)
-    table1 = make.table(PAPER.tables["table1"], PAPER, tidy)
+    table1 = make.table(paper.tables["table1"], paper, tidy)
     assert table1 is not None
     folder = tmp_path / "tables"
-    make.write("table1", table1, PAPER, folder, "Table 1. F1 of 100 % of my_data.")
-    make.write("carbon", wide, PAPER, folder, "Supplementary. Every cell & more.")
+    make.write("table1", table1, paper, folder, "Table 1. F1 of 100 % of my_data.")
+    make.write("carbon", wide, paper, folder, "Supplementary. Every cell & more.")
     with style.context():
         for name in FIGURES:
             figure = Figure(figsize=(2, 1))

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from referee.paper import read
-from referee.tables import make
-from referee.tables.tidy import Files
+from referee.tables import write as make
+from referee.tables.tidy import TableFiles
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 
@@ -48,7 +48,7 @@ class Made:
         cells.to_csv(self.folder / "cells.csv", index=False)
         paths = {"cells": self.folder / "cells.csv"}
         names = [name for name, t in PAPER.tables.items() if t.folder == "significance"]
-        make.write_all(names, Files(PAPER, paths["cells"]), self.folder / "significance")
+        make.write_all(names, TableFiles(PAPER, paths["cells"]), self.folder / "significance")
         paths["significance"] = self.folder / "significance"
         if self.measured:
             paths |= self._measure(rng, cells)

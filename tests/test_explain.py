@@ -22,9 +22,10 @@ from referee.explain import written_table as written
 from referee.explain.origins import origins
 from referee.explain.printed import explanation_markdown
 from referee.paper import read
-from referee.sheet import told
-from referee.tables import make, significance
-from referee.tables.tidy import Files
+from referee.tables import significance
+from referee.tables import write as make
+from referee.tables.sheet import told
+from referee.tables.tidy import TableFiles
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 HERE = "0123456789"
@@ -138,7 +139,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frame.to_csv(measurements / f"{name}.csv", index=False)
     run = {"grid": "", "params": {}, "training_source": HERE}
     (root / "run.json").write_text(json.dumps(run))
-    everything = Files(PAPER, root / "cells.csv", root / "packed.csv", measurements)
+    everything = TableFiles(PAPER, root / "cells.csv", root / "packed.csv", measurements)
     write("tables", everything, root)
     provenance.write(root / "tables/measured.json", "", [], measurements)
     # few rows are enough: the tables of significance are large and slow
@@ -150,12 +151,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         frame[rows].to_csv(few / f"{name}.csv", index=False)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(significance, "REPEATS", 3)
-        write("significance", Files(PAPER, few / "cells.csv", None, few), root)
+        write("significance", TableFiles(PAPER, few / "cells.csv", None, few), root)
     provenance.write(root / "significance/provenance.json", "", [], measurements)
     return root
 
 
-def write(folder: str, inputs: Files, root: Path) -> None:
+def write(folder: str, inputs: TableFiles, root: Path) -> None:
     names = [name for name, layout in PAPER.tables.items() if layout.folder == folder]
     make.write_all(names, inputs, root / folder)
 

@@ -44,7 +44,8 @@ from referee.paper import Expert, Paper, Score
 from referee.paper import read as read_paper
 from referee.paper.figures import Figures, Look
 from referee.stats.power import detectable_t
-from referee.tables import latex, make
+from referee.tables import latex
+from referee.tables import write as make
 from referee.tables.tidy import tidy_tables
 
 PAPER = Path(__file__).parents[1] / "papers/curious_qmoe"

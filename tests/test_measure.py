@@ -34,7 +34,8 @@ from qmoe.measure.subjects import Subject
 from qmoe.nominal import theoretical_bytes
 from referee.contract import read_measurements
 from referee.paper import read as read_paper
-from referee.tables import captions, make, measured
+from referee.tables import measured, people
+from referee.tables import write as make
 from referee.tables.tidy import marked, tidy_tables
 
 PARAMS = Path(__file__).parents[1] / "params.yaml"
@@ -478,7 +479,7 @@ def table_of(name: str, frames: Frames) -> pd.DataFrame:
 def captions_of(frames: Frames, processors: dict[str, str]) -> dict[str, str]:
     tidy = tidy_tables(frames.get)
     return {
-        name: captions.caption(PAPER.tables[name], PAPER, tidy, processors)
+        name: people.caption(PAPER.tables[name], PAPER, tidy, processors)
         for name in ("table2", "table3", "table4", "carbon")
     }
 

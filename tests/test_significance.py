@@ -14,9 +14,9 @@ from scipy import stats
 from referee.contract import read_measurements, read_scores
 from referee.errors import InputError
 from referee.paper import read
-from referee.stats import compare
-from referee.tables import make
-from referee.tables.tidy import Files, tidy_tables
+from referee.tables import write as make
+from referee.tables.sheet import OVER_DATASETS
+from referee.tables.tidy import TableFiles, tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")
 NAMES = [name for name, layout in PAPER.tables.items() if layout.folder == "significance"]
@@ -179,7 +179,7 @@ def test_table5_by_hand() -> None:
 
 def test_published_timings_are_pooled_over_datasets() -> None:
     keys = {"arm": "Q4-Base", "protocol": "corrected", "baseline": "FP32-Base"}
-    row = one("table4_latency", dataset=compare.OVER_DATASETS, **keys)
+    row = one("table4_latency", dataset=OVER_DATASETS, **keys)
     medians = latencies(50).query("runtime == 'packed' and protocol == 'corrected'")
     values = medians.groupby(["arm", "dataset", "fold"])["latency_ms"].median()
     pooled = stats.ttest_rel(values["Q4-Base"], values["FP32-Base"], alternative="less")
@@ -187,7 +187,7 @@ def test_published_timings_are_pooled_over_datasets() -> None:
     assert row["published_p"] == pytest.approx(pooled.pvalue)
     of_datasets = (values["Q4-Base"] - values["FP32-Base"]).groupby("dataset").mean()
     assert row["difference"] == pytest.approx(of_datasets.mean())
-    f1_row = one("table1_f1", dataset=compare.OVER_DATASETS, **keys)
+    f1_row = one("table1_f1", dataset=OVER_DATASETS, **keys)
     assert pd.isna(f1_row["published_p"])  # F1 was not pooled
 
 
@@ -246,7 +246,7 @@ def test_a_grid_without_mixtures_has_files_all_the_same(tmp_path: Path) -> None:
     for frame, name in ((alone, "cells"), (latencies(50, alone), "latency"),
                         (energies(alone), "energy")):  # fmt: skip
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
-    inputs = Files(PAPER, tmp_path / "cells.csv", None, tmp_path)
+    inputs = TableFiles(PAPER, tmp_path / "cells.csv", None, tmp_path)
     made = make.write_all(NAMES, inputs, tmp_path / "made")
     assert {p.stem for p in (tmp_path / "made").iterdir()} == set(NAMES) == set(made)
     assert pd.read_csv(tmp_path / "made/table3_f1.csv").empty
@@ -285,7 +285,7 @@ def test_the_commands(tmp_path: Path) -> None:
     out = tmp_path / "out.csv"
     subprocess.run([*asked, "M", "--out", str(out)], check=True)
     made = pd.read_csv(out)
-    assert set(made["dataset"]) == {"demo", "real", compare.OVER_DATASETS}
+    assert set(made["dataset"]) == {"demo", "real", OVER_DATASETS}
     failed = subprocess.run([*asked, "N"], capture_output=True, text=True)
     assert failed.returncode == 1
     assert failed.stderr.startswith("qmoe: no arm 'N' in the table; its arms: FP32-Base")

@@ -15,9 +15,11 @@ from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.power import TTestPower
 
 from referee.errors import InputError
-from referee.stats import compare, paired, power, spread
+from referee.stats import paired, power, spread
 from referee.stats.multiplicity import holm
 from referee.stats.result import stars
+from referee.tables import comparison
+from referee.tables.sheet import OVER_DATASETS
 
 A = np.array([0.81, 0.79, 0.84, 0.80, 0.83])
 B = np.array([0.78, 0.80, 0.80, 0.79, 0.78])
@@ -347,7 +349,7 @@ def table(folds: int = 5, seeds: int = 1, datasets: tuple[str, ...] = ("x", "y")
 
 def test_compare_reports_each_dataset_and_their_mean() -> None:
     scores = table()
-    made = compare.compare(scores, "base").set_index(["arm", "dataset"])
+    made = comparison.compare_all(scores, "base").set_index(["arm", "dataset"])
     row = made.loc[("better", "x")]
     wide = scores[scores["dataset"] == "x"].pivot(index="fold", columns="arm", values="score")
     own = paired.corrected_t(wide["better"], wide["base"], 0.25)
@@ -356,8 +358,8 @@ def test_compare_reports_each_dataset_and_their_mean() -> None:
     assert row["family_size"] == 4
     assert row["verdict"] == "higher"
     assert made.loc[("same", "x"), "verdict"] == "identical"
-    both = made.loc["better"].drop(compare.OVER_DATASETS)
-    mean = made.loc[("better", compare.OVER_DATASETS)]
+    both = made.loc["better"].drop(OVER_DATASETS)
+    mean = made.loc[("better", OVER_DATASETS)]
     assert mean["difference"] == pytest.approx(both["difference"].mean())
     assert mean["se"] == pytest.approx(math.hypot(*both["se"]) / 2)
     assert 4 < mean["df"] <= 8
@@ -370,7 +372,7 @@ def test_the_order_of_rows_does_not_matter(random) -> None:
     scores = table(seeds=2)
     shuffled = scores.sample(frac=1, random_state=random.randrange(10**6))
     ours, theirs = (
-        compare.compare(s, "base").sort_values(["arm", "dataset"], ignore_index=True)
+        comparison.compare_all(s, "base").sort_values(["arm", "dataset"], ignore_index=True)
         for s in (scores, shuffled)
     )
     drop = ["note"]  # lists datasets in the order of the table
@@ -379,41 +381,41 @@ def test_the_order_of_rows_does_not_matter(random) -> None:
 
 def test_ratio_from_counts_or_from_the_number_of_folds() -> None:
     scores = table(folds=4, seeds=3)
-    made = compare.compare(scores, "base")
+    made = comparison.compare_all(scores, "base")
     assert made["test_train_ratio"].dropna().tolist() == pytest.approx([1 / 3] * 4)
     assert made["n"].iloc[0] == 12
-    counted = compare.compare(scores.assign(n_train=90, n_test=10), "base")
+    counted = comparison.compare_all(scores.assign(n_train=90, n_test=10), "base")
     assert counted["test_train_ratio"].dropna().unique() == pytest.approx([1 / 9])
 
 
 def test_another_dataset_is_left_out_other_folds_are_an_error() -> None:
     scores = table()
     only_x = scores[(scores["arm"] != "better") | (scores["dataset"] == "x")]
-    made = compare.compare(only_x, "base").set_index("arm")
+    made = comparison.compare_all(only_x, "base").set_index("arm")
     assert made.loc["better", "dataset"] == "x"
     short = scores.drop(scores.index[(scores["arm"] == "better") & (scores["fold"] == 3)])
     with pytest.raises(InputError, match=r"missing: arm better.* fold 3"):
-        compare.compare(short, "base")
+        comparison.compare_all(short, "base")
 
 
 @pytest.mark.filterwarnings("error")
 def test_one_fold_and_two_folds_are_rows() -> None:
-    one = compare.compare(table(folds=1), "base")
+    one = comparison.compare_all(table(folds=1), "base")
     assert set(one["verdict"]) == {"inconclusive"}
     assert one["note"].str.contains("no spread").all() or one["note"].str.contains("of x, y").any()
-    two = compare.compare(table(folds=2), "base").set_index(["arm", "dataset"])
+    two = comparison.compare_all(table(folds=2), "base").set_index(["arm", "dataset"])
     assert two.loc[("same", "x"), "verdict"] == "identical"
 
 
 def test_bad_tables_are_named() -> None:
     scores = table()
     with pytest.raises(InputError, match="no column seed"):
-        compare.compare(scores.drop(columns="seed"), "base")
+        comparison.compare_all(scores.drop(columns="seed"), "base")
     with pytest.raises(InputError, match="its arms: base, better, same"):
-        compare.compare(scores, "best")
+        comparison.compare_all(scores, "best")
     with pytest.raises(InputError, match="more than one row for arm base"):
-        compare.compare(pd.concat([scores, scores.head(1)]), "base")
+        comparison.compare_all(pd.concat([scores, scores.head(1)]), "base")
     with pytest.raises(InputError, match="no number for arm base"):
-        compare.compare(scores.assign(score=scores["score"].where(scores.index > 0)), "base")
+        comparison.compare_all(scores.assign(score=scores["score"].where(scores.index > 0)), "base")
     with pytest.raises(InputError, match="nothing to compare"):
-        compare.compare(scores[scores["arm"] == "base"], "base")
+        comparison.compare_all(scores[scores["arm"] == "base"], "base")

@@ -8,8 +8,8 @@ import pytest
 
 from referee import provenance
 from referee.paper import read
-from referee.tables import make
-from referee.tables.captions import scope
+from referee.tables import write as make
+from referee.tables.people import scope
 from referee.tables.tidy import tidy_tables
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")

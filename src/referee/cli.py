@@ -60,15 +60,15 @@ def _write_tables(
     chosen: str, record: Path, key: str, paper: Path | None, cells: Path, *measured: Path | None
 ) -> None:
     """Write the `scores`, `measured` tables or `tests` of a paper, and a record of their origin."""
-    from referee.tables import make
-    from referee.tables.tidy import Files
+    from referee.tables import write
+    from referee.tables.tidy import TableFiles
 
-    inputs, folder = Files(read(paper), cells, *measured), record.parent
+    inputs, folder = TableFiles(read(paper), cells, *measured), record.parent
     names = [name for name, t in inputs.paper.tables.items() if t.group == chosen]
-    made = make.write_all(names, inputs, folder)
-    files = make.files(made, inputs.paper, folder)
+    made = write.write_all(names, inputs, folder)
+    files = write.files(made, inputs.paper, folder)
     if chosen == "scores":
-        numbers = json.dumps(make.metrics(made, inputs), indent=1) + "\n"
+        numbers = json.dumps(write.metrics(made, inputs), indent=1) + "\n"
         files += write_whole({folder.parent / "metrics.json": numbers})
     provenance.write(record, key, files, inputs.measurements)
 
@@ -83,7 +83,7 @@ def compare(
     """Compare every arm of any tidy CSV with a baseline, on each dataset and over them."""
     import pandas as pd
 
-    from referee.stats import compare as made
+    from referee.tables import comparison, people
 
     if out is not None and out.suffix not in (".csv", ".md"):
         raise InputError(f"{out}: name it .csv or .md")
@@ -93,9 +93,9 @@ def compare(
         frame = pd.read_csv(scores)
     except (OSError, ValueError) as error:
         raise InputError(f"{scores} cannot be read as CSV: {error}") from None
-    table = made.compare(frame, baseline, margin=margin)
+    table = comparison.compare_all(frame, baseline, margin=margin)
     is_markdown = out is not None and out.suffix == ".md"
-    text = made.markdown(table) + "\n" if is_markdown else table.to_csv(index=False)
+    text = people.comparisons_markdown(table) + "\n" if is_markdown else table.to_csv(index=False)
     if out:
         write_whole({out: text})
     else:

@@ -19,48 +19,39 @@ def explanation_markdown(explanation: Explanation) -> str:
     """The explanation as Markdown."""
     arm = " ".join(str(value) for value in explanation.keys.values() if value is not None)
     where = f"{explanation.table}, row {explanation.row}" if explanation.table else "cell"
-    made = in_words(
-        [function_at(step) for step in explanation.steps],
-        function_at(explanation.aggregation),
-        explanation.arguments,
-        explanation.part,
-    )
+    steps = map(function_at, explanation.steps)
+    function = function_at(explanation.aggregation)
+    made = in_words(steps, function, explanation.arguments, explanation.part)
     heading = f"# {explanation.column} = {explanation.value!r}"
     lines = [heading, "", f"{where}: {arm}", "", f"Made by: {made}."]
     for number, group in enumerate(explanation.groups, 1):
-        lines += _group(number, group)
+        cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")
+        shown = cells[[name for name in cells if name != "cell"] + ["cell"] * ("cell" in cells)]
+        table = shown.astype({"value": object}).to_markdown(index=False, disable_numparse=True)
+        lines += ["", f"Group {number}: `{group['source']}` of {group['file']}", "", str(table)]
     commit = explanation.code["commit"]
     changed = ", with files changed since" if explanation.code["dirty"] else ""
     lines += ["", f"Code here: {f'commit {commit}' if commit else 'no git commit'}{changed}."]
-    for experiment in explanation.experiments:
-        lines += _experiment(experiment)
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines) + "\n" + "".join(map(_experiment, explanation.experiments))
 
 
-def _group(number: int, group: dict[str, Any]) -> list[str]:
-    cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")
-    shown = cells[[name for name in cells if name != "cell"] + ["cell"] * ("cell" in cells)]
-    table = shown.astype({"value": object}).to_markdown(index=False, disable_numparse=True)
-    return ["", f"Group {number}: `{group['source']}` of {group['file']}", "", str(table)]
-
-
-def _experiment(experiment: dict[str, Any]) -> list[str]:
+def _experiment(experiment: dict[str, Any]) -> str:
     spec = experiment["spec"]
     trained_by = TRAINED_BY[experiment["same_training_code"]]
     versions = ", ".join(f"{name} {version}" for name, version in spec["versions"].items())
-    return [
-        "",
-        f"## {experiment['folder']}",
-        "",
-        f"- data: {spec['embeddings']}, SHA-256 {experiment['embeddings_sha256']}",
-        f"- trained by {trained_by} (source key {spec['source']}), {versions}",
-        "- remove the folders of its cells, then either of these trains them anew:",
-        "",
-        "```",
-        *experiment["commands"],
-        "```",
-        "",
-        "```json",
-        json.dumps(spec, indent=1, sort_keys=True),
-        "```",
-    ]
+    commands = "\n".join(experiment["commands"])
+    return f"""
+## {experiment["folder"]}
+
+- data: {spec["embeddings"]}, SHA-256 {experiment["embeddings_sha256"]}
+- trained by {trained_by} (source key {spec["source"]}), {versions}
+- remove the folders of its cells, then either of these trains them anew:
+
+```
+{commands}
+```
+
+```json
+{json.dumps(spec, indent=1, sort_keys=True)}
+```
+"""

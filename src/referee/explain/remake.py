@@ -12,12 +12,7 @@ from referee.errors import InputError
 
 
 def spec_of(experiment: Path) -> dict[str, Any]:
-    """The specification of an experiment.
-
-    Raises:
-        InputError: it is not on disk.
-
-    """
+    """The specification of an experiment; raises InputError where it is not on disk."""
     path = experiment / "spec.json"
     try:
         spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -37,20 +32,12 @@ def training_source_of(inside: Path) -> str | None:
 
 
 def experiments(cells: pd.DataFrame, source: str | None) -> list[dict[str, Any]]:
-    """The experiments of some cells.
+    """The experiments of some cells, which have `cell`, `fold` and `embeddings_sha256`.
 
-    Args:
-        cells: rows of tidy tables, with `cell`, `fold` and `embeddings_sha256`.
-        source: key of the training code that is here, None where it cannot be told.
-
-    Returns:
-        For each experiment its folder, specification (`spec`), the hash of its embeddings,
-        whether the training code here is that of the cells (`same_training_code`, None where it
-        cannot be told), and the commands that make its cells.
-
-    Raises:
-        InputError: a specification is not on disk.
-
+    `source` is the key of the training code that is here, None where it cannot be told. Returns
+    for each experiment its folder, specification (`spec`), the hash of its embeddings, whether the
+    training code here is that of the cells (`same_training_code`, None where it cannot be told),
+    and the commands that make its cells. Raises InputError where a specification is not on disk.
     """
     made: list[dict[str, Any]] = []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
@@ -58,16 +45,14 @@ def experiments(cells: pd.DataFrame, source: str | None) -> list[dict[str, Any]]
         spec = spec_of(Path(folder))
         folds = ",".join(map(str, sorted(rows["fold"])))
         targets = " ".join(f"{cell}/scores.json" for cell in rows["cell"])
+        train = f"qmoe train {folder}/spec.json --folds {folds}"
         made.append(
             {
                 "folder": folder,
                 "spec": spec,
                 "embeddings_sha256": rows["embeddings_sha256"].iloc[0],
                 "same_training_code": None if source is None else spec["source"] == source,
-                "commands": [
-                    f"snakemake -j1 {targets}",
-                    f"qmoe train {folder}/spec.json --folds {folds}",
-                ],
+                "commands": [f"snakemake -j1 {targets}", train],
             }
         )
     return made

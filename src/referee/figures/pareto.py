@@ -15,8 +15,8 @@ from referee.contract import NO_RULE, is_mixture
 from referee.figures import panels, style
 from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
-from referee.tables.definition import ROW
 from referee.tables.measured import per_arm
+from referee.tables.sheet import ROW
 from referee.words import listed, spaced
 
 COSTS = {  # column of `per_arm`: factor, heading

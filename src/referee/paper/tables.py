@@ -4,9 +4,6 @@ from typing import Literal
 
 from referee.paper.claims import Part
 
-Arms = Literal["all", "single", "mixture", "varied"]
-Alternative = Literal["greater", "less", "two-sided"]
-
 
 class Family(Part):
     """Comparisons of some arms with one kind of baseline; Holm corrects within each protocol.
@@ -18,10 +15,10 @@ class Family(Part):
     """
 
     name: str
-    of: Arms = "all"
+    of: Literal["all", "single", "mixture", "varied"] = "all"
     baseline: str = ""
     other_runtimes: bool = False
-    published: Alternative = "two-sided"
+    published: Literal["greater", "less", "two-sided"] = "two-sided"
 
 
 class Reference(Part):
@@ -34,12 +31,8 @@ class Reference(Part):
 class TableLayout(Part):
     """One table: the folder of the results in which it lies, its title and what it shows.
 
-    `kind` names a definition, see `referee.tables.make`. The caption is the title, then `text`,
-    then the notes that `notes` names in the paper's `table_notes`. `families` are the comparisons
-    of a table of `significance`. A table of `networks` also shows scores in percent of those of
-    its `reference`; a table of `mixtures` also shows the experts `beside` them, and calls a single
-    network, a mixture and one that a rule varies by its `types`; a table of `latency` has
-    speed-ups over some runtimes.
+    `kind` names a definition, see `referee.tables.write`. The caption is the title, then `text`,
+    then those of the paper's `table_notes` that `notes` names.
     """
 
     folder: Literal["tables", "significance"]
@@ -49,11 +42,11 @@ class TableLayout(Part):
     ]
     text: str = ""
     notes: tuple[str, ...] = ()
-    families: tuple[Family, ...] = ()
-    reference: Reference | None = None
-    beside: tuple[str, ...] = ()
-    types: tuple[str, str, str] = ("single network", "mixture", "varied mixture")
-    speedups_over: tuple[str, ...] = ()
+    families: tuple[Family, ...] = ()  # the comparisons of a table of significance
+    reference: Reference | None = None  # of a table of networks
+    beside: tuple[str, ...] = ()  # experts that a table of mixtures shows beside them
+    types: tuple[str, str, str] = ("single network", "mixture", "varied mixture")  # in its words
+    speedups_over: tuple[str, ...] = ()  # runtimes of a table of latency
 
     @property
     def group(self) -> Literal["scores", "measured", "tests"]:

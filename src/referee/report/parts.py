@@ -16,7 +16,6 @@ from referee.errors import InputError
 from referee.explain import remake
 from referee.explain.origins import Origin
 from referee.paper import Paper
-from referee.stats import compare
 from referee.tables import people
 from referee.words import capitalised, heading, spaced_names
 
@@ -52,7 +51,7 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
         words = people.for_people(frame, paper.score)
         values = frame[[column for column in frame if not column.endswith("_std")]]
     else:
-        words = compare.for_people(frame, people.test_columns(paper.score))
+        words = people.comparisons_for_people(frame, people.test_columns(paper.score))
         values = frame[words.columns]
     words = words.map(lambda text: spaced_names(str(text), paper.protocols))
     names_row = next((column for column in ("model", "arm") if column in values), "")

@@ -14,25 +14,15 @@ from referee.errors import InputError
 
 COLUMNS = 10  # more than these lie on their side
 ROWS = {False: 46, True: 30}  # of a page, by whether it lies on its side
-SIGNS = {
-    "\\": r"\textbackslash{}",
-    "{": r"\{",
-    "}": r"\}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-    "×": r"$\times$",
-    "÷": r"$\div$",
-    "−": "$-$",
-    "≤": r"$\leq$",
-    "≥": r"$\geq$",
-    "α": r"$\alpha$",
-    "ρ": r"$\rho$",
-    "µ": r"$\mu$",
-    "|": r"\textbar{}",
-    "<": "$<$",
-    ">": "$>$",
-} | {sign: f"\\{sign}" for sign in "%_&#$"}
+TEXT = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "|": "bar"}
+MATH = {"±": "pm", "×": "times", "÷": "div", "≤": "leq", "≥": "geq"}
+GREEK = {"α": "alpha", "ρ": "rho", "µ": "mu"}
+SIGNS = (
+    {sign: f"\\{sign}" for sign in "%_&#${}"}
+    | {sign: f"\\text{name}{{}}" for sign, name in TEXT.items()}
+    | {sign: f"$\\{name}$" for sign, name in (MATH | GREEK).items()}
+    | {"<": "$<$", ">": "$>$", "−": "$-$"}
+)
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \usepackage[utf8]{inputenc}
@@ -51,16 +41,10 @@ def escape(text: str) -> str:
 
 
 def document(tables: Sequence[Path], figures: Path, folder: Path) -> str:
-    """The document, to be compiled in `folder`.
+    """The document of tables (.tex files) and `figures.json`, to be compiled in `folder`.
 
-    Args:
-        tables: .tex files, as `tables.write` makes them.
-        figures: `figures.json`; the pictures of single experiments are left out.
-        folder: where it will lie; files are named from there.
-
-    Raises:
-        InputError: a file is missing or is no table.
-
+    The pictures of single experiments are left out. Raises InputError where a file is missing or
+    is no table.
     """
     body = [_table(path) for path in tables]
     for entry in json.loads(_read(figures)):

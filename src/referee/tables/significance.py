@@ -1,33 +1,30 @@
 """The significance tables: each test as the paper made it beside the corrected one.
 
-Columns that begin with `published_` are those of `referee.tables.published`; the others are those
-of `referee.stats.comparison`, and of the spread.
+Columns that begin with `published_` hold the tests that the paper made, as it would have made
+them of the same cells. It paired folds by their order in the table (the order of directories
+cannot be known), took folds for independent and mostly looked at one side, pooled times and
+energies over datasets, compared a variance of ddof 0 with one of ddof 1 (defect D3,
+docs/defects.md), and corrected nothing for the number of tests.
 """
 
+import warnings
 from collections.abc import Iterator
 from math import nan
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
-from referee.contract import NO_RULE, PACKED, is_mixture
+from referee.contract import IDENTITY, NO_RULE, PACKED, is_mixture
 from referee.paper import Paper
 from referee.paper.tables import Family, TableLayout
-from referee.sheet import LABEL, TABLE, Call, Columns, Row, Step, Tidy, Values
-from referee.stats import compare, comparison, paired, spread
+from referee.stats import compare, paired, spread
 from referee.stats.result import stars
-from referee.tables import published
-from referee.tables.definition import Definition
-from referee.tables.tidy import CELL_ENERGY, CELL_LATENCY, CELLS, IDENTITY
-from referee.values import (
-    CELL,
-    count,
-    mean_of_each_fold,
-    median_of_each_cell,
-    paired_by_cell,
-    paired_by_repeat,
-)
+from referee.tables import aggregates as of
+from referee.tables import comparison
+from referee.tables.sheet import LABEL, Call, Columns, Definition, Sheet, Step, Tidy, key, possible
+from referee.tables.tidy import CELL_ENERGY, CELL_LATENCY, CELLS
 
 LABELS = ("protocol", "dataset", "arm", "model", "strategy", "alpha", "baseline")
 BY_BATCH = (*LABELS[:-1], "batch_size", "baseline")
@@ -36,6 +33,10 @@ HERE = ("protocol", "dataset", "batch_size")
 POOLED = ("protocol", "batch_size")
 RELATIVE_MARGIN = 0.05  # of a time or an energy; that of a score is paired.MARGIN
 REPEATS = 50  # with fewer timings of a cell, their spread is not tested
+NOT_POOLED = {  # of a mean over datasets that the paper did not test
+    "published_n": 0,
+    "published_pairing": "row order",
+}
 
 
 def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -45,23 +46,39 @@ def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     margin of equivalence of times and energies is a share of the baseline's mean. The published
     test pooled their datasets: it stands in the row of the mean over datasets.
     """
-    source, name, steps, relative = {
-        "scores": (paper.score.column, CELLS, (), False),
-        "latency": ("latency_ms", CELL_LATENCY, (median_of_each_cell,), True),
-        "energy": ("energy_j", CELL_ENERGY, (), True),
+    source, name, steps = {
+        "scores": (paper.score.column, CELLS, ()),
+        "latency": ("latency_ms", CELL_LATENCY, (of.median_of_each_cell,)),
+        "energy": ("energy_j", CELL_ENERGY, ()),
     }[layout.kind]
-    here = comparison.sides(source, name, HERE, steps)
-    pooled = comparison.sides(source, name, POOLED, steps)[:2]
+    relative = layout.kind != "scores"
     margin = RELATIVE_MARGIN if relative else paired.MARGIN
-    single = comparison.columns(*here, margin=margin, relative=relative)
-    over = comparison.columns_over_datasets(["protocol", "batch_size", "arm", "baseline"])
-    whole = published.t_columns(*pooled, "datasets pooled")
+    single = comparison.columns(source, name, HERE, steps, margin=margin, relative=relative)
+    over = comparison.columns_over_datasets([*POOLED, "arm", "baseline"])
+    here, pooled = (comparison.sides(source, name, keys) for keys in (HERE, POOLED))
+    whole = _published(pooled, steps, "datasets pooled")
     return Definition(
         BY_BATCH if relative else LABELS,
         name,
-        single | published.t_columns(*here[:2], "per dataset"),
-        over | (whole if relative else published.NOT_POOLED),
+        single | _published(here, steps, "per dataset"),
+        over | (whole if relative else NOT_POOLED),
     )
+
+
+def _published(both: comparison.Sides, steps: tuple[Step, ...], which: str) -> dict[str, Any]:
+    """The columns of the published t test; `which` says whose values one test takes."""
+    steps = (*steps, of.without_empty)
+    t = Call(published_t, both, steps, of_row={"alternative": "published_alternative"})
+    given = {"what": f"paired t, {which}, uncorrected"}
+    return {
+        "published_n": Call(of.count, both[:1], steps)[""],
+        "published_pairing": "row order",
+        "published_alternative": LABEL,
+        "published_std_ddof0": Call(deviation_ddof0, both[:1], steps)[""],
+        **t.parts(published_t="t", published_p="p"),
+        "published_stars": Call(stars, of_row={"p": "published_p"})[""],
+        "published_reproduces": Call(reproduces, given=given, of_row={"n": "published_n"})[""],
+    }
 
 
 def score_spread(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -69,55 +86,56 @@ def score_spread(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
 
     The spread is that of one value a fold, its mean over the seeds.
     """
-    both = comparison.sides(paper.score.column, CELLS, HERE)[:2]
-    steps, name = (paired_by_cell, mean_of_each_fold), paper.score.name
-    sides = Call(side_by_side, both, steps)
+    both, name = comparison.sides(paper.score.column, CELLS, HERE), paper.score.name
+    steps = (of.paired_by_cell, of.mean_of_each_fold)
+    means = Call(of.means_and_deviations, both, steps)
     reduced = Call(spread.variance_reduction, both, steps)
-    mixed = Call(published.mixed_variance_reduction, both, steps)[""]
-    return Definition(
-        TABLE5,
-        CELLS,
-        {
-            "n": sides["n"],
-            "pairing": "dataset+fold, mean over seeds",
-            f"{name}_mean": sides["mean"],
-            f"{name}_std": sides["std"],
-            f"baseline_{name}_mean": sides["baseline_mean"],
-            f"baseline_{name}_std": sides["baseline_std"],
-            "variance_reduction_percent": reduced["variance_reduction_percent"],
-            "null_probability": reduced["null_probability"],
-            "published_variance_reduction_percent": mixed,
-            "published_levene_p": Call(spread.levene_mean, both, steps)["p"],
-            "published_reproduces": "ddof 0 against ddof 1; mean-centred Levene",
-            "family": LABEL,
-            **_spread_columns(both, steps),
-        },
-    )
+    mixed = Call(mixed_reduction, both, steps, {"moment": "var"})
+    columns = {
+        "n": means["n"],
+        "pairing": "dataset+fold, mean over seeds",
+        f"{name}_mean": means["mean"],
+        f"{name}_std": means["std"],
+        f"baseline_{name}_mean": means["baseline_mean"],
+        f"baseline_{name}_std": means["baseline_std"],
+        "variance_reduction_percent": reduced["variance_reduction_percent"],
+        "null_probability": reduced["null_probability"],
+        "published_variance_reduction_percent": mixed[""],
+        "published_levene_p": Call(spread.levene_mean, both, steps)["p"],
+        "published_reproduces": "ddof 0 against ddof 1; mean-centred Levene",
+        "family": LABEL,
+    }
+    return Definition(TABLE5, CELLS, columns | _spread_columns(both, steps))
 
 
 def latency_spread(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     """Spread of the latency of packed arms against a baseline.
 
-    Corrected: logarithms of the repeats of a cell about their median, of all cells of a dataset;
-    cells of fewer than `REPEATS` repeats are not tested.
+    Published: means of cells, datasets pooled. Corrected: logarithms of the repeats of a cell
+    about their median, of all cells of a dataset; cells of fewer than `REPEATS` repeats are not
+    tested.
     """
-    both = comparison.sides("latency_ms", CELL_LATENCY, HERE)[:2]
-    pooled = comparison.sides("latency_ms", CELL_LATENCY, POOLED)[:2]
-    counted = Call(repeats, both, (paired_by_repeat,))
-    columns = published.latency_spread_columns(*pooled) | {
+    here, pooled = (comparison.sides("latency_ms", CELL_LATENCY, k) for k in (HERE, POOLED))
+    means = (of.mean_of_each_cell,)
+    mixed = Call(mixed_reduction, pooled, means, {"moment": "std"})
+    counted = Call(repeats, here, (of.paired_by_repeat,))
+    columns = {
+        "published_n": Call(of.count, pooled[:1], means)[""],
+        "published_std_reduction_percent": mixed[""],
+        "published_levene_p": Call(spread.levene_mean, pooled, means)["p"],
+        "published_brown_forsythe_p": Call(spread.brown_forsythe, pooled, means)["p"],
+        "published_reproduces": "means of folds, datasets pooled, ddof 0 over ddof 1",
         "family": LABEL,
-        "n": counted["n"],
-        "cells": counted["cells"],
-        "repeats": counted["repeats"],
+        **counted.parts(n="n", cells="cells", repeats="repeats"),
         "pairing": "seed+fold+repeat",
-        **_spread_columns(both, (paired_by_repeat, enough_repeats, residuals)),
+        **_spread_columns(here, (of.paired_by_repeat, enough_repeats, residuals)),
     }
     columns["_note"] = columns["note"]
     columns["note"] = Call(note_of_repeats, of_row={"repeats": "repeats", "note": "_note"})[""]
     return Definition(BY_BATCH, CELL_LATENCY, columns)
 
 
-def _spread_columns(both: tuple[Values, ...], steps: tuple[Step, ...]) -> dict[str, Any]:
+def _spread_columns(both: comparison.Sides, steps: tuple[Step, ...]) -> dict[str, Any]:
     """All tests of the spread of two samples that are paired by position."""
     ratio = Call(spread.sd_ratio, both, steps, of_row={"family": "family_size"})
     robust = Call(spread.brown_forsythe, both, steps)
@@ -126,40 +144,48 @@ def _spread_columns(both: tuple[Values, ...], steps: tuple[Step, ...]) -> dict[s
     return {
         "sd_ratio": ratio["estimate"],
         "log_sd_ratio": Call(logarithm, of_row={"value": "sd_ratio"})[""],
-        "sd_ratio_low": ratio["ci_low"],
-        "sd_ratio_high": ratio["ci_high"],
-        "ddof": ratio["ddof"],
-        "alternative": ratio["alternative"],
-        "f_p": ratio["p"],
-        "brown_forsythe_p": robust["p"],
+        **ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
+        **ratio.parts(ddof="ddof", alternative="alternative", f_p="p", _ratio_note="note"),
+        **robust.parts(brown_forsythe_p="p", _robust_note="note"),
         "pitman_morgan_p": Call(spread.pitman_morgan, both, steps)["p"],
-        "permutation_p": permuted["p"],
-        "permutation_smallest_p": permuted["smallest_p"],
+        **permuted.parts(permutation_p="p", permutation_smallest_p="smallest_p"),
         "smallest_p": robust["smallest_p"],
         "detectable_sd_ratio": ratio["detectable"],
-        "_ratio_note": ratio["note"],
-        "_robust_note": robust["note"],
         "note": Call(first_note, of_row=notes)[""],
-        "family_size": Call(count, (Values("family", TABLE, comparison.FAMILY),))[""],
-        "holm_p": comparison.corrected("brown_forsythe_p"),
-        "stars": Call(stars, of_row={"p": "holm_p", "smallest_p": "smallest_p"})[""],
+        **comparison.family_columns("brown_forsythe_p"),
     }
 
 
-def side_by_side(arm: Any, baseline: Any) -> dict[str, Any]:
-    """Number of values; mean and standard deviation (ddof 1) of each group."""
-    return {
-        "n": len(arm),
-        "mean": arm.to_numpy().mean(),
-        "std": arm.std(),
-        "baseline_mean": baseline.to_numpy().mean(),
-        "baseline_std": baseline.std(),
-    }
+def published_t(arm: Any, baseline: Any, alternative: str) -> dict[str, float]:
+    """Paired t test of values paired by their order; empty where their numbers differ."""
+    if len(arm) != len(baseline) or len(arm) < 2:
+        return {"t": nan, "p": nan}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")  # of arms that are equal, whose t is NaN
+        test = stats.ttest_rel(arm.to_numpy(), baseline.to_numpy(), alternative=alternative)
+    return {"t": float(test.statistic), "p": float(test.pvalue)}
+
+
+def deviation_ddof0(values: Any) -> float:
+    """Standard deviation, ddof 0."""
+    return float(values.std(ddof=0))
+
+
+def reproduces(n: int, what: str) -> str:
+    """What the published columns of a row reproduce; empty where nothing was tested."""
+    return what if n else ""
+
+
+def mixed_reduction(arm: Any, baseline: Any, moment: str) -> float:
+    """100 x (1 - moment with ddof 0 / that of the second group with ddof 1)."""
+    of_arm, of_baseline = (getattr(values.to_numpy(), moment) for values in (arm, baseline))
+    reference = of_baseline(ddof=1) if len(baseline) > 1 else 0.0
+    return float(100 * (1 - of_arm() / reference)) if reference > 0 else nan
 
 
 def repeats(arm: Any, baseline: Any) -> dict[str, int]:
     """Number of times, of cells, and the fewest times of a cell."""
-    cells = arm.groupby(level=CELL).size()
+    cells = arm.groupby(level=compare.KEYS).size()
     return {"n": len(arm), "cells": len(cells), "repeats": int(cells.min()) if len(cells) else 0}
 
 
@@ -172,7 +198,7 @@ def enough_repeats(groups: list[Any]) -> list[Any]:
 def residuals(groups: list[Any]) -> list[Any]:
     """Logarithms about the median of each cell."""
     logs = [np.log(values) for values in groups]
-    return [log - log.groupby(level=CELL, sort=False).transform("median") for log in logs]
+    return [log - log.groupby(level=compare.KEYS, sort=False).transform("median") for log in logs]
 
 
 def logarithm(value: float) -> float:
@@ -192,36 +218,26 @@ def note_of_repeats(repeats: int, note: str) -> str:
     return f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
 
 
-# Which comparisons there are: the rows.
+def built(
+    definition: Definition, layout: TableLayout, tidy: Tidy, frame: pd.DataFrame
+) -> pd.DataFrame:
+    """The table: comparisons of arms in a tidy table, by the families of the layout.
 
-
-def rows(definition: Definition, layout: TableLayout, columns: Columns, tidy: Tidy) -> list[Row]:
-    """The comparisons of a table, family by family.
-
-    Args:
-        definition: the table.
-        layout: its families.
-        columns: those of a comparison on one dataset, without those that stand for many.
-        tidy: the tidy tables.
-
-    Raises:
-        InputError: an arm and its baseline cover different seeds or folds of a dataset.
-
+    Raises InputError where an arm and its baseline cover different seeds or folds of a dataset.
     """
-    made = []
-    for frame, batch in _batches(tidy.need(definition.tidy)):
+    columns, rows = possible(definition.columns, tidy), list[Columns]()
+    for one_size, batch in _batches(frame):
         end = f", batch of {batch['batch_size']}" if batch else ""
-        for family in _families(layout, frame):
-            for protocol, cells in frame.groupby("protocol", sort=False):
+        for family in _families(layout, one_size):
+            for protocol, cells in one_size.groupby("protocol", sort=False):
                 labels = [
-                    {name: (comparison_labels | batch).get(name) for name in definition.keys}
+                    {name: (one | batch).get(name) for name in definition.keys}
                     | {"published_alternative": family.published}
-                    for comparison_labels in _comparisons(family, cells)
+                    for one in _comparisons(family, cells)
                 ]
                 name = f"{family.name}, {protocol}"
-                over = definition.over
-                made += comparison.comparisons(labels, name, columns, over, end)
-    return made
+                rows += comparison.comparisons(labels, name, columns, definition.over, end)
+    return Sheet(rows, tidy).frame([*definition.keys, *columns])
 
 
 def _batches(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
@@ -230,42 +246,36 @@ def _batches(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict[str, Any]
         yield frame, {}
         return
     for size, batch in frame.groupby("batch_size", sort=False):
-        yield batch.drop_duplicates(IDENTITY), {"batch_size": size}
+        yield batch.drop_duplicates(list(IDENTITY)), {"batch_size": size}
 
 
-def _families(layout: TableLayout, frame: pd.DataFrame) -> list[Family]:
+def _families(layout: TableLayout, frame: pd.DataFrame) -> Iterator[Family]:
     """The families, one for each baseline where they are other runtimes of an arm."""
-    families = []
     for family in layout.families:
         if not family.other_runtimes:
-            families.append(family)
+            yield family
             continue
         others = frame[(frame["model"] == family.baseline) & (frame["runtime"] != PACKED)]
         for arm in others["arm"].unique():
             name = family.name.format(baseline=arm)
-            families.append(family.model_copy(update={"name": name, "baseline": arm}))
-    return families
+            yield family.model_copy(update={"name": name, "baseline": arm})
 
 
 def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The labels of each comparison within a protocol: an arm, its baseline and a dataset."""
     arms = cells[cells["runtime"] == PACKED].drop_duplicates("arm")
-    scores = cells[[*CELL, "arm"]].assign(score=0.0)
-    for _, arm in arms[_asked(family, arms)].iterrows():
-        plain = arms[(arms["experts"] == arm["experts"]) & (arms["strategy"] == NO_RULE)]
-        for baseline in [family.baseline] if family.baseline else plain["arm"]:
-            if baseline == arm["arm"]:
-                continue
-            labels = {name: arm[name] for name in ("protocol", "arm", "model", "strategy", "alpha")}
-            for dataset in compare.pairs(scores, arm["arm"], baseline)["dataset"].unique():
-                yield labels | {"dataset": dataset, "baseline": baseline}
-
-
-def _asked(family: Family, arms: pd.DataFrame) -> Any:
-    """Which arms the family compares."""
-    return {
+    scores = cells[[*compare.KEYS, "arm"]].assign(score=0.0)
+    compared = {
         "all": pd.Series(True, index=arms.index),
         "single": ~is_mixture(arms),
         "mixture": is_mixture(arms),
         "varied": arms["strategy"] != NO_RULE,
     }[family.of]
+    for _, arm in arms[compared].iterrows():
+        plain = arms[(arms["experts"] == arm["experts"]) & (arms["strategy"] == NO_RULE)]
+        for baseline in [family.baseline] if family.baseline else plain["arm"]:
+            if baseline == arm["arm"]:
+                continue
+            labels = {name: key(arm[name]) for name in LABELS if name in arm and name != "dataset"}
+            for dataset in compare.pairs(scores, arm["arm"], baseline)["dataset"].unique():
+                yield labels | {"dataset": dataset, "baseline": baseline}

@@ -5,36 +5,34 @@ Synthetic datasets are marked in all of them.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import pandas as pd
 
 from referee.contract import (
+    IDENTITY,
     PACKED,
+    PACKED_MODELS,
     Measured,
     of_packed,
     read_measurements,
     read_scores,
     read_table,
 )
-from referee.contract import PACKED_MODELS as PACKED_COLUMNS
 from referee.errors import InputError
 from referee.paper import Paper
-from referee.sheet import Tidy
 from referee.stats.compare import with_ratio
+from referee.tables.sheet import Tidy
 
-CELLS, PACKED_MODELS = "cells", "packed"
+CELLS, SIZES = "cells", "packed"
 LATENCY, ENERGY, MEMORY = "latency", "energy", "memory"
 # Of these files, the rows of packed models and of an inference, and what is known of their cells.
 PACKED_LATENCY, PACKED_ENERGY = "latency of packed models", "energy of packed models"
 CELL_LATENCY, CELL_ENERGY = "latency by cell", "energy by cell"
 FILES = {PACKED_LATENCY: LATENCY, CELL_LATENCY: LATENCY, PACKED_ENERGY: ENERGY, CELL_ENERGY: ENERGY}
 
-IDENTITY = ["protocol", "dataset", "arm", "seed", "fold"]
-ABOUT = ["model", "strategy", "alpha", "experts"]
-
-Read = Callable[[str], pd.DataFrame | None]
+FOLDS = ["dataset", "protocol", "arm"]  # these tell sets of folds apart
 
 
 def marked(frame: pd.DataFrame) -> pd.DataFrame:
@@ -44,15 +42,11 @@ def marked(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 @dataclass(frozen=True)
-class Files:
-    """The files that tables are made of; None what there is not.
+class TableFiles:
+    """The files that tables are made of, None for those that are not there.
 
-    Attributes:
-        paper: names the score.
-        cells: the tidy table of scores.
-        packed: the table of packed models.
-        measurements: the folder of latency, energy and memory.
-
+    They are the table of scores (cells), that of packed models, and the folder of latency, energy
+    and memory; the paper names the score.
     """
 
     paper: Paper
@@ -66,73 +60,60 @@ class Files:
         return read_measurements(self.measurements, self.paper)
 
     def read(self, name: str) -> pd.DataFrame | None:
-        """The table of a file.
-
-        Raises:
-            InputError: it is not as the contract says.
-
-        """
+        """The table of a file; raises InputError where it is not as the contract says."""
         if name == CELLS:
             return read_scores(self.cells, self.paper)
-        if name == PACKED_MODELS:
-            return self.packed and read_table(self.packed, PACKED_COLUMNS, self.paper.decides)
+        if name == SIZES:
+            return self.packed and read_table(self.packed, PACKED_MODELS, self.paper.decides)
         table: pd.DataFrame | None = getattr(self.measured, name)
         return table
 
 
-def tidy_tables(read: Read) -> Tidy:
+def tidy_tables(read: Callable[[str], pd.DataFrame | None]) -> Tidy:
     """The tidy tables of a run.
 
-    Args:
-        read: takes the name of a file of the contract (cells, packed, latency, energy, memory) and
-            returns its table, None where there is none; cells have `score`.
-
+    `read` takes the name of a file of the contract (cells, packed, latency, energy, memory) and
+    returns its table, None where there is none; cells have `score`.
     """
+    read = cache(read)
 
     def made(name: str) -> pd.DataFrame | None:
         frame, cells = read(FILES.get(name, name)), read(CELLS)
         if frame is None or cells is None:
             return None
         if name == CELLS:
-            return with_ratio(marked(frame), IDENTITY[:3]).assign(runtime=PACKED)
-        if name in (PACKED_MODELS, MEMORY):
+            return with_ratio(marked(frame), FOLDS).assign(runtime=PACKED)
+        if name in (CELL_LATENCY, CELL_ENERGY):
+            packed = _with_cells(of_packed(frame), cells)
+            return packed if name == CELL_ENERGY else _with_other_runtimes(packed, frame)
+        if name in (SIZES, MEMORY):
             return marked(frame).assign(runtime=PACKED)
-        if name in (LATENCY, ENERGY):
-            return marked(frame)
-        if name in (PACKED_LATENCY, PACKED_ENERGY):
-            return marked(of_packed(frame))
-        return with_cells(of_packed(frame), cells) if name == CELL_ENERGY else by_cell(frame, cells)
+        return marked(of_packed(frame) if name in (PACKED_LATENCY, PACKED_ENERGY) else frame)
 
-    return Tidy(made)
+    return cache(made)
 
 
-def with_cells(measured: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Measurements with what is known of their cells.
-
-    Raises:
-        InputError: a measurement is of no cell in the tidy table.
-
-    """
-    columns = [name for name in (*ABOUT, "n_train", "n_test") if name in cells]
-    about = cells[IDENTITY + columns].assign(marked=marked(cells)["dataset"])
+def _with_cells(measured: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
+    """Measurements with what is known of their cells."""
+    columns = ["model", "strategy", "alpha", "experts", "n_train", "n_test"]
+    columns = [name for name in columns if name in cells]
+    about = cells[[*IDENTITY, *columns]].assign(marked=marked(cells)["dataset"])
     rows = measured.drop(columns=columns, errors="ignore")
-    joined = rows.merge(about, on=IDENTITY, how="left", validate="m:1")
+    joined = rows.merge(about, on=list(IDENTITY), how="left", validate="m:1")
     if joined["marked"].isna().any():
         strange = joined.loc[joined["marked"].isna(), "arm"].iloc[0]
         raise InputError(
             f"a measurement of {strange} has no cell in the tidy table: measure this grid anew"
         )
-    joined = joined.assign(dataset=joined["marked"]).drop(columns="marked")
-    return with_ratio(joined, IDENTITY[:3])
+    return with_ratio(joined.assign(dataset=joined["marked"]).drop(columns="marked"), FOLDS)
 
 
-def by_cell(latency: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Times of the packed models with their cells; other runtimes are arms of their own.
+def _with_other_runtimes(packed: pd.DataFrame, latency: pd.DataFrame) -> pd.DataFrame:
+    """Times of packed models with those of other runtimes, which are arms of their own.
 
     Other runtimes are of no protocol: they stand in each in which the packed model was measured.
     """
     timed = ["runtime", "batch_size", "repeat", "latency_ms"]
-    packed = with_cells(of_packed(latency), cells)
     models = packed.drop(columns=timed).drop_duplicates()
     others = marked(latency[latency["runtime"] != PACKED])[["dataset", "fold", "arm", *timed]]
     others = others.merge(models, on=["dataset", "fold", "arm"])

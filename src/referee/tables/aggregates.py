@@ -6,6 +6,7 @@ alike to the last digit wherever it is computed. The first paragraph of each doc
 people.
 """
 
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,8 @@ import pandas as pd
 from scipy import stats
 
 from referee.contract import NO_RULE
+from referee.stats.compare import KEYS
 
-CELL = ["dataset", "seed", "fold"]
 Groups = list[Any]
 
 
@@ -42,17 +43,17 @@ def mean_of_each_fold(groups: Groups) -> Groups:
 
 def mean_of_each_cell(groups: Groups) -> Groups:
     """Mean of each cell."""
-    return [values.groupby(level=CELL, sort=False).mean() for values in groups]
+    return [values.groupby(level=KEYS, sort=False).mean() for values in groups]
 
 
 def median_of_each_cell(groups: Groups) -> Groups:
     """Median of each cell."""
-    return [values.groupby(level=CELL, sort=False).median() for values in groups]
+    return [values.groupby(level=KEYS, sort=False).median() for values in groups]
 
 
 def paired_by_repeat(groups: Groups) -> Groups:
     """Repeats of the cells that all groups have, paired by their turn."""
-    turns = [values.groupby(level=CELL, sort=False).cumcount() for values in groups]
+    turns = [values.groupby(level=KEYS, sort=False).cumcount() for values in groups]
     keyed = [
         values.set_axis([*zip(values.index, turn, strict=True)])
         for values, turn in zip(groups, turns, strict=True)
@@ -60,7 +61,7 @@ def paired_by_repeat(groups: Groups) -> Groups:
     if all(keyed[0].index.equals(values.index) for values in keyed[1:]):
         return groups
     shared = [at for at in keyed[0].index if all(at in values.index for values in keyed[1:])]
-    index = pd.MultiIndex.from_tuples([cell for cell, _ in shared], names=CELL)
+    index = pd.MultiIndex.from_tuples([cell for cell, _ in shared], names=KEYS)
     return [values.loc[shared].set_axis(index) for values in keyed]
 
 
@@ -76,7 +77,7 @@ def total(values: Any) -> int:
 
 def mean(values: Any) -> float:
     """Mean of the values that are there."""
-    return float(values.mean()) if len(values) else float("nan")
+    return float(values.mean()) if len(values) else nan
 
 
 def mean_of_all(values: Any) -> float:
@@ -102,21 +103,13 @@ def same(values: Any) -> Any:
 def mean_and_deviation(values: Any) -> dict[str, Any]:
     """Number, mean and standard deviation (ddof 1) of the values."""
     by_dataset = _by_dataset(values)
-    return {
-        "n": by_dataset.count().item(),
-        "mean": by_dataset.mean().item(),
-        "std": by_dataset.std().item(),
-    }
+    return {name: getattr(by_dataset, name)().item() for name in ("count", "mean", "std")}
 
 
 def means_and_deviations(arm: Any, baseline: Any) -> dict[str, float]:
-    """Mean and standard deviation (ddof 1) of each group."""
-    return {
-        "mean": mean(arm),
-        "std": arm.std(),
-        "baseline_mean": mean(baseline),
-        "baseline_std": baseline.std(),
-    }
+    """Number of values; mean and standard deviation (ddof 1) of each group."""
+    of_arm = {"n": len(arm), "mean": mean(arm), "std": arm.std()}
+    return of_arm | {"baseline_mean": mean(baseline), "baseline_std": baseline.std()}
 
 
 def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
@@ -124,27 +117,18 @@ def average_over_datasets(values: Any, datasets: str) -> dict[str, Any]:
 
     Both are empty where the values are not of all `datasets`.
     """
-    by_dataset, complete = _by_dataset(values), _of_all(values.index.unique("dataset"), datasets)
+    by_dataset = _by_dataset(values)
     return {
-        "n": int(by_dataset.count().sum()),
-        "mean": _across(by_dataset.mean()) if complete else np.nan,
-        "std": _across(by_dataset.std().pow(2)) ** 0.5 if complete else np.nan,
+        "count": int(by_dataset.count().sum()),
+        "mean": _mean_over(by_dataset.mean(), datasets),
+        "std": _mean_over(by_dataset.std().pow(2), datasets) ** 0.5,
     }
 
 
-def mean_of_medians(values: Any, datasets: str) -> float:
-    """Mean over datasets of the medians; empty where the values are not of all `datasets`."""
-    return _mean_over(_by_dataset(values).median(), datasets)
-
-
-def mean_of_largest(values: Any, datasets: str) -> float:
-    """Mean over datasets of the largest; empty where the values are not of all `datasets`."""
-    return _mean_over(_by_dataset(values).max(), datasets)
-
-
-def mean_of_means(values: Any, datasets: str) -> float:
-    """Mean over datasets of the means; empty where a value or one of `datasets` is missing."""
-    return _mean_over(_by_dataset(values).agg(lambda one: one.mean(skipna=False)), datasets)
+def mean_over_datasets(values: Any, datasets: str, each: str) -> float:
+    """Mean over `datasets` of the number that `each` names; empty where one of them is missing."""
+    numbers = _by_dataset(values).agg(lambda one: getattr(one, each)(skipna=False))
+    return _mean_over(numbers, datasets)
 
 
 def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:
@@ -161,7 +145,9 @@ def names(values: Any) -> str:
 
 def quotient_of_means(first: Any, second: Any, datasets: str, measured: str) -> float:
     """Mean over datasets of the first group / mean over datasets of the second."""
-    return float(average_over_datasets(first, datasets)["mean"] / mean_of_means(second, measured))
+    return _mean_over(_by_dataset(first).mean(), datasets) / mean_over_datasets(
+        second, measured, "mean"
+    )
 
 
 def percent_of_second(first: Any, second: Any) -> float:
@@ -180,28 +166,16 @@ def of_calls(values: Any) -> dict[str, float]:
     The 95 % interval of the median is that of order statistics (scipy.stats.quantile_test).
     """
     interval = stats.quantile_test(values, p=0.5).confidence_interval(0.95)
-    return {
-        "calls": float(len(values)),
-        "median": values.median(),
-        "ci_low": interval.low,
-        "ci_high": interval.high,
-        "p95": values.quantile(0.95),
-        "std": values.std(),
-    }
+    about = {"calls": float(len(values)), "median": values.median(), "std": values.std()}
+    about |= {"ci_low": interval.low, "ci_high": interval.high}
+    return about | {"p95": values.quantile(0.95)}
 
 
 def _by_dataset(values: Any) -> Any:
     return values.groupby(level="dataset", sort=False)
 
 
-def _of_all(present: Any, datasets: str) -> bool:
-    return set(datasets.split()) <= set(" ".join(present).split())
-
-
-def _across(by_dataset: Any) -> float:
-    return float(by_dataset.to_frame().T.mean(axis=1, skipna=False).item())
-
-
 def _mean_over(by_dataset: Any, datasets: str) -> float:
-    complete = _of_all(by_dataset.index, datasets)
-    return float(by_dataset.mean(skipna=False)) if complete else float("nan")
+    """Mean; NaN where a value or one of the datasets, separated by blanks, is missing."""
+    complete = set(datasets.split()) <= set(" ".join(by_dataset.index).split())
+    return float(by_dataset.mean(skipna=False)) if complete else nan

@@ -9,17 +9,13 @@ import pandas as pd
 from referee.files import write_whole
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
-from referee.sheet import Sheet, Tidy
-from referee.stats import compare
-from referee.tables import by_dataset, measured, significance
-from referee.tables.captions import caption
-from referee.tables.definition import ARM, Definition, built
+from referee.tables import measured, people, significance
 from referee.tables.latex import escape
-from referee.tables.people import for_people, test_columns
-from referee.tables.tidy import Files, tidy_tables
+from referee.tables.sheet import ARM, Definition, Tidy, built
+from referee.tables.tidy import CELLS, TableFiles, tidy_tables
 
 DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Definition]] = {
-    ("tables", "scores"): by_dataset.scores,
+    ("tables", "scores"): measured.scores,
     ("tables", "networks"): measured.networks,
     ("tables", "mixtures"): measured.mixtures,
     ("tables", "latency"): measured.latency,
@@ -40,59 +36,40 @@ def definition(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
 def table(layout: TableLayout, paper: Paper, tidy: Tidy) -> pd.DataFrame | None:
     """A table of the paper; None where what it is made of was not measured.
 
-    Raises:
-        InputError: what it is made of is not as it must be.
-
+    Raises InputError where what it is made of is not as it must be.
     """
     made = definition(layout, paper, tidy)
-    if tidy.frame(made.tidy) is None:
+    frame = tidy(made.tidy)
+    if frame is None:
         return None
-    if layout.folder == "tables":
-        return built(made, tidy, measured.rows_of(layout, made.tidy, tidy))
-    columns = tidy.possible(made.columns)
-    sheet = Sheet(significance.rows(made, layout, columns, tidy), tidy)
-    frame = sheet.frame([*made.keys, *(name for name in columns if not name.startswith("_"))])
-    return frame.astype({"n_folds": "Int64"}) if "n_folds" in frame else frame
+    if layout.folder == "significance":
+        return significance.built(made, layout, tidy, frame)
+    return built(made, tidy, measured.rows_of(layout, made.tidy, tidy))
 
 
-def write(
-    name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption_text: str
-) -> list[Path]:
+def write(name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption: str) -> list[Path]:
     """Write a table as CSV and Markdown, and those of scores and measurements as LaTeX.
 
-    Args:
-        name: of the table.
-        frame: the table.
-        paper: it is of.
-        folder: to write to.
-        caption_text: its caption.
-
-    Returns:
-        The paths of the files.
-
+    Returns the paths of the files.
     """
-    stem, texts = folder / name, {".csv": frame.to_csv(index=False)}
+    texts = {"csv": frame.to_csv(index=False)}
     if paper.tables[name].folder == "significance":
-        markdown = compare.markdown(frame, test_columns(paper.score))
+        markdown = people.comparisons_markdown(frame, people.test_columns(paper.score))
     else:
-        people = for_people(frame, paper.score)
-        markdown = people.to_markdown(index=False, disable_numparse=True)
-        words = people.map(lambda v: escape(v.replace("_", " ")) if isinstance(v, str) else v)
+        shown = people.for_people(frame, paper.score)
+        markdown = shown.to_markdown(index=False, disable_numparse=True)
+        words = shown.map(lambda v: escape(v.replace("_", " ")) if isinstance(v, str) else v)
         latex = words.rename(columns=escape)
-        texts[".tex"] = latex.to_latex(index=False, caption=escape(caption_text))
-    texts[".md"] = f"{caption_text}\n\n{markdown}\n"
-    return write_whole({stem.with_suffix(suffix): text for suffix, text in texts.items()})
+        texts["tex"] = latex.to_latex(index=False, caption=escape(caption))
+    texts["md"] = f"{caption}\n\n{markdown}\n"
+    return write_whole({folder / f"{name}.{suffix}": text for suffix, text in texts.items()})
 
 
-def write_all(names: Iterable[str], inputs: Files, folder: Path) -> dict[str, pd.DataFrame]:
+def write_all(names: Iterable[str], inputs: TableFiles, folder: Path) -> dict[str, pd.DataFrame]:
     """Build and write some tables of a paper; those of what was not measured are left out.
 
-    Returns:
-        The tables that were written, by name.
-
-    Raises:
-        InputError: what they are made of is not as it must be.
-
+    Returns the tables that were written, by name. Raises InputError where what they are made of
+    is not as it must be.
     """
     paper, tidy, made = inputs.paper, tidy_tables(inputs.read), {}
     for name in names:
@@ -100,8 +77,8 @@ def write_all(names: Iterable[str], inputs: Files, folder: Path) -> dict[str, pd
         frame = table(layout, paper, tidy)
         if frame is not None:
             made[name] = frame
-            text = caption(layout, paper, tidy, inputs.measured.processors)
-            write(name, frame, paper, folder, text)
+            caption = people.caption(layout, paper, tidy, inputs.measured.processors)
+            write(name, frame, paper, folder, caption)
     return made
 
 
@@ -111,10 +88,10 @@ def files(names: Iterable[str], paper: Paper, folder: Path) -> list[Path]:
     return [folder / f"{name}.{s}" for name in names for s in suffixes[paper.tables[name].folder]]
 
 
-def metrics(made: Mapping[str, pd.DataFrame], inputs: Files) -> dict[str, Any]:
+def metrics(made: Mapping[str, pd.DataFrame], inputs: TableFiles) -> dict[str, Any]:
     """Average score of every protocol and arm of tables of scores, for `dvc metrics`."""
     keys, name = list(ARM), inputs.paper.score.name
-    cells = inputs.read("cells")
+    cells = inputs.read(CELLS)
     assert cells is not None
     arms = cells[[*keys, "arm"]].drop_duplicates(keys)
     values = [f"avg_{name}_mean", f"avg_{name}_std"]

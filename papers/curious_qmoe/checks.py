@@ -1,7 +1,7 @@
 """What only this paper needs and YAML cannot say.
 
-Judges and arithmetic that know the layout of its networks, named by `claims.yaml`; and
-`DATA_CHECKS`, which the audit runs on the clips of every dataset.
+Judges and arithmetic of single claims, named by `claims.yaml`, and `DATA_CHECKS`, which the audit
+runs on the clips of every dataset.
 """
 
 import re

@@ -133,10 +133,8 @@ def weakest(parts: Sequence[Judgement]) -> Judgement:
 
 def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
     """Return the judgements with Holm's p within the family: of support, and of contradiction."""
-    p_for, p_against = (
-        holm([getattr(judgement, p) for judgement in family.values()])
-        for p in ("p_for", "p_against")
-    )
+    p_for = holm([judgement.p_for for judgement in family.values()])
+    p_against = holm([judgement.p_against for judgement in family.values()])
     return {
         name: replace(judgement, p_for=float(a), p_against=float(b), family=len(family))
         for (name, judgement), a, b in zip(family.items(), p_for, p_against, strict=True)
@@ -147,15 +145,12 @@ def counted(values: "pd.Series[float]", ends: tuple[float, float], unit: str = "
     """Judge numbers without sampling error, one a cell: all lie between the ends, or none does."""
     inside = values.between(*ends)
     region = f"{number(ends[0])} to {number(ends[1])}{unit}"
-    return Judgement(
-        value=float(values.mean()),
-        ci_low=float(values.min()),
-        ci_high=float(values.max()),
-        n=len(values),
+    value, low, high = map(float, (values.mean(), values.min(), values.max()))
+    judgement = Judgement(value, low, high, len(values), unit=unit, exact=True)
+    return replace(
+        judgement,
         p_for=float(not inside.all()),
         p_against=float(inside.any()),
-        unit=unit,
         supported=f"within {region}",
         contradicted=f"outside of {region}",
-        exact=True,
     )

@@ -53,10 +53,7 @@ def _record(entry: Entry) -> dict[str, Any]:
     if set(claim.printed) == {"mean", "std"}:
         printed = f"{claim.printed['mean'].text} ± {claim.printed['std'].text}"
     return {
-        "id": claim.id,
-        "locus": claim.locus,
-        "kind": claim.kind,
-        "says": claim.says,
+        **claim.model_dump(include={"id", "locus", "kind", "says"}),
         "quoted": printed,
         "verdict": entry.verdict,
         **{f"verdict_{protocol}": facts["verdict"] for protocol, facts in outcomes.items()},

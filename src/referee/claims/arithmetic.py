@@ -34,10 +34,7 @@ Checks = Iterator[Check]
 
 
 def checks(paper: Paper) -> dict[str, list[Check]]:
-    """Return the checks of every claim that names one, by the claim's id.
-
-    Raises InputError where a claim names no function, or one that lacks a printed number.
-    """
+    """Return the checks of each claim that names one, by its id; may raise InputError."""
     return {
         id: list(claim.function(claim.arithmetic, CHECKS, paper.checks)(claim, paper))
         for id, claim in paper.claims.items()
@@ -89,10 +86,7 @@ def printed_table(paper: Paper, name: str, kind: type[Table]) -> Table:
 
 
 def varied_row(claim: Claim, paper: Paper, table: str) -> tuple[VariedDataset, VariedRow]:
-    """Return the dataset of a claim in a printed table, and its row at the claim's strength.
-
-    Raises InputError where the table does not print them.
-    """
+    """Return the claim's dataset and row of a printed table; raises InputError if there is none."""
     for name, dataset in printed_table(paper, table, VariationTable).datasets.items():
         for strength, row in dataset.varied.items():
             if name in claim.datasets[:1] and float(strength) == claim.alpha:

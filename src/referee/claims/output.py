@@ -116,10 +116,7 @@ def to_markdown(entries: list[Entry], paper: Paper) -> str:
 
 
 def write(entries: list[Entry], paper: Paper, inputs: Inputs, folder: Path) -> list[Path]:
-    """Write claims.csv, .json and .md, verdicts.json and the routing by precision; return paths.
-
-    The routing is left out where the table names no cells or experts.
-    """
+    """Write the ledger's four files, and the routing where there is one; return their paths."""
     texts = {
         "claims.csv": frame(entries).to_csv(index=False),
         "claims.json": to_json(entries),

@@ -68,11 +68,8 @@ def of_cell(
 
 
 def rank_correlation(uncertainty: np.ndarray, bits: np.ndarray) -> float:
-    """Return Spearman's correlation of (n,) uncertainties with the bits of the chosen experts.
-
-    0 where one of them is constant: a router that always takes the same expert heeds no
-    uncertainty.
-    """
+    """Return Spearman's correlation of (n,) uncertainties with the bits of the chosen experts."""
+    # A router that always takes the same expert heeds no uncertainty.
     if np.ptp(uncertainty) == 0 or np.ptp(bits) == 0:
         return 0.0
     return float(stats.spearmanr(uncertainty, bits).statistic)

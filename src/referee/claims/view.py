@@ -98,10 +98,7 @@ class View:
                 raise Absent(f"{dataset} has {classes} classes here, {known.classes} in the paper")
 
     def arm(self, claim: Claim, model: str) -> str:
-        """Return the name of the arm that stands for a model, on all of the claim's datasets.
-
-        Raises Absent if there is none.
-        """
+        """Return the arm of a model on all of the claim's datasets; raises Absent without one."""
         cells, datasets = self.cells(claim), claim.datasets
         cells = cells[cells["model"] == model]
         suffix, strategies = self.paper.varied_suffix, self.paper.strategies.get(self.protocol, ())
@@ -141,10 +138,7 @@ class View:
         return cells[cells["arm"].isin(arms)]
 
     def measured(self, what: str) -> pd.DataFrame:
-        """Return what was measured of `latency` or `energy`, of packed models and single clips.
-
-        Raises Absent where nothing was.
-        """
+        """Return the `latency` or `energy` of packed models and single clips; may raise Absent."""
         frame: pd.DataFrame | None = getattr(self.inputs.measured, what)
         if frame is None:
             raise Absent(f"The {what} was not measured in this run")

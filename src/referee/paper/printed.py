@@ -10,14 +10,11 @@ from referee.paper.claims import Claim, MeanStd, Part, PrintedMeanStd, PrintedNu
 
 
 class PrintedTable(Part):
-    """What every printed table states, whatever its kind.
-
-    `tolerance` holds for its scores, `findings` are the audit checks whose findings touch it.
-    """
+    """What every printed table states, whatever its kind."""
 
     locus: str
-    tolerance: Tolerance
-    findings: tuple[str, ...] = ()
+    tolerance: Tolerance  # of its scores
+    findings: tuple[str, ...] = ()  # names of the audit checks whose findings touch it
 
     def _claim(self, id: str, score: MeanStd, name: str, **about: Any) -> Claim:
         """The claim that a score, by its name in sentences, is as printed; or as `about` says."""
@@ -28,14 +25,11 @@ class PrintedTable(Part):
 
 
 class ScoresTable(PrintedTable):
-    """Scores by model and dataset; the column `average`, where there is one, is over the datasets.
-
-    `alpha` is the strength of the models that a strategy varies.
-    """
+    """Scores by model and dataset."""
 
     kind: Literal["scores"]
-    average: str = ""
-    alpha: float | None = None
+    average: str = ""  # the column, where there is one, of the average over the datasets
+    alpha: float | None = None  # the strength of the models that a strategy varies
     rows: dict[str, dict[str, PrintedMeanStd]]
 
     def claims(self, name: str, score: str) -> Iterator[Claim]:
@@ -66,16 +60,12 @@ class VariedDataset(Part):
 
 
 class VariationTable(PrintedTable):
-    """Scores of a model without and with a rule that varies it, by dataset and strength.
-
-    `baseline` and `varied` are the models; `reduction_tolerance` holds for the reductions of the
-    variance.
-    """
+    """Scores of a model without and with a rule that varies it, by dataset and strength."""
 
     kind: Literal["variation"]
-    baseline: str
-    varied: str
-    reduction_tolerance: Tolerance
+    baseline: str  # the model without the rule
+    varied: str  # and with it
+    reduction_tolerance: Tolerance  # of the reductions of the variance
     datasets: dict[str, VariedDataset]
 
     def claims(self, name: str, score: str) -> Iterator[Claim]:

@@ -152,9 +152,9 @@ def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, A
     numbers |= {"std": folds["score"].std(), "baseline_std": folds["score_baseline"].std()}
     numbers |= {ratio: test.estimate**power, "ci_low": low**power, "ci_high": high**power}
     shown = {"value": test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
-    shown |= {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
+    more = {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
     below = partial(_above, baseline, arm)
-    return partial(_above, arm, baseline), lambda x: below(1 / x), shown
+    return partial(_above, arm, baseline), lambda x: below(1 / x), shown | more
 
 
 def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:

@@ -20,7 +20,7 @@ COLUMNS = [
     *("quantity", "unit", "value", "ci_low", "ci_high", "n", "p_for", "p_against"),
     *("family_size", "smallest_detectable", "power", "sentence"),
 ]
-EVIDENCE = [
+EVIDENCE = [  # `numbers`: a record a dataset; `cells`: the folders of the cells
     *("verdict", "sentence", "measured", "supported", "contradicted", "p_for", "p_against"),
     *("exact", "family", "power", "numbers", "cells"),
 ]
@@ -86,12 +86,9 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def to_json(entries: list[Entry]) -> str:
-    """Return a record a claim: its row in `frame`, and what other programs need beside it.
+    """Return a record a claim: its row in `frame`, `note`, `findings`, and `evidence` by protocol.
 
-    `note` and `findings` are the claim's; `evidence` holds by protocol the verdict, sentence,
-    measured value in words, both regions with their p-values, whether it is exact, the family
-    size, power, numbers (a record a dataset) and cells (their folders). What cannot be told is
-    null.
+    What cannot be told is null.
     """
     records = [_record(entry) for entry in entries]
     without_nan = json.loads(json.dumps(records), parse_constant=lambda nan: None)

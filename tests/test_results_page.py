@@ -11,8 +11,7 @@ import pandas as pd
 import pytest
 
 from referee.errors import InputError
-from referee.paper import Paper, read
-from referee.paper.story import Story
+from referee.paper import Paper, Story, read
 from referee.report import results_page, verdict_section
 
 ROOT = Path(__file__).parents[1]

@@ -8,8 +8,7 @@ import pandas as pd
 import pytest
 
 from referee import words
-from referee.paper import read
-from referee.paper.story import Story
+from referee.paper import Story, read
 from referee.report import sentences
 
 PAPER = read(Path(__file__).parents[1] / "papers/curious_qmoe")

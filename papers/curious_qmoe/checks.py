@@ -1,11 +1,11 @@
 """What only this paper needs and YAML cannot say.
 
-Judges and arithmetic that know the layout of its networks, named by `claims.yaml`; and
-`DATA_CHECKS`, which the audit runs on the clips of every dataset.
+Judges and arithmetic of single claims, named by `claims.yaml`, and `DATA_CHECKS`, which the audit
+runs on the clips of every dataset.
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import PurePosixPath
@@ -15,12 +15,21 @@ import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
 
-from referee.claims.arithmetic import Check, compared
+from referee.claims.arithmetic import (
+    Check,
+    Checks,
+    compared,
+    meet,
+    printed_table,
+    reduction_percent,
+    varied_row,
+)
 from referee.claims.judgement import Judgement, counted
 from referee.claims.view import Absent, View
 from referee.contract import Finding
 from referee.paper import Paper
 from referee.paper.claims import Claim, Number
+from referee.paper.printed import VariationTable
 
 SCHEMES = {
     "FP32-Base": "fp32",
@@ -83,7 +92,7 @@ def parameters_of_networks(claim: Claim, view: View) -> Judgement:
     )
 
 
-def parameters_of_layout(claim: Claim, paper: Paper) -> Iterator[Check]:
+def parameters_of_layout(claim: Claim, paper: Paper) -> Checks:
     """Compare the printed number of parameters with the layout of the research code."""
     counts = [_millions(paper.for_checks["sizes"], model) for model in claim.models]
     how = "a single network, in full precision or quantised,"
@@ -92,7 +101,7 @@ def parameters_of_layout(claim: Claim, paper: Paper) -> Iterator[Check]:
     yield replace(check, sentence=check.sentence + mixture)
 
 
-def compression_of_networks(claim: Claim, paper: Paper) -> Iterator[Check]:
+def compression_of_networks(claim: Claim, paper: Paper) -> Checks:
     """Compare the printed ratio with those of any two networks: the paper names none."""
     printed, (small, large) = claim.number("ratio"), claim.models
     networks = paper.for_checks["sizes"]["networks"]
@@ -108,6 +117,60 @@ def compression_of_networks(claim: Claim, paper: Paper) -> Iterator[Check]:
         consistent=bool(near),
         sentence=f"by the sizes that the research code states, {text} rounds to {printed.text}; "
         f"{large} to {small} is {ratios[f'{large} to {small}']:.2f}.",
+    )
+
+
+def scores_in_table(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
+    """Two scores in prose, without the rule and with it, are a table's; the second is greater."""
+    dataset, row = varied_row(claim, paper, table)
+    first, second = map(claim.number, printed)
+    before, after = dataset.baseline.mean, row.score.mean
+    agree = meet(first.ends, before.ends) and meet(second.ends, after.ends)
+    said = f"{table} prints {dataset.baseline} and {row.score}; the text prints {first.text} and "
+    change = (after.low - before.high, after.high - before.low)
+    yield Check(change, agree and change[1] > 0, f"{said}{second.text}.")
+
+
+def reductions_in_range(claim: Claim, paper: Paper, table: str, printed: tuple[str, str]) -> Checks:
+    """Every reduction of a table can lie between the claim's least and largest one, in percent."""
+    least, most = map(claim.number, printed)
+    ends, outside = [], []
+    for dataset, rows in printed_table(paper, table, VariationTable).datasets.items():
+        for strength, row in rows.varied.items():
+            low, high = reduction_percent(rows.baseline.std, row.score.std)
+            ends += [low, high]
+            if high < least.low or low > most.high:
+                outside.append(
+                    f"{row.reduction.text} % on {dataset} at alpha {strength} ({low:.0f} % to "
+                    f"{high:.0f} % from its standard deviations)"
+                )
+    said = f"{table} prints {' and '.join(outside)}."
+    if not outside:
+        said = f"every row of {table} can lie in the range."
+    yield Check((min(ends), max(ends)), not outside, said)
+
+
+def reduction_of_std(claim: Claim, paper: Paper, printed: tuple[str, str]) -> Checks:
+    """The printed `reduction_percent` is that of two standard deviations, or of their variances."""
+    percent, (before, after) = claim.number("reduction_percent"), map(claim.number, printed)
+    variance, deviation = (reduction_percent(before, after, power) for power in (2, 1))
+    yield Check(
+        recomputed=(deviation[0], variance[1]),
+        consistent=any(meet(percent.ends, span) for span in (variance, deviation)),
+        sentence=f"a fall of the standard deviation from {before.text} to {after.text} is one of "
+        f"{sum(deviation) / 2:.0f} %, and of {sum(variance) / 2:.0f} % of the variance; "
+        f"{percent.text} % is printed.",
+    )
+
+
+def versions_agree(claim: Claim, paper: Paper, printed: dict[str, str]) -> Checks:
+    """All versions of the paper print the same percentage; its names by version, latest first."""
+    latest, *others = percents = [claim.number(name) for name in printed.values()]
+    said = [f"{v} prints {n.text} %" for v, n in zip(printed, percents, strict=True)]
+    yield Check(
+        recomputed=(min(n.low for n in others), max(n.high for n in others)),
+        consistent=all(meet(latest.ends, number.ends) for number in others),
+        sentence=f"{' and '.join(said)} for the same comparison.",
     )
 
 

@@ -78,10 +78,7 @@ def mean_over_datasets(parts: pd.DataFrame) -> tuple[Mean, pd.DataFrame]:
 
 
 def within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement:
-    """Judge equivalence: the mean difference lies between the ends, by two one-sided tests.
-
-    For a single mean, `score_baseline` is 0.
-    """
+    """Judge if the mean difference lies between the ends, by two one-sided tests."""
     mean, shown = _mean(parts)
     low, high = ends
     return Judgement(
@@ -97,10 +94,7 @@ def within(parts: pd.DataFrame, ends: tuple[float, float]) -> Judgement:
 
 
 def rise(parts: pd.DataFrame, least: float) -> Judgement:
-    """Judge an order: the mean difference is above 0, by a two-sided test.
-
-    `least` is the smallest rise that counts: less than this contradicts the claim.
-    """
+    """Judge by a two-sided test if the mean difference is above 0; below `least` contradicts it."""
     mean, shown = _mean(parts)
     return Judgement(
         **shown,
@@ -153,15 +147,10 @@ def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, A
     low, high, note = test.ci_low, test.ci_high, test.note
     if _same(test):
         low, high, note = 1.0, 1.0, f"{note}: their spread is the same"
-    numbers = {
-        "dataset": parts["dataset"].iloc[0],
-        "folds": len(folds),
-        "std": folds["score"].std(),
-        "baseline_std": folds["score_baseline"].std(),
-        "variance_ratio" if power == 2 else "sd_ratio": test.estimate**power,
-        "ci_low": low**power,
-        "ci_high": high**power,
-    }
+    ratio = "variance_ratio" if power == 2 else "sd_ratio"
+    numbers = {"dataset": parts["dataset"].iloc[0], "folds": len(folds)}
+    numbers |= {"std": folds["score"].std(), "baseline_std": folds["score_baseline"].std()}
+    numbers |= {ratio: test.estimate**power, "ci_low": low**power, "ci_high": high**power}
     shown = {"value": test.estimate, "ci_low": low, "ci_high": high, "n": len(folds)}
     more = {"numbers": pd.DataFrame([numbers]), "notes": (note,) if note else ()}
     below = partial(_above, baseline, arm)
@@ -169,10 +158,7 @@ def _ratio(parts: pd.DataFrame, power: int = 1) -> tuple[Tail, Tail, dict[str, A
 
 
 def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
-    """Judge whether the spread over the folds of a dataset is smaller than the baseline's.
-
-    A ratio of standard deviations above `least` contradicts it.
-    """
+    """Judge if the spread over a dataset's folds falls; a ratio above `least` contradicts it."""
     above, below, shown = _ratio(parts)
     return Judgement(
         **shown,
@@ -186,10 +172,7 @@ def spread_falls(parts: pd.DataFrame, least: float) -> Judgement:
 
 
 def spread_stays(parts: pd.DataFrame, bound: float) -> Judgement:
-    """Judge whether the spread over the folds of a dataset does not fall.
-
-    A ratio of standard deviations above `bound` supports it, one below contradicts it.
-    """
+    """Judge if a dataset's spread over folds does not fall: if its ratio is above `bound`."""
     above, below, shown = _ratio(parts)
     n, words = shown["n"], f"{number(bound)}, the largest ratio that counts as a fall"
     return Judgement(

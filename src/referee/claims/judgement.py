@@ -24,13 +24,7 @@ LEVEL = 0.05
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the cells of one protocol say of a claim; all numbers are those of one test.
-
-    `quantity` says in words that follow "the" what was measured, `supported` and `contradicted`
-    name the two regions in words that follow "is". `detects` gives the smallest size that a sample
-    of this size finds at a level with a power of 80 %; `detectable_words` says what size that is,
-    with `{}` in the place of the number. Sentences leave out a unit that the quantity names.
-    """
+    """What the cells of one protocol say of a claim; all numbers are those of one test."""
 
     value: float
     ci_low: float = nan  # ends of the 95 % interval, or of the range of what is exact
@@ -38,12 +32,12 @@ class Judgement:
     n: int = 0  # pairs of cells, folds or models
     p_for: float = nan
     p_against: float = nan
-    quantity: str = ""
-    unit: str = ""
-    supported: str = ""
+    quantity: str = ""  # what was measured, in words that follow "the"
+    unit: str = ""  # sentences leave it out where the quantity names it
+    supported: str = ""  # the two regions, in words that follow "is"
     contradicted: str = ""
-    detects: Callable[[float], float] = lambda level: nan
-    detectable_words: str = ""
+    detects: Callable[[float], float] = lambda level: nan  # at a level, with a power of 80 %
+    detectable_words: str = ""  # what size it detects, with `{}` in the place of the number
     family: int = 1  # tests that are corrected together
     notes: tuple[str, ...] = ()  # further facts, each a clause that becomes a sentence
     exact: bool = False  # counted, not sampled: there is no p-value
@@ -133,10 +127,8 @@ def weakest(parts: Sequence[Judgement]) -> Judgement:
 
 def settle(family: Mapping[str, Judgement]) -> dict[str, Judgement]:
     """Return the judgements with Holm's p within the family: of support, and of contradiction."""
-    p_for, p_against = (
-        holm([getattr(judgement, p) for judgement in family.values()])
-        for p in ("p_for", "p_against")
-    )
+    p_for = holm([judgement.p_for for judgement in family.values()])
+    p_against = holm([judgement.p_against for judgement in family.values()])
     return {
         name: replace(judgement, p_for=float(a), p_against=float(b), family=len(family))
         for (name, judgement), a, b in zip(family.items(), p_for, p_against, strict=True)
@@ -147,15 +139,7 @@ def counted(values: "pd.Series[float]", ends: tuple[float, float], unit: str = "
     """Judge numbers without sampling error, one a cell: all lie between the ends, or none does."""
     inside = values.between(*ends)
     region = f"{number(ends[0])} to {number(ends[1])}{unit}"
-    return Judgement(
-        value=float(values.mean()),
-        ci_low=float(values.min()),
-        ci_high=float(values.max()),
-        n=len(values),
-        p_for=float(not inside.all()),
-        p_against=float(inside.any()),
-        unit=unit,
-        supported=f"within {region}",
-        contradicted=f"outside of {region}",
-        exact=True,
-    )
+    value, low, high = map(float, (values.mean(), values.min(), values.max()))
+    p_for, p_against = float(not inside.all()), float(inside.any())
+    judgement = Judgement(value, low, high, len(values), p_for, p_against, unit=unit, exact=True)
+    return replace(judgement, supported=f"within {region}", contradicted=f"outside of {region}")

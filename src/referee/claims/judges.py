@@ -127,8 +127,7 @@ def size_ratio(claim: Claim, view: View, beside: str = "", in_the_paper: str = "
         here = " and ".join(f"{d} values and {c} classes" for d, c in shapes)
         notes.append(f"the models have {here}{there}")
     if beside in ratios and len(others := ratios[beside]):
-        be = "is" if others.between(*ends).all() else "is not"
-        mean = number(others.mean())
+        be, mean = "is" if others.between(*ends).all() else "is not", number(others.mean())
         notes.append(f"the ratio of {large} to {beside}, {mean}, {be} within this range")
     words = f"ratio of the bytes on disk of {large} and {small}"
     return counted(ratios[small], ends).of(words).noted(*notes)

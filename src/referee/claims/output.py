@@ -20,7 +20,7 @@ COLUMNS = [
     *("quantity", "unit", "value", "ci_low", "ci_high", "n", "p_for", "p_against"),
     *("family_size", "smallest_detectable", "power", "sentence"),
 ]
-EVIDENCE = [
+EVIDENCE = [  # `numbers`: a record a dataset; `cells`: the folders of the cells
     *("verdict", "sentence", "measured", "supported", "contradicted", "p_for", "p_against"),
     *("exact", "family", "power", "numbers", "cells"),
 ]
@@ -53,10 +53,7 @@ def _record(entry: Entry) -> dict[str, Any]:
     if set(claim.printed) == {"mean", "std"}:
         printed = f"{claim.printed['mean'].text} ± {claim.printed['std'].text}"
     return {
-        "id": claim.id,
-        "locus": claim.locus,
-        "kind": claim.kind,
-        "says": claim.says,
+        **claim.model_dump(include={"id", "locus", "kind", "says"}),
         "quoted": printed,
         "verdict": entry.verdict,
         **{f"verdict_{protocol}": facts["verdict"] for protocol, facts in outcomes.items()},
@@ -89,12 +86,9 @@ def _facts(outcome: Outcome) -> dict[str, Any]:
 
 
 def to_json(entries: list[Entry]) -> str:
-    """Return a record a claim: its row in `frame`, and what other programs need beside it.
+    """Return a record a claim: its row in `frame`, `note`, `findings`, and `evidence` by protocol.
 
-    `note` and `findings` are the claim's; `evidence` holds by protocol the verdict, sentence,
-    measured value in words, both regions with their p-values, whether it is exact, the family
-    size, power, numbers (a record a dataset) and cells (their folders). What cannot be told is
-    null.
+    What cannot be told is null.
     """
     records = [_record(entry) for entry in entries]
     without_nan = json.loads(json.dumps(records), parse_constant=lambda nan: None)
@@ -119,10 +113,7 @@ def to_markdown(entries: list[Entry], paper: Paper) -> str:
 
 
 def write(entries: list[Entry], paper: Paper, inputs: Inputs, folder: Path) -> list[Path]:
-    """Write claims.csv, .json and .md, verdicts.json and the routing by precision; return paths.
-
-    The routing is left out where the table names no cells or experts.
-    """
+    """Write the ledger's four files, and the routing where there is one; return their paths."""
     texts = {
         "claims.csv": frame(entries).to_csv(index=False),
         "claims.json": to_json(entries),

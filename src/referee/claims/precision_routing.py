@@ -49,30 +49,25 @@ def of_cell(
     top = np.argsort(-uncertainty, kind="stable")[: ceil(len(uncertainty) / 10)]
     confidence = predictions.filter(regex=r"^p_\d+$").max(axis=1)
     rho = rank_correlation(uncertainty, predictions["expert"].map(bits).to_numpy())
-    records = []
-    for expert in experts:
-        chosen = (predictions["expert"] == expert).to_numpy()
-        records.append(
-            {
-                "rank_correlation": rho,
-                "expert": expert,
-                "bits": bits[expert],
-                "clips": int(chosen.sum()),
-                "share": chosen.mean(),
-                "top_decile_share": chosen[top].mean(),
-                "uncertainty_mean": uncertainty[chosen].mean() if chosen.any() else np.nan,
-                "confidence_mean": confidence[chosen].mean(),
-            }
-        )
-    return records
+    chosen_by = {expert: (predictions["expert"] == expert).to_numpy() for expert in experts}
+    return [
+        {
+            "rank_correlation": rho,
+            "expert": expert,
+            "bits": bits[expert],
+            "clips": int(chosen.sum()),
+            "share": chosen.mean(),
+            "top_decile_share": chosen[top].mean(),
+            "uncertainty_mean": uncertainty[chosen].mean() if chosen.any() else np.nan,
+            "confidence_mean": confidence[chosen].mean(),
+        }
+        for expert, chosen in chosen_by.items()
+    ]
 
 
 def rank_correlation(uncertainty: np.ndarray, bits: np.ndarray) -> float:
-    """Return Spearman's correlation of (n,) uncertainties with the bits of the chosen experts.
-
-    0 where one of them is constant: a router that always takes the same expert heeds no
-    uncertainty.
-    """
+    """Return Spearman's correlation of (n,) uncertainties and bits; 0 where one is constant."""
+    # A router that always takes the same expert heeds no uncertainty.
     if np.ptp(uncertainty) == 0 or np.ptp(bits) == 0:
         return 0.0
     return float(stats.spearmanr(uncertainty, bits).statistic)

@@ -68,16 +68,18 @@ class View:
         """All cells, as `under_protocol`."""
         return self.under_protocol(self.inputs.cells)
 
-    @cached_property
-    def cells(self) -> pd.DataFrame:
-        """The cells of the paper's datasets; InputError if two datasets go by one of its names."""
+    def cells(self, claim: Claim) -> pd.DataFrame:
+        """Return the cells of the claim's datasets, or all cells of a claim that names none.
+
+        Raises InputError if two datasets of the table go by one of these names.
+        """
         cells = self.all_cells
-        cells = cells[~cells["synthetic"] & cells["dataset"].isin(self._datasets.values())]
-        for dataset, names in cells.groupby("dataset")["named"].unique().items():
-            if len(names) > 1:
-                raise InputError(
-                    f"{' and '.join(names)} are both the paper's {dataset}: keep one of them"
-                )
+        if claim.datasets:
+            cells = cells[~cells["synthetic"] & cells["dataset"].isin(claim.datasets)]
+            for dataset, names in cells.groupby("dataset")["named"].unique().items():
+                if len(names) > 1:
+                    both = " and ".join(names)
+                    raise InputError(f"{both} are both the paper's {dataset}: keep one of them")
         return cells
 
     def _need(self, datasets: tuple[str, ...]) -> None:
@@ -96,14 +98,9 @@ class View:
                 raise Absent(f"{dataset} has {classes} classes here, {known.classes} in the paper")
 
     def arm(self, claim: Claim, model: str) -> str:
-        """Return the name of the arm that stands for a model, on all of the claim's datasets.
-
-        Raises Absent if there is none.
-        """
-        cells, datasets = self.all_cells, claim.datasets
+        """Return the arm of a model on all of the claim's datasets; raises Absent without one."""
+        cells, datasets = self.cells(claim), claim.datasets
         cells = cells[cells["model"] == model]
-        if datasets:
-            cells = cells[~cells["synthetic"] & cells["dataset"].isin(datasets)]
         suffix, strategies = self.paper.varied_suffix, self.paper.strategies.get(self.protocol, ())
         varied = bool(suffix and strategies) and model.endswith(suffix)
         for strategy in strategies if varied else (NO_RULE,):
@@ -126,8 +123,7 @@ class View:
         if not claim.datasets:
             raise InputError(f"claim {claim.id!r} names no datasets, and its judge needs them")
         self._need(claim.datasets)
-        arm = self.arm(claim, model)
-        cells = self.cells[self.cells["dataset"].isin(claim.datasets)]
+        cells, arm = self.cells(claim), self.arm(claim, model)
         if baseline is None:
             return compare.pairs(cells, arm, arm).assign(score_baseline=0.0)
         return compare.pairs(cells, arm, self.arm(claim, baseline))
@@ -138,16 +134,11 @@ class View:
         for model in claim.models:
             with suppress(Absent):
                 arms.append(self.arm(claim, model))
-        cells = self.all_cells
-        if claim.datasets:
-            cells = self.cells[self.cells["dataset"].isin(claim.datasets)]
+        cells = self.cells(claim)
         return cells[cells["arm"].isin(arms)]
 
     def measured(self, what: str) -> pd.DataFrame:
-        """Return what was measured of `latency` or `energy`, of packed models and single clips.
-
-        Raises Absent where nothing was.
-        """
+        """Return the `latency` or `energy` of packed models and single clips; may raise Absent."""
         frame: pd.DataFrame | None = getattr(self.inputs.measured, what)
         if frame is None:
             raise Absent(f"The {what} was not measured in this run")

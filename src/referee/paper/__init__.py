@@ -5,6 +5,7 @@ All its `*.yaml` are read as one; `checks.py`, where there is one, holds what YA
 
 from functools import cached_property
 from importlib.util import module_from_spec, spec_from_file_location
+from itertools import chain
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,10 +14,9 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from referee.errors import InputError, first_mistake
-from referee.paper.claims import Claim, Part
+from referee.paper.claims import Claim, Number, Part
 from referee.paper.figures import Figures
-from referee.paper.printed import Statements
-from referee.paper.story import Story
+from referee.paper.printed import Printed, VariationTable
 from referee.paper.tables import TableLayout
 
 
@@ -41,16 +41,48 @@ class PaperDataset(Part):
     classes: int | None = None  # None: any number of them
 
 
-class Paper(Statements):
+class Publication(Part):
+    """Where the paper was published, and which versions its claims are taken from."""
+
+    arxiv: str = ""
+    versions: tuple[str, ...] = ()
+
+
+class Ratio(Part):
+    """Two models; a sentence says how much of the baseline's score one keeps, and at what cost."""
+
+    model: str
+    baseline: str
+    model_words: str  # in a sentence: `the small network`
+    baseline_words: str
+
+
+class Story(Part):
+    """Words and choices of the results page and of the sentences in the notebook."""
+
+    heading: str = ""  # of the results page; if empty, the title of the paper
+    short_title: str = ""  # of the paper, as sentences give it; if empty, they give it in full
+    ratio: Ratio | None = None  # without it no sentence compares two models
+    variation: str = "the variation"  # the rule that varies the paper's models, in words
+    tests: dict[str, str] = Field(default={})  # what a significance file tests, by its name
+    runtimes: dict[str, str] = Field(default={})  # that latencies are compared with, in words
+
+
+class Paper(Part):
     """The folder of a paper.
 
-    Claims are judged under its `protocols`; the verdict under `decides` counts, by default the
-    last one. `strategies` says, by protocol, which strategies of the tidy table stand for the
-    paper's varied arms, whose models end in `varied_suffix`; the first that was run counts.
+    Claims stand in its `printed` tables and in `prose`; `source` says where they are published.
+    They are judged under its `protocols`; the verdict under `decides` counts, by default the last
+    one. `strategies` says, by protocol, which strategies of the tidy table stand for the paper's
+    varied arms, whose models end in `varied_suffix`; the first that was run counts.
+    `command` is a Jinja2 template of the command that makes the cells of a claim; it may use
+    `datasets`, `models` (without the suffix of the varied ones), `strategies` (of this paper) and
+    `alpha` (none where no model of the claim is varied). `for_checks` is free data for checks.py.
     """
 
     folder: Path
     title: str
+    source: Publication = Publication()
     score: Score = Score()
     protocols: tuple[str, ...] = ("main",)
     decides: str = ""
@@ -59,6 +91,10 @@ class Paper(Statements):
     mixture_suffix: str = ""
     experts: dict[str, Expert] = Field(default={})
     datasets: dict[str, PaperDataset] = Field(default={})
+    printed: dict[str, Printed] = Field(default={})
+    prose: tuple[Claim, ...] = ()
+    command: str = ""
+    for_checks: dict[str, Any] = Field(default={})
     tables: dict[str, TableLayout] = Field(default={})
     figures: Figures = Figures()
     story: Story = Story()
@@ -71,10 +107,36 @@ class Paper(Statements):
         protocols = data.get("protocols") or ["main"]
         return {"decides": protocols[-1]} | data
 
+    @model_validator(mode="after")
+    def _distinct(self) -> "Paper":
+        _ = self.claims  # made here, so that reading a paper refuses two of one id
+        return self
+
     @cached_property
     def claims(self) -> dict[str, Claim]:
         """Every claim by its id: those in prose, then those of the printed tables."""
-        return {claim.id: claim for claim in self.claims_of(self.score.short)}
+        of_tables = (table.claims(n, self.score.short) for n, table in self.printed.items())
+        claims: dict[str, Claim] = {}
+        for claim in chain(self.prose, *of_tables):
+            if claims.setdefault(claim.id, claim) is not claim:
+                raise ValueError(f"claim {claim.id!r} is there twice")
+        return claims
+
+    @property
+    def printed_reductions(self) -> list[tuple[str, str, Number]]:
+        """(dataset, strength as printed, reduction of the variance in percent), as printed."""
+        return [
+            (dataset, strength, row.reduction)
+            for table in self.printed.values()
+            if isinstance(table, VariationTable)
+            for dataset, printed in table.datasets.items()
+            for strength, row in printed.varied.items()
+        ]
+
+    def touched_by(self, check: str) -> tuple[str, ...]:
+        """Return the names of printed tables, then ids of claims in prose, that a check touches."""
+        tables = tuple(name for name, table in self.printed.items() if check in table.findings)
+        return tables + tuple(claim.id for claim in self.prose if check in claim.findings)
 
     @cached_property
     def checks(self) -> ModuleType | None:

@@ -84,16 +84,12 @@ FunctionCall = Annotated[dict[str, dict[str, Any]], BeforeValidator(_call), Fiel
 
 
 class Tolerance(Part):
-    """How far our number may lie from the printed one, and the reason for this width.
-
-    The width is given in one of three ways: `absolute`, a `factor` by which it may be larger or
-    smaller, or in `standard_deviations` of the printed spread.
-    """
+    """How far our number may lie from the printed one, in one of three ways."""
 
     absolute: float | None = None
-    factor: float | None = None
-    standard_deviations: float | None = None
-    reason: str
+    factor: float | None = None  # by which it may be larger or smaller
+    standard_deviations: float | None = None  # of the printed spread
+    reason: str  # for this width
 
     @model_validator(mode="after")
     def _one_way(self) -> "Tolerance":
@@ -103,27 +99,20 @@ class Tolerance(Part):
 
 
 class Claim(Part):
-    """One statement that can be judged.
-
-    `printed` names each printed number with its unit. `models` are names of the column `model`,
-    the one that the claim favours first, and `alpha` is the strength at which the varied ones are
-    judged. `datasets` are those that the claim needs, none where it needs no data. `judge` names
-    the function that judges cells, `arithmetic` the one that compares the paper's printed numbers
-    with each other, `findings` the audit checks whose findings touch the claim.
-    """
+    """One statement that can be judged."""
 
     id: str
     locus: str = ""
     kind: Literal["value", "order", "pvalue", "arith", "hardware"]
     says: str
-    judge: FunctionCall
-    arithmetic: FunctionCall
-    printed: dict[str, PrintedNumber] = Field(default={})
-    models: tuple[str, ...] = ()
-    alpha: float | None = None
-    datasets: tuple[str, ...] = ()
+    judge: FunctionCall  # judges cells
+    arithmetic: FunctionCall  # compares the paper's printed numbers with each other
+    printed: dict[str, PrintedNumber] = Field(default={})  # by names that tell their units
+    models: tuple[str, ...] = ()  # of the column `model`; the one that the claim favours first
+    alpha: float | None = None  # the strength at which the varied models are judged
+    datasets: tuple[str, ...] = ()  # that the claim needs; none where it needs no data
     tolerance: Tolerance | None = None
-    findings: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()  # names of the audit checks whose findings touch the claim
     note: str = ""
 
     @model_validator(mode="after")

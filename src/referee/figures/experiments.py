@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from referee.figures import EXPERIMENTS, panels, style
+from referee.figures import EXPERIMENTS, style
 from referee.figures.frames import SYNTHETIC, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
 
@@ -70,7 +70,7 @@ def confusion(clips: pd.DataFrame, classes: int) -> NDArray[np.int64]:
 def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame]) -> Picture:
     """Draw one experiment: its rows of the tidy table, and by fold its `frames.predictions`."""
     first = cells.iloc[0]
-    about = f"{first['label']}, {panels.heading((first['dataset'], first['protocol']))}"
+    about = f"{first['label']}, {style.heading((first['dataset'], first['protocol']))}"
     every = pd.concat(clips.values(), ignore_index=True)
     classes = len(every["p"].iloc[0])
     by_number = every.drop_duplicates("label_id").set_index("label_id")["class"]
@@ -132,7 +132,7 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names) > MANY
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
-    panels.heat(axes, pd.DataFrame(share), texts, 1.0)
+    style.heat(axes, pd.DataFrame(share), texts, 1.0)
     shown = [] if many else names
     axes.set_yticks(range(len(shown)), shown, fontsize=6)
     axes.set_xticks(range(len(shown)), shown, fontsize=6, rotation=90)

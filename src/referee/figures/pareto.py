@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox, BboxBase
 from numpy.typing import ArrayLike, NDArray
 
 from referee.contract import NO_RULE, is_mixture
-from referee.figures import panels, style
+from referee.figures import style
 from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from referee.tables.definition import ROW
@@ -69,7 +69,7 @@ def pareto(run: Frames) -> Picture:
     if table is None or table.empty:
         why = "nothing was measured: `snakemake -j8 measurements` measures the packed models"
         return style.missing(title, why, [CELLS])
-    shown, rows = [column for column in COSTS if column in table], panels.split(table)
+    shown, rows = [column for column in COSTS if column in table], style.split(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
     drawn: list[tuple[Axes, pd.DataFrame]] = []
@@ -84,12 +84,12 @@ def pareto(run: Frames) -> Picture:
     points = pd.concat([points for _, points in drawn])
     is_named = table["label"].isin(points.loc[points["on_front"], "label"])
     numbers = {name: str(i) for i, name in enumerate(table.loc[is_named, "label"].unique(), 1)}
-    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
-    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
+    handles = [style.mark(color, marker) for color, marker in KINDS.values()]
+    handles.append(style.mark(VERMILION, "", "-", linewidth=0.9))
     figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
-    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
+    key = {f"{number}  {name}": style.mark(BLACK, "") for name, number in numbers.items()}
     looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
-    panels.legend_below(figure, key, 3, title="on a front", **looks)
+    style.legend_below(figure, key, 3, title="on a front", **looks)
     style.settle(figure)
     for axes, arms in drawn:
         _name_points(axes, arms, numbers)

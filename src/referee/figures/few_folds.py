@@ -32,8 +32,8 @@ def null_density(log_ratio: ArrayLike, n: int) -> Floats:
 
 def _inputs(paper: Paper, name: str) -> list[str]:
     """A significance file, where the paper names one, and what the paper prints."""
-    printed = (paper.folder / "claims.yaml").as_posix()
-    return [*([f"results/significance/{name}.csv"] if name else []), printed]
+    files = [f"results/significance/{name}.csv"] if name else []
+    return [*files, (paper.folder / "claims.yaml").as_posix()]
 
 
 def observed(table: pd.DataFrame | None, paper: Paper) -> pd.DataFrame:
@@ -172,8 +172,7 @@ def power(run: Frames) -> Picture:
     for axes in (left, right):
         axes.axhline(POWER, color=GREY, linewidth=0.6)
         axes.axhline(0.05, color=GREY, linewidth=0.6, linestyle=":")
-        axes.set_ylim(0, 1.02)
-        axes.set_yticks(LEVELS, [f"{level:g}" for level in LEVELS])
+        axes.set(ylim=(0, 1.02), yticks=LEVELS, yticklabels=[f"{level:g}" for level in LEVELS])
     caption = f"""{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t
         test of n = {n} folds. The naive test holds only for independent folds; the corrected
         test (Nadeau and Bengio 2003, n_test / n_train = {1 / (n - 1):g}) allows for the clips
@@ -225,7 +224,6 @@ def _spreads(axes: Axes, n: int, detectable: float, run: Frames) -> None:
 
 
 def _point(axes: Axes, at: float, power: float, text: str, marker: str, **looks: Any) -> None:
-    """Mark a point with a text, and a dotted line down to its effect."""
     axes.plot([at, at], [0, power], color=looks["color"], linewidth=0.6, linestyle=":")
     axes.plot(at, power, marker, color=looks["color"])
     axes.annotate(text, (at, power), **{"textcoords": "offset points"} | looks)

@@ -106,10 +106,9 @@ def confidence(run: Frames) -> Picture:
     dots = style.edge(0.4)
     for panel, (axes, labels) in drawn.items():
         axes.grid(axis="y", visible=False)
-        here = style.within(gates, panel)
         for y, name in enumerate(labels):
             axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
-            arm = here[here["label"] == name].set_index("expert")
+            arm = gates[(gates[ARM] == (*panel, name)).all(axis=1)].set_index("expert")
             taken = [expert for expert in experts if expert in arm.index]
             for expert, shift in zip(taken, style.spread_out(-0.3, 0.3, len(taken)), strict=True):
                 look, gate, rows = experts[expert], arm.loc[expert], [y + shift] * 2
@@ -152,19 +151,19 @@ def histogram(run: Frames) -> Picture:
     binned = shares_by_u(clips)
     arms = run.mixtures  # those without uncertainty keep their row, and say so
     figure, drawn = style.arm_panels(title, arms, 0.26, "u of a clip (log scale)")
+    there = set(arms[ARM].itertuples(index=False, name=None))
     tallest = binned.to_numpy().max()
     for panel, (axes, labels) in drawn.items():
         axes.set(xscale="log", xlim=(EDGES[0], EDGES[-1]))
         axes.set_xticks(list(TICKS), list(TICKS.values()))
         axes.minorticks_off()
         axes.grid(visible=False)
-        there = set(style.within(arms, panel)["label"])
         for y, name in enumerate(labels):
             if (*panel, name) in binned.index:
                 top = y + 0.45 - 0.9 * binned.loc[(*panel, name)] / tallest
                 axes.stairs(top, EDGES, baseline=y + 0.45, fill=True, color=BLUE, alpha=0.5)
                 axes.stairs(top, EDGES, baseline=y + 0.45, color=BLUE, linewidth=0.7)
-            elif name in there:
+            elif (*panel, name) in there:
                 axes.text(2e-8, y, "plain router: no u", va="center", color=GREY, fontsize=6)
     arm = clips.groupby(ARM, sort=False)["uncertainty"]
     caption = f"""{title}. {MEANING}, no unit. Rows show the share of the test clips by u, with
@@ -205,13 +204,13 @@ def by_class(run: Frames) -> Picture:
     counts = [part["label"].nunique() + 1.6 for part in pairs.values()]
     figure = style.new(title, 0.6 + 0.2 * sum(counts))
     grid = figure.subplots(len(pairs), 1, squeeze=False, height_ratios=counts)
-    for axes, (pair, part) in zip(grid[:, 0], pairs.items(), strict=True):
+    for axes, ((dataset, protocol), part) in zip(grid[:, 0], pairs.items(), strict=True):
         order = sorted(part["class"].unique(), key=lambda name: (len(name.split()), name))
         many = len(order) > 6
         shown = part.assign(text="") if many else part
         _table(axes, shown, "class", dict(zip(order, order, strict=True)), means["mean"].max())
         axes.tick_params(axis="x", rotation=90 if many else 0)
-        axes.set_title(style.heading(pair))
+        axes.set_title(f"{dataset}, {spaced(protocol)}")
     caption = f"""{title} of the clip (true class). {MEANING}, no unit; darker is larger. Mean ±
         standard deviation (ddof 1) over {run.count} of the mean over the clips of a class; there
         are {span(means["n"])} clips an arm and class.{run.synthetic}"""
@@ -267,8 +266,8 @@ def by_bits(run: Frames) -> Picture:
     grid = figure.subplots(len(pairs), 2, squeeze=False, height_ratios=counts)
     for (left, right), (pair, part) in zip(grid, pairs.items(), strict=True):
         _table(left, part, "expert", headings, means["mean"].max())
-        left.set_title(f"{style.heading(pair)}: mean u (clips)")
-        _correlations(right, style.within(rho, pair))
+        left.set_title(f"{pair[0]}, {spaced(pair[1])}: mean u (clips)")
+        _correlations(right, style.split(rho)[pair])
     grid[-1, 0].set_xlabel("chosen expert and its bits")
     grid[-1, 1].set_xlabel("← uncertain to few bits      ρ      to many bits →")
     arms = rho.groupby(ARM, sort=False)["rho"].agg(["mean", "size"])

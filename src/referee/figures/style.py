@@ -132,16 +132,6 @@ def split(frame: pd.DataFrame) -> dict[Panel, pd.DataFrame]:
     return dict(iter(frame.groupby(["dataset", "protocol"], sort=False)))
 
 
-def within(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """The rows of a dataset and protocol."""
-    return split(frame).get(panel, frame[:0])
-
-
-def heading(panel: Panel) -> str:
-    """A dataset and protocol in words: `sounds, main`."""
-    return f"{panel[0]}, {spaced(panel[1])}"
-
-
 def arm_panels(
     title: str, arms: pd.DataFrame, row: float, x_label: str
 ) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
@@ -159,7 +149,7 @@ def arm_panels(
     panels = {}
     for dataset, line in zip(datasets, grid, strict=True):
         for protocol, axes in zip(protocols, line, strict=True):
-            axes.set_title(heading((dataset, protocol)))
+            axes.set_title(f"{dataset}, {spaced(protocol)}")
             rows(axes, labels[dataset])
             panels[dataset, protocol] = (axes, labels[dataset])
     for axes in grid[-1]:
@@ -182,10 +172,8 @@ def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
 
 
 def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
-    """Draw texts on cells that are the darker the larger the value, from 0 to `top`; NaN is blank.
-
-    The darker part of the map is left out, so that black is read on every cell.
-    """
+    """Draw texts on cells, the darker the larger the value, from 0 to `top`; NaN is blank."""
+    # 1.6: the darker part of the map is left out, so that black is read on every cell.
     axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.6 * top, aspect="auto")
     for set_ticks, names in ((axes.set_yticks, values.index), (axes.set_xticks, values.columns)):
         set_ticks(range(len(names)), list(names))

@@ -120,9 +120,7 @@ def confidence(run: Frames) -> Picture:
         to, after the curiosity rule, no unit. Dots: its mean over the n = {span(gates["size"])}
         cells that chose the expert; lines: from the least cell to the greatest.{run.synthetic}"""
     ends = gates.loc[[gates["mean"].idxmin(), gates["mean"].idxmax()]]
-    low, high = (
-        ends["mean"].map("{:.2f}".format) + " (" + ends["expert"] + " in " + ends["label"] + ")"
-    )
+    low, high = (f"{x['mean']:.2f} ({x['expert']} in {x['label']})" for _, x in ends.iterrows())
     alt = f"Dots for {len(gates)} pairs of arm and expert; the mean gate runs from {low} to {high}."
     return Picture(figure, title, caption, alt, [CLIPS])
 
@@ -171,10 +169,8 @@ def histogram(run: Frames) -> Picture:
         1e-8 are counted in the first bin. n = {span(arm.size())} clips an arm, from all folds
         and seeds.{run.synthetic}"""
     medians = arm.median()
-    low, high = (
-        f"{key[2]} ({spaced(key[1])}, {medians[key]:.1e})"
-        for key in (medians.idxmin(), medians.idxmax())
-    )
+    ends = (medians.idxmin(), medians.idxmax())
+    low, high = (f"{key[2]} ({spaced(key[1])}, {medians[key]:.1e})" for key in ends)
     alt = f"""Histograms of u for {len(binned)} arms; the median is lowest for {low} and highest
         for {high}."""
     return Picture(figure, title, caption, alt, [CLIPS])
@@ -221,11 +217,9 @@ def by_class(run: Frames) -> Picture:
     return Picture(figure, title, caption, alt, [CLIPS])
 
 
-def _table(
-    axes: Axes, cells: pd.DataFrame, column: str, headings: dict[str, str], top: float
-) -> None:
+def _table(axes: Axes, cells: pd.DataFrame, by: str, headings: dict[str, str], top: float) -> None:
     """Draw mean and text of each arm and value of a column; headings by value, in their order."""
-    wide = cells.pivot(index="label", columns=column, values=["mean", "text"])
+    wide = cells.pivot(index="label", columns=by, values=["mean", "text"])
     shape = {"index": list(dict.fromkeys(cells["label"])), "columns": list(headings)}
     means, texts = wide["mean"].reindex(**shape), wide["text"].reindex(**shape).fillna("")
     style.heat(axes, means.set_axis(list(headings.values()), axis=1), texts, top)
@@ -237,11 +231,10 @@ def correlations(clips: pd.DataFrame, bits: dict[str, float]) -> pd.DataFrame:
     Columns: dataset, protocol, label, seed, fold, rho (0 where one side is constant).
     """
     known = clips.assign(bits=clips["expert"].map(bits))
-    records = [
-        (*keys, rank_correlation(part["uncertainty"].to_numpy(), part["bits"].to_numpy()))
-        for keys, part in known.groupby(CELL, sort=False)
-    ]
-    return pd.DataFrame(records, columns=[*CELL, "rho"])
+    rho = known.groupby(CELL, sort=False)[["uncertainty", "bits"]].apply(
+        lambda cell: rank_correlation(cell["uncertainty"].to_numpy(), cell["bits"].to_numpy())
+    )
+    return rho.rename("rho").reset_index()
 
 
 def by_bits(run: Frames) -> Picture:

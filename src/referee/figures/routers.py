@@ -108,7 +108,7 @@ def confidence(run: Frames) -> Picture:
         axes.grid(axis="y", visible=False)
         for y, name in enumerate(labels):
             axes.axhline(y + 0.5, color=PALE, linewidth=0.5)
-            arm = gates[(gates[ARM] == (*panel, name)).all(axis=1)].set_index("expert")
+            arm = gates[(gates[ARM] == [*panel, name]).all(axis=1)].set_index("expert")
             taken = [expert for expert in experts if expert in arm.index]
             for expert, shift in zip(taken, style.spread_out(-0.3, 0.3, len(taken)), strict=True):
                 look, gate, rows = experts[expert], arm.loc[expert], [y + shift] * 2

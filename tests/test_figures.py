@@ -29,14 +29,13 @@ from referee.figures import (
     FORMATS,
     book,
     experiments,
-    expert_shares,
     few_folds,
     file_names,
     frames,
     pareto,
+    routers,
     score_marks,
     style,
-    uncertainty,
     verdict_tiles,
 )
 from referee.figures.frames import Frames, RunFiles, label, predictions, read
@@ -75,7 +74,7 @@ def results(run: dict[str, Path]) -> Frames:
 
 
 def test_histogram_counts_every_clip_once(results: Frames) -> None:
-    binned = uncertainty.shares(results.uncertain)
+    binned = routers.shares_by_u(results.uncertain)
     np.testing.assert_allclose(binned.sum(axis=1), 100)
     key = ("demo (synthetic)", "corrected", "BITNET+Q4+Q8 kl_divergence 0.3")
     own = results.clips
@@ -88,7 +87,7 @@ def test_histogram_counts_every_clip_once(results: Frames) -> None:
 def test_u_outside_of_the_bins_goes_to_the_outermost() -> None:
     clips = pd.DataFrame({"dataset": "d", "protocol": "p", "label": "a",
                           "uncertainty": [0.0, 1e-20, 2.0]})  # fmt: skip
-    binned = uncertainty.shares(clips).iloc[0].to_numpy()
+    binned = routers.shares_by_u(clips).iloc[0].to_numpy()
     assert binned[0] == pytest.approx(200 / 3)
     assert binned[-1] == pytest.approx(100 / 3)
 
@@ -105,7 +104,7 @@ def test_means_by_class_weigh_cells_alike() -> None:
             "uncertainty": [0.1, 0.2, 0.3, 0.6],
         }
     )
-    found = uncertainty.class_means(clips).iloc[0]
+    found = routers.class_means(clips).iloc[0]
     assert found["n"] == 4
     assert found["mean"] == pytest.approx((0.2 + 0.6) / 2)
     assert found["std"] == pytest.approx(0.4 / 2**0.5)
@@ -118,7 +117,7 @@ def _routed(experts: list[str], u: list[float]) -> pd.DataFrame:
 
 
 def test_share_of_an_expert_that_is_never_taken_is_zero() -> None:
-    found = expert_shares.shares(_routed(["q4", "q8", "q8", "q8"], [0.1] * 4)).set_index("expert")
+    found = routers.shares(_routed(["q4", "q8", "q8", "q8"], [0.1] * 4)).set_index("expert")
     assert found["share"].to_dict() == {"bitnet": 0.0, "q4": 0.25, "q8": 0.75}
     assert np.isnan(found.loc["bitnet", "gate"])
     assert found.loc["q8", "gate"] == 0.5
@@ -134,7 +133,7 @@ def test_share_of_an_expert_that_is_never_taken_is_zero() -> None:
 )
 def test_correlation_of_u_and_bits(experts: list[str], rho: float) -> None:
     bits = {"bitnet": 1.58, "q4": 4, "q8": 8}
-    found = uncertainty.correlations(_routed(experts, [0.1, 0.2, 0.9]), bits)
+    found = routers.correlations(_routed(experts, [0.1, 0.2, 0.9]), bits)
     assert found["rho"].tolist() == pytest.approx([rho])
 
 
@@ -388,7 +387,7 @@ def test_figures_of_other_names_are_drawn_without_looks(
         picture = book.draw(name, run)
         assert "Not drawn" not in picture.caption, name
         assert not re.search("corrected protocol|as published", picture.caption + picture.alt)
-    names = list(expert_shares.experts_by_bits(["fast", "slow"], run.paper))
+    names = list(routers.experts_by_bits(["fast", "slow"], run.paper))
     assert names == ["slow", "fast"]
     legend = book.draw("routing_share", run).figure.legends[0]
     assert [text.get_text() for text in legend.get_texts()] == ["slow (2 bit)", "fast (7 bit)"]

@@ -15,11 +15,11 @@ FIGURES = {
     "variance_reduction": ("statistics", "few_folds.reductions"),
     "power": ("statistics", "few_folds.power"),
     "pareto": ("cost", "pareto.pareto"),
-    "routing_share": ("routing", "expert_shares.share"),
-    "routing_confidence": ("routing", "expert_shares.confidence"),
-    "uncertainty_by_bits": ("routing", "uncertainty.by_bits"),
-    "curiosity_histogram": ("curiosity", "uncertainty.histogram"),
-    "curiosity_by_class": ("curiosity", "uncertainty.by_class"),
+    "routing_share": ("routing", "routers.share"),
+    "routing_confidence": ("routing", "routers.confidence"),
+    "uncertainty_by_bits": ("routing", "routers.by_bits"),
+    "curiosity_histogram": ("curiosity", "routers.histogram"),
+    "curiosity_by_class": ("curiosity", "routers.by_class"),
 }
 EXPERIMENTS = "experiments"  # folder, and section, of the pictures of each experiment
 FORMATS = ("png", "pdf")

@@ -4,7 +4,7 @@ The files of a fold are those of the original research code, with its keys and d
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from referee.figures import EXPERIMENTS, panels, style
+from referee.figures import EXPERIMENTS, style
 from referee.figures.frames import SYNTHETIC, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
+from referee.words import spaced
 
 RATES = np.linspace(0, 1, 101)
 MANY = 12  # classes: beyond, no number and no name of each is drawn
@@ -25,6 +26,7 @@ COLORS = (ORANGE, style.SKY, style.GREEN, VERMILION, style.PURPLE)
 CURVES = tuple(zip(COLORS, DASHES, strict=True))  # of single classes, where they are few
 HISTORY = "history.csv"  # of the training of a cell, where it has one
 Floats = NDArray[np.float64]
+Folds = dict[int, pd.DataFrame]
 
 
 def experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -37,9 +39,8 @@ def experiments(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     alpha = cells["alpha"].map("-{:g}".format).where(cells["alpha"].notna(), "")
     curiosity, seed = cells["strategy"] + alpha, "seed" + cells["seed"].astype(str)
     dataset = cells["dataset"].str.removesuffix(SYNTHETIC)
-    folders = (dataset, cells["protocol"], cells["experts"], curiosity, seed)
-    names = pd.Index(["/".join([EXPERIMENTS, *parts]) for parts in zip(*folders, strict=True)])
-    return {str(name): group for name, group in cells.groupby(names, sort=False)}
+    names = dataset.str.cat([cells["protocol"], cells["experts"], curiosity, seed], sep="/")
+    return dict(iter(cells.groupby(f"{EXPERIMENTS}/" + names, sort=False)))
 
 
 def one_against_rest(clips: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -67,16 +68,17 @@ def confusion(clips: pd.DataFrame, classes: int) -> NDArray[np.int64]:
     return counts
 
 
-def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame]) -> Picture:
+def picture(run: Frames, cells: pd.DataFrame, clips: Folds) -> Picture:
     """Draw one experiment: its rows of the tidy table, and by fold its `frames.predictions`."""
     first = cells.iloc[0]
-    about = f"{first['label']}, {panels.heading((first['dataset'], first['protocol']))}"
+    about = f"{first['label']}, {first['dataset']}, {spaced(first['protocol'])}"
     every = pd.concat(clips.values(), ignore_index=True)
     classes = len(every["p"].iloc[0])
     by_number = every.drop_duplicates("label_id").set_index("label_id")["class"]
     names = list(by_number.reindex(range(classes)).fillna(""))
-    histories = {cell["fold"]: Path(cell["cell"]) / HISTORY for _, cell in cells.iterrows()}
-    trained = {fold: pd.read_csv(path) for fold, path in histories.items() if path.exists()}
+    folders = [Path(cell) for cell in cells["cell"]]
+    histories = zip(cells["fold"], (folder / HISTORY for folder in folders), strict=True)
+    trained = {fold: pd.read_csv(path) for fold, path in histories if path.exists()}
     figure = style.new(f"{about}, seed {first['seed']}", 2.75)
     parts: Any = figure.subfigures(1, 3, width_ratios=[1, 1.25, 1])
     area = _roc(parts[0].subplots(), [one_against_rest(fold) for fold in clips.values()], names)
@@ -96,11 +98,8 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Mapping[int, pd.DataFrame])
     alt = f"Macro AUC {area[0]:.3f}; {rightly:.0f} % of {counts.sum()} clips are classified rightly"
     epochs = [len(history) for history in trained.values()]
     alt += f"; training took {min(epochs)} to {max(epochs)} epochs." if epochs else "."
-    inputs = [
-        f"{cell['cell']}/{file}"
-        for _, cell in cells.iterrows()
-        for file in ("predictions.parquet", *([HISTORY] * (cell["fold"] in trained)))
-    ]
+    files = [cell / name for cell in folders for name in ("predictions.parquet", HISTORY)]
+    inputs = [file.as_posix() for file in files if file.exists()]
     return Picture(figure, about, caption, alt, inputs)
 
 
@@ -132,16 +131,14 @@ def _confusion(axes: Axes, counts: NDArray[np.int64], names: list[str]) -> None:
     share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     many = len(names) > MANY
     texts = pd.DataFrame(counts).map(lambda n: f"{n}" if n and not many else "")
-    panels.heat(axes, pd.DataFrame(share), texts, 1.0)
+    style.heat(axes, pd.DataFrame(share), texts, 1.0)
     shown = [] if many else names
     axes.set_yticks(range(len(shown)), shown, fontsize=6)
     axes.set_xticks(range(len(shown)), shown, fontsize=6, rotation=90)
     axes.set(aspect="equal", xlabel="predicted", ylabel="true", title="clips of all folds")
 
 
-def _training(
-    pair: Sequence[Axes], histories: Mapping[int, pd.DataFrame], cells: pd.DataFrame, run: Frames
-) -> None:
+def _training(pair: Any, histories: Folds, cells: pd.DataFrame, run: Frames) -> None:
     """Draw loss and stopping score by epoch; histories and cells by fold."""
     columns = ("loss", f"stop_{run.paper.score.column}")
     shades = style.spread_out(0.35, 1.0, len(histories))
@@ -175,8 +172,8 @@ def fold_files(cell: "pd.Series[object]", clips: pd.DataFrame) -> Iterator[tuple
     about = f"{cell['label']}, {cell['dataset']}, fold {cell['fold']}"
     figure, axes = style.small(about)
     axes.hist(clips["uncertainty"], bins=30, color=BLUE, edgecolor="white", linewidth=0.3)
-    axes.set_xlabel("u: variance over Monte Carlo passes, sum over experts")
-    axes.set_ylabel(f"clips, of {len(clips)}")
+    x_label = "u: variance over Monte Carlo passes, sum over experts"
+    axes.set(xlabel=x_label, ylabel=f"clips, of {len(clips)}")
     yield "curiosity_histogram.png", style.encode(figure, "png")
     classes = len(clips["p"].iloc[0])
     figure, axes = style.small(about)

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from referee.figures import panels, style
+from referee.figures import style
 from referee.figures.frames import SYNTHETIC, Frames, label
 from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture
 from referee.paper import Paper
@@ -20,10 +20,11 @@ from referee.words import spaced
 
 PRINTED = "the paper prints"  # in the place of a protocol
 TICKS = (1 / 64, 1 / 16, 0.2, 0.5, 1, 2, 5, 16, 64)  # ratios
+Floats = NDArray[np.float64]
 LEVELS = (0, 0.05, 0.2, 0.4, 0.6, 0.8, 1)  # of the power, on its axis
 
 
-def null_density(log_ratio: ArrayLike, n: int) -> NDArray[np.float64]:
+def null_density(log_ratio: ArrayLike, n: int) -> Floats:
     """Density of ln(ratio) of the variances of n and n normal values: the ratio is F(n-1, n-1)."""
     ratio = np.exp(np.asarray(log_ratio, dtype=float))
     return np.asarray(ratio * stats.f.pdf(ratio, n - 1, n - 1))
@@ -31,8 +32,8 @@ def null_density(log_ratio: ArrayLike, n: int) -> NDArray[np.float64]:
 
 def _inputs(paper: Paper, name: str) -> list[str]:
     """A significance file, where the paper names one, and what the paper prints."""
-    printed = (paper.folder / "claims.yaml").as_posix()
-    return [*([f"results/significance/{name}.csv"] if name else []), printed]
+    files = [f"results/significance/{name}.csv"] if name else []
+    return [*files, (paper.folder / "claims.yaml").as_posix()]
 
 
 def observed(table: pd.DataFrame | None, paper: Paper) -> pd.DataFrame:
@@ -121,7 +122,7 @@ def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
 def _observed(axes: Axes, ratios: pd.DataFrame, paper: Paper) -> None:
     """Draw a row a source and dataset, and name the lowest ratio of each."""
     groups = dict(iter(ratios.groupby(["source", "dataset"], sort=False)))
-    panels.rows(axes, [f"{spaced(source)}: {dataset}" for source, dataset in groups])
+    style.rows(axes, [f"{spaced(source)}: {dataset}" for source, dataset in groups])
     axes.axvline(0, color=BLACK, linewidth=0.6)
     listed = paper.figures.protocols | {PRINTED: Look(color=BLACK, marker="D")}
     marks = style.looks(listed, ratios["source"])
@@ -130,7 +131,7 @@ def _observed(axes: Axes, ratios: pd.DataFrame, paper: Paper) -> None:
         axes.plot(np.log(here["ratio"]), [y] * len(here), marks[source].marker, **paint)
         least = here.loc[here["ratio"].idxmin()]
         text = f"lowest: {_change(least['reduction_percent'])}, P = {least['chance']:.2g}"
-        panels.beside(axes, y, text, x=1.01)
+        style.beside(axes, y, text, x=1.01)
 
 
 def _change(percent: float) -> str:
@@ -153,23 +154,17 @@ def power_of_means(effects: ArrayLike, n: int, ratio: float) -> pd.DataFrame:
     return pd.DataFrame({"effect": values, **columns})
 
 
-def effects(run: Frames) -> NDArray[np.float64]:
-    """Effects of this run: |mean / standard deviation| of the differences over the folds."""
-    names = run.paper.figures
-    table = run.significance.get(names.differences)
-    if table is None or "d_z" not in table:
-        return np.empty(0)
-    shown = table["family"].str.startswith(names.family) & (table["n"] == names.folds)
-    return table.loc[shown, "d_z"].abs().dropna().to_numpy()
-
-
 def power(run: Frames) -> Picture:
     """Draw the power against the effect: of a difference of means, and of a ratio of spreads."""
-    n = run.paper.figures.folds
+    paper = run.paper.figures
+    n = paper.folds
     title = f"What {n} folds can show"
     figure = style.new(title, 2.9)
     left, right = figure.subplots(1, 2, sharey=True)
-    seen = effects(run)
+    table, seen = run.significance.get(paper.differences), np.empty(0)
+    if table is not None and "d_z" in table:
+        shown = table["family"].str.startswith(paper.family) & (table["n"] == n)
+        seen = table.loc[shown, "d_z"].abs().dropna().to_numpy()
     naive, corrected = detectable_t(n), detectable_t(n, test_train_ratio=1 / (n - 1))
     smallest = detectable_sd_ratio(n, n)
     _means(left, n, seen, run.score, naive, corrected)
@@ -177,8 +172,7 @@ def power(run: Frames) -> Picture:
     for axes in (left, right):
         axes.axhline(POWER, color=GREY, linewidth=0.6)
         axes.axhline(0.05, color=GREY, linewidth=0.6, linestyle=":")
-        axes.set_ylim(0, 1.02)
-        axes.set_yticks(LEVELS, [f"{level:g}" for level in LEVELS])
+        axes.set(ylim=(0, 1.02), yticks=LEVELS, yticklabels=[f"{level:g}" for level in LEVELS])
     caption = f"""{title}: power of two-sided tests at 5 %, by the true effect. Left: paired t
         test of n = {n} folds. The naive test holds only for independent folds; the corrected
         test (Nadeau and Bengio 2003, n_test / n_train = {1 / (n - 1):g}) allows for the clips
@@ -189,20 +183,18 @@ def power(run: Frames) -> Picture:
     alt = f"""With {n} folds, a difference must be {corrected:.2f} standard deviations of the fold
         differences to be found with a power of {POWER:g} (naive test: {naive:.2f}), and a
         standard deviation must shrink by a factor of {smallest:.1f}."""
-    return Picture(figure, title, caption, alt, _inputs(run.paper, run.paper.figures.differences))
+    return Picture(figure, title, caption, alt, _inputs(run.paper, paper.differences))
 
 
-def _means(
-    axes: Axes, n: int, seen: NDArray[np.float64], score: str, naive: float, corrected: float
-) -> None:
+def _means(axes: Axes, n: int, seen: Floats, score: str, naive: float, corrected: float) -> None:
     """Draw both t tests of a difference of means, and a tick for each effect of this run."""
     curve = power_of_means(np.linspace(0, 4, 161), n, 1 / (n - 1))
     axes.plot(curve["effect"], curve["naive_t"], color=VERMILION, linestyle="--")
     axes.plot(curve["effect"], curve["corrected_t"], color=BLUE)
-    place: dict[str, Any] = {"xytext": (-4, 4), "ha": "right", "va": "bottom"}
-    _point(axes, naive, POWER, f"{naive:.2f}", VERMILION, **place)
-    place |= {"xytext": (4, -4), "ha": "left", "va": "top"}
-    _point(axes, corrected, POWER, f"{corrected:.2f}", BLUE, **place)
+    above = {"xytext": (-4, 4), "ha": "right", "va": "bottom", "color": VERMILION}
+    _point(axes, naive, POWER, f"{naive:.2f}", "o", **above)
+    below = {"xytext": (4, -4), "ha": "left", "va": "top", "color": BLUE}
+    _point(axes, corrected, POWER, f"{corrected:.2f}", "o", **below)
     axes.text(0.0, 1.0, "naive t: folds taken\nfor independent", va="top", color=VERMILION)
     axes.text(corrected + 0.1, 0.62, "corrected\nresampled t", va="top", color=BLUE)
     x_label = f"true difference of {score},\nin standard deviations of the fold differences"
@@ -216,26 +208,22 @@ def _spreads(axes: Axes, n: int, detectable: float, run: Frames) -> None:
     """Draw the F test of a ratio of spreads, and where the paper's largest reduction lies."""
     ratios = np.exp(np.linspace(0, np.log(16), 161))
     axes.plot(ratios, [f_power(ratio, n, n) for ratio in ratios], color=BLUE)
-    _point(axes, detectable, POWER, f"{detectable:.1f}", BLUE, xytext=(5, -2), va="top")
+    _point(axes, detectable, POWER, f"{detectable:.1f}", "o", color=BLUE, xytext=(5, -2), va="top")
     largest = max((percent.value for *_, percent in run.paper.printed_reductions), default=0)
     if largest:
         claimed = sqrt(1 / (1 - largest / 100))
         reached = f_power(claimed, n, n)
         text = f"{reached:.2f} if the paper's\nlargest reduction,\n{largest:g} %, were true"
         arrow = {"arrowstyle": "-", "linewidth": 0.5, "shrinkB": 4}
-        place: dict[str, Any] = {"xytext": (0.02, 0.98), "va": "top", "arrowprops": arrow}
-        _point(axes, claimed, reached, text, BLACK, "D", textcoords="axes fraction", **place)
+        place = {"xytext": (0.02, 0.98), "textcoords": "axes fraction", "va": "top"}
+        _point(axes, claimed, reached, text, "D", color=BLACK, arrowprops=arrow, **place)
     x_label = f"true ratio of the standard deviations of {run.score}\n(log scale)"
     axes.set(xscale="log", xlabel=x_label, title="a spread that shrinks, F test")
     axes.set_xticks([1, 2, 4, 8, 16], ["1", "2", "4", "8", "16"])
     axes.minorticks_off()
 
 
-def _point(
-    axes: Axes, at: float, power: float, text: str, color: str, marker: str = "o",
-    textcoords: str = "offset points", **place: Any,
-) -> None:  # fmt: skip
-    """Mark a point with a text, and a dotted line down to its effect."""
-    axes.plot([at, at], [0, power], color=color, linewidth=0.6, linestyle=":")
-    axes.plot(at, power, marker, color=color)
-    axes.annotate(text, (at, power), color=color, textcoords=textcoords, **place)
+def _point(axes: Axes, at: float, power: float, text: str, marker: str, **looks: Any) -> None:
+    axes.plot([at, at], [0, power], color=looks["color"], linewidth=0.6, linestyle=":")
+    axes.plot(at, power, marker, color=looks["color"])
+    axes.annotate(text, (at, power), **{"textcoords": "offset points"} | looks)

@@ -11,6 +11,7 @@ from referee import contract
 from referee.contract import NO_RULE, Measured
 from referee.paper import Paper
 from referee.paper import read as read_paper
+from referee.words import capitalised
 
 KEYS = ["dataset", "protocol", "arm", "label", "experts", "strategy", "alpha", "seed", "fold"]
 ARM = ["dataset", "protocol", "label"]
@@ -70,8 +71,7 @@ class Frames:
     @property
     def score(self) -> str:
         """The score as titles call it: `F1`."""
-        words = self.paper.figures.score or self.paper.score.words
-        return words[:1].upper() + words[1:]
+        return capitalised(self.paper.figures.score or self.paper.score.words)
 
     @property
     def score_words(self) -> str:

@@ -8,11 +8,11 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator, NullLocator
-from matplotlib.transforms import Bbox
+from matplotlib.transforms import Bbox, BboxBase
 from numpy.typing import ArrayLike, NDArray
 
 from referee.contract import NO_RULE, is_mixture
-from referee.figures import panels, style
+from referee.figures import style
 from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, VERMILION, Picture
 from referee.tables.measured import per_arm
@@ -69,36 +69,34 @@ def pareto(run: Frames) -> Picture:
     if table is None or table.empty:
         why = "nothing was measured: `snakemake -j8 measurements` measures the packed models"
         return style.missing(title, why, [CELLS])
-    shown, rows = [column for column in COSTS if column in table], panels.split(table)
+    shown, rows = [column for column in COSTS if column in table], style.split(table)
     figure = style.new(title, 1.2 + 2.3 * len(rows))
     grid = figure.subplots(len(rows), len(shown), squeeze=False, sharey="row", sharex="col")
-    drawn: dict[str, list[tuple[Axes, pd.DataFrame]]] = {column: [] for column in shown}
-    for line, ((dataset, protocol), arms) in zip(grid, rows.items(), strict=True):
-        line[0].set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
-        for axes, column in zip(line, shown, strict=True):
+    drawn: list[tuple[Axes, pd.DataFrame]] = []
+    for axes, (dataset, protocol) in zip(grid[:, 0], rows, strict=True):
+        axes.set_ylabel(f"{dataset},\n{spaced(protocol)}\n{run.score_words}, mean of cells")
+    for column, below in zip(shown, grid.T, strict=True):
+        for axes, arms in zip(below, rows.values(), strict=True):
             x, y = arms[column] * COSTS[column][0], arms["score_mean"]
-            points = arms.assign(x=x, y=y, on_front=front(x, y))
-            _panel(axes, points)
-            drawn[column].append((axes, points))
-    for axes, column in zip(grid[-1], shown, strict=True):
-        axes.set_xlabel(COSTS[column][1])
-    panes = [pane for column in shown for pane in drawn[column]]
-    on_front = {name for _, arms in panes for name in arms.loc[arms["on_front"], "label"]}
-    names = [name for name in table["label"].unique() if name in on_front]
-    numbers = {name: str(i) for i, name in enumerate(names, 1)}
-    handles = [panels.mark(color, marker) for color, marker in KINDS.values()]
-    handles.append(panels.mark(VERMILION, "", "-", linewidth=0.9))
+            drawn.append((axes, arms.assign(cost=column, x=x, y=y, on_front=front(x, y))))
+            _panel(*drawn[-1])
+        below[-1].set_xlabel(COSTS[column][1])
+    points = pd.concat([points for _, points in drawn])
+    is_named = table["label"].isin(points.loc[points["on_front"], "label"])
+    numbers = {name: str(i) for i, name in enumerate(table.loc[is_named, "label"].unique(), 1)}
+    handles = [style.mark(color, marker) for color, marker in KINDS.values()]
+    handles.append(style.mark(VERMILION, "", "-", linewidth=0.9))
     figure.legend(handles, [*KINDS, "Pareto front"], loc="outside upper right", ncols=4)
-    key = {f"{number}  {name}": panels.mark(BLACK, "") for name, number in numbers.items()}
+    key = {f"{number}  {name}": style.mark(BLACK, "") for name, number in numbers.items()}
     looks: dict[str, Any] = {"handlelength": 0, "handletextpad": 0, "title_fontsize": 7}
-    panels.legend_below(figure, key, 3, title="on a front", **looks)
+    style.legend_below(figure, key, 3, title="on a front", **looks)
     style.settle(figure)
-    for axes, arms in panes:
-        best = arms[arms["on_front"]].sort_values("x")
-        _name_points(axes, arms, best.assign(name=best["label"].map(numbers)))
+    for axes, arms in drawn:
+        _name_points(axes, arms, numbers)
+    on_front = points.groupby(["cost", "dataset", "protocol"], sort=False)["on_front"].sum()
     sizes = "; ".join(
-        f"{COSTS[c][1].partition(',')[0]}: {listed(str(a['on_front'].sum()) for _, a in drawn[c])}"
-        for c in shown
+        f"{COSTS[column][1].partition(',')[0]}: {listed(map(str, on_front[column]))}"
+        for column in shown
     )
     alt = f"Arms on the Pareto front, by panel from the top ({sizes}), of {len(table)} arms."
     caption, inputs = _caption(title, table, run), [CELLS, *run.measured_files]
@@ -135,28 +133,25 @@ def _caption(title: str, table: pd.DataFrame, run: Frames) -> str:
         meter are left out of its panels.{run.synthetic}"""
 
 
-def _name_points(axes: Axes, points: pd.DataFrame, named: pd.DataFrame) -> None:
-    """Write the names where they cover least; a line joins a name that lies far from its point."""
-    figure = axes.get_figure(root=True)
-    assert figure is not None
-    renderer = figure.canvas.get_renderer()  # type: ignore[attr-defined]
-    pixels = figure.dpi / 72  # in a point
-    centres = axes.transData.transform(points[["x", "y"]].dropna().to_numpy())
+def _name_points(axes: Axes, arms: pd.DataFrame, numbers: dict[str, str]) -> None:
+    """Number the front where it covers least; a line joins a number that lies far from its arm."""
+    pixels = axes.figure.dpi / 72  # in a point
+    centres = axes.transData.transform(arms[["x", "y"]].dropna().to_numpy())
     taken = [Bbox.from_bounds(x - 6, y - 6, 12, 12) for x, y in centres]
-    frame = axes.get_window_extent(renderer)
-    for x, y, name in named[["x", "y", "name"]].itertuples(index=False):
-        note = axes.annotate(name, (x, y), (0, 0), "data", "offset points", fontsize=6, zorder=5)
+    text: dict[str, Any] = {"textcoords": "offset points", "fontsize": 6, "zorder": 5}
+    best = arms[arms["on_front"]].sort_values("x")
+    for x, y, label in best[["x", "y", "label"]].itertuples(index=False):
+        note = axes.annotate(numbers[label], (x, y), (0, 0), **text)
         note.set_path_effects([withStroke(linewidth=2, foreground="white")])
-        at = np.asarray(axes.transData.transform((x, y)))
-        box = _freest(at, np.asarray(note.get_window_extent(renderer).size), pixels, taken, frame)
-        taken.append(box)
-        note.xyann = tuple((box.p0 - at) * 72 / figure.dpi)
-        if np.hypot(*(np.clip(at, box.p0, box.p1) - at)) > 12 / 72 * figure.dpi:
+        at, size = np.array(axes.transData.transform((x, y))), note.get_window_extent().size
+        taken.append(box := _freest(at, size, pixels, taken, axes.bbox))
+        note.xyann = tuple((box.p0 - at) / pixels)
+        if np.hypot(*(np.clip(at, box.p0, box.p1) - at)) > 12 * pixels:
             middle = axes.transData.inverted().transform((box.p0 + box.p1) / 2)
             axes.plot(*zip((x, y), middle, strict=True), color=BLACK, linewidth=0.4, zorder=4)
 
 
-def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: Bbox) -> Bbox:
+def _freest(at: Pixels, size: Any, pixels: float, taken: list[Bbox], frame: BboxBase) -> Bbox:
     """The box of a size, near a position, that covers least of others; all in pixels."""
     tried: list[tuple[float, Bbox]] = []
     for radius, place in product(RADII, PLACES):
@@ -168,7 +163,7 @@ def _freest(at: Pixels, size: Pixels, pixels: float, taken: list[Bbox], frame: B
     return min(tried, key=lambda place: place[0])[1]
 
 
-def _common(a: Bbox, b: Bbox) -> float:
+def _common(a: Bbox, b: BboxBase) -> float:
     """Area that two boxes share."""
-    width, height = min(a.x1, b.x1) - max(a.x0, b.x0), min(a.y1, b.y1) - max(a.y0, b.y0)
-    return float(max(width, 0) * max(height, 0))
+    both = Bbox.intersection(a, b)
+    return both.width * both.height if both else 0.0

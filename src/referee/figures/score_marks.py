@@ -1,6 +1,5 @@
 """Scores of arms: by the strength of curiosity, and under each protocol."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -8,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from referee.contract import NO_RULE
-from referee.figures import panels, style
+from referee.figures import style
 from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, GREY, Picture
 from referee.paper.figures import Look
@@ -39,37 +38,40 @@ def by_strength(run: Frames) -> Picture:
     curious = cells[cells["strategy"] != NO_RULE]
     if curious.empty:
         return style.missing(title, NONE, [CELLS])
-    mixtures, pairs = list(dict.fromkeys(cells["mixture"])), panels.split(cells)
+    mixtures, pairs = list(dict.fromkeys(cells["mixture"])), style.split(cells)
     width = max(style.WIDTH, 0.6 + 1.65 * len(mixtures))
     figure = style.new(title, 0.9 + 1.55 * len(pairs), width)
     grid = figure.subplots(len(pairs), len(mixtures), squeeze=False, sharex=True, sharey="row")
     strategies = style.looks(run.paper.figures.strategies, curious["strategy"])
     top = float(curious["alpha"].max())
     for line, (panel, here) in zip(grid, pairs.items(), strict=True):
-        for axes, mixture in zip(line, mixtures, strict=True):
-            _mixture(axes, here[here["mixture"] == mixture], strategies, 0.015 * top)
+        for axes, name in zip(line, mixtures, strict=True):
+            _mixture(axes, here[here["mixture"] == name], strategies, 0.015 * top)
         line[0].set_ylabel(f"{panel[0]},\n{spaced(panel[1])}\n{run.score_words}")
-    for first, last, mixture in zip(grid[0], grid[-1], mixtures, strict=True):
-        first.set_title(mixture)
+    for first, last, name in zip(grid[0], grid[-1], mixtures, strict=True):
+        first.set_title(name)
         last.set_xlabel("α")
     grid[0, 0].set_xlim(-0.08 * top, 1.08 * top)
     grid[0, 0].xaxis.set_major_locator(MaxNLocator(4))
     note = ONE_EACH if curious.groupby("strategy")["alpha"].nunique().max() == 1 else ""
     dots = style.edge(0.5)
-    handles = {k: panels.mark(x.color, x.marker, x.line, **dots) for k, x in strategies.items()}
-    handles["plain router (α = 0), its mean"] = panels.mark(BLACK, "", DASHES, linewidth=0.6)
-    panels.legend_below(figure, handles, 5, title=note or None, title_fontsize=7)
+    handles = {k: style.mark(x.color, x.marker, x.line, **dots) for k, x in strategies.items()}
+    handles["plain router (α = 0), its mean"] = style.mark(BLACK, "", DASHES, linewidth=0.6)
+    style.legend_below(figure, handles, 5, title=note or None, title_fontsize=7)
     caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
         an arm, small marks the single cells, {run.count}; dashes at 0 are the cells of the plain
         router. Strategies are shifted sideways so that no mark hides
         another.{f" There is {note}." if note else ""}{run.synthetic}"""
-    alt = f"{run.score} of {_above_plain(cells)}."
+    mixture = ["dataset", "protocol", "mixture"]
+    arms = cells.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean().reset_index()
+    is_plain = arms["strategy"] == NO_RULE
+    both = arms[~is_plain].merge(arms[is_plain], "left", mixture, suffixes=("", "_plain"))
+    alt = f"""{run.score} of {len(both)} curious arms; the mean lies above that of the plain
+        router in {(both["score"] > both["score_plain"]).sum()} of them."""
     return Picture(figure, title, caption, alt, [CELLS])
 
 
-def _mixture(
-    axes: Axes, cells: pd.DataFrame, strategies: Mapping[str, Look], farthest: float
-) -> None:
+def _mixture(axes: Axes, cells: pd.DataFrame, strategies: dict[str, Look], farthest: float) -> None:
     """Draw a mixture; the marks of strategies are set apart by at most `farthest` either way."""
     axes.grid(axis="y")
     plain = cells[cells["strategy"] == NO_RULE]
@@ -88,17 +90,6 @@ def _mixture(
             axes.plot(varied["alpha"] + shift, varied["score"], look.marker, **look.paint, **small)
             axes.plot(path.index, path, look.line, color=look.color, linewidth=1)
             axes.plot(means.index + shift, means, look.marker, **look.paint, **large)
-
-
-def _above_plain(cells: pd.DataFrame) -> str:
-    """How many arms score above the plain router of their mixture, in words."""
-    mixture = ["dataset", "protocol", "mixture"]
-    arms = cells.groupby([*mixture, "strategy", "alpha"], sort=False)["score"].mean().reset_index()
-    is_plain = arms["strategy"] == NO_RULE
-    both = arms[~is_plain].merge(arms[is_plain], "left", mixture, suffixes=("", "_plain"))
-    above = int((both["score"] > both["score_plain"]).sum())
-    return f"""{len(both)} curious arms; the mean lies above that of the plain router in {above} of
-        them"""
 
 
 def protocol_means(cells: pd.DataFrame) -> pd.DataFrame:
@@ -125,18 +116,18 @@ def protocols(run: Frames) -> Picture:
     looks = style.looks(run.paper.figures.protocols, shown)
     marks = {name: looks[name] for name in shown}
     for axes, dataset in zip(grid[0], datasets, strict=True):
-        panels.rows(axes, labels)
+        style.rows(axes, labels)
         axes.set(title=dataset, xlabel=run.score_words)
         arms = dict(iter(run.cells[run.cells["dataset"] == dataset].groupby("label")))
         for y, label in enumerate(labels):
             if label in arms:
                 _arm(axes, y, arms[label], means.loc[(dataset, label)], marks)
                 if pd.notna(change[dataset, label]):
-                    panels.beside(axes, y, f"{change[dataset, label]:+.3f}".replace("-", "−"))
+                    style.beside(axes, y, f"{change[dataset, label]:+.3f}".replace("-", "−"))
         place: dict[str, Any] = {"va": "bottom", "fontsize": 6.5, "transform": axes.transAxes}
         axes.text(1.02, 1.0, f"{last} −\n{first}", **place)
-    handles = {spaced(k): panels.mark(marker=x.marker, **x.paint) for k, x in marks.items()}
-    panels.legend_below(figure, handles, len(shown))
+    handles = {spaced(k): style.mark(marker=x.marker, **x.paint) for k, x in marks.items()}
+    style.legend_below(figure, handles, len(shown))
     caption = f"""{title}. Large marks show the mean of the {run.score_words} over the cells of
         an arm, small marks the single cells, {run.count}; the difference of the means stands on
         the right. The protocols split the clips differently, so that their cells do not form
@@ -147,9 +138,7 @@ def protocols(run: Frames) -> Picture:
     return Picture(figure, title, caption, alt, [CELLS])
 
 
-def _arm(
-    axes: Axes, y: int, cells: pd.DataFrame, means: pd.Series, marks: Mapping[str, Look]
-) -> None:
+def _arm(axes: Axes, y: int, cells: pd.DataFrame, means: pd.Series, marks: dict[str, Look]) -> None:
     """Draw an arm along row `y`: a line between its means, its means, and its cells beside them."""
     axes.plot(means[list(marks)], [y] * len(marks), color=GREY, linewidth=1.5, zorder=1)
     small: dict[str, Any] = {"alpha": 0.5, "markersize": 2.5, "markeredgewidth": 0.5}

@@ -1,32 +1,39 @@
-"""How every picture looks, and how it is encoded: the same results give the same bytes."""
+"""What all pictures share: looks, panels, and the encoding that gives equal results equal bytes."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+import pandas as pd
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 
 from referee.paper.figures import Look
+from referee.words import spaced
 
 # Okabe and Ito (2008): told apart with any colour vision. Hatches and markers do it in grey print.
 BLACK, ORANGE, SKY, GREEN = "#000000", "#E69F00", "#56B4E9", "#009E73"
 YELLOW, BLUE, VERMILION, PURPLE = "#F0E442", "#0072B2", "#D55E00", "#CC79A7"
 GREY, PALE = "#7F7F7F", "#D9D9D9"
 # Of names to which the paper gives no look: the numbers of entries differ, to repeat late.
-COLORS = (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW)
-HATCHES, MARKERS = ("", "////", "....", "xxxx", "++", "oo", "||", "--"), "os^DvPX<>"
-LINES = ("-", "--", "-.", ":")
+UNLISTED = {
+    "color": (BLUE, ORANGE, GREEN, VERMILION, SKY, PURPLE, YELLOW),
+    "hatch": ("", "////", "....", "xxxx", "++", "oo", "||", "--"),
+    "marker": "os^DvPX<>",
+    "line": ("-", "--", "-.", ":"),
+}
 
+Panel = tuple[str, str]  # dataset and protocol
 WIDTH = 7.2  # inches: the two columns of a paper
 TALLEST = 24  # inches: a picture that would be taller has thinner rows
 
@@ -52,13 +59,12 @@ class Picture:
 def looks(listed: Mapping[str, Look], names: Iterable[str]) -> dict[str, Look]:
     """The look of each name: those that are listed first, in that order, then the others."""
     shown = dict.fromkeys(names)
-    others = [name for name in shown if name not in listed]
-    cycles = zip(*map(cycle, (COLORS, HATCHES, MARKERS, LINES)), strict=True)
-    given = zip(others, islice(cycles, len(listed), len(listed) + len(others)), strict=True)
-    return {name: look for name, look in listed.items() if name in shown} | {
-        name: Look(color=color, hatch=hatch, marker=marker, line=line)
-        for name, (color, hatch, marker, line) in given
-    }
+    found = {name: look for name, look in listed.items() if name in shown}
+    others = (name for name in shown if name not in listed)
+    for i, name in enumerate(others, len(listed)):
+        given: dict[str, Any] = {key: values[i % len(values)] for key, values in UNLISTED.items()}
+        found[name] = Look(**given)
+    return found
 
 
 def edge(width: float) -> dict[str, Any]:
@@ -119,3 +125,73 @@ def settle(figure: Figure) -> None:
     """Lay the figure out now and for good, so that texts can be placed by what they cover."""
     figure.draw_without_rendering()
     figure.set_layout_engine("none")
+
+
+def split(frame: pd.DataFrame) -> dict[Panel, pd.DataFrame]:
+    """The rows of each dataset and protocol, as they come."""
+    return dict(iter(frame.groupby(["dataset", "protocol"], sort=False)))
+
+
+def arm_panels(
+    title: str, arms: pd.DataFrame, row: float, x_label: str
+) -> tuple[Figure, dict[Panel, tuple[Axes, list[str]]]]:
+    """Make a panel a dataset (down) and protocol (across), with a row an arm, `row` inches high.
+
+    `arms` has dataset, protocol and label; order and doubles as they come. Returns the figure, and
+    of each panel its axes and the labels of its rows from the top down.
+    """
+    datasets, protocols = (list(dict.fromkeys(arms[c])) for c in ("dataset", "protocol"))
+    labels = {d: list(dict.fromkeys(arms.loc[arms["dataset"] == d, "label"])) for d in datasets}
+    counts = [len(names) + 1.5 for names in labels.values()]
+    figure = new(title, 0.9 + row * sum(counts))
+    shared: dict[str, Any] = {"sharex": True, "sharey": "row", "height_ratios": counts}
+    grid = figure.subplots(len(datasets), len(protocols), squeeze=False, **shared)
+    panels = {}
+    for dataset, line in zip(datasets, grid, strict=True):
+        for protocol, axes in zip(protocols, line, strict=True):
+            axes.set_title(f"{dataset}, {spaced(protocol)}")
+            rows(axes, labels[dataset])
+            panels[dataset, protocol] = (axes, labels[dataset])
+    for axes in grid[-1]:
+        axes.set_xlabel(x_label)
+    return figure, panels
+
+
+def rows(axes: Axes, labels: Sequence[str]) -> None:
+    """Label the rows of a plot from the top down, with a faint line along each."""
+    axes.set_yticks(range(len(labels)), labels)
+    axes.set_ylim(len(labels) - 0.4, -0.6)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="y")
+    axes.spines["left"].set_visible(False)
+
+
+def beside(axes: Axes, y: float, text: str, x: float = 1.02) -> None:
+    """Write a text on the right of a row."""
+    axes.text(x, y, text, va="center", fontsize=6.5, transform=axes.get_yaxis_transform())
+
+
+def heat(axes: Axes, values: pd.DataFrame, texts: pd.DataFrame, top: float) -> None:
+    """Draw texts on cells, the darker the larger the value, from 0 to `top`; NaN is blank."""
+    # 1.6: the darker part of the map is left out, so that black is read on every cell.
+    axes.imshow(values.to_numpy(dtype=float), cmap="Blues", vmin=0, vmax=1.6 * top, aspect="auto")
+    for set_ticks, names in ((axes.set_yticks, values.index), (axes.set_xticks, values.columns)):
+        set_ticks(range(len(names)), list(names))
+        set_ticks([i + 0.5 for i in range(len(names) - 1)], minor=True)
+    axes.tick_params(which="both", length=0)
+    axes.spines[:].set_visible(False)
+    axes.grid(which="minor", color="white", linewidth=1.5 if values.size < 300 else 0.3)
+    for (y, x), text in np.ndenumerate(texts.to_numpy(dtype=object)):
+        # It lies within its cell: the layout need not ask for its size.
+        axes.text(x, y, text, ha="center", va="center", fontsize=6, in_layout=False)
+
+
+def mark(color: str, marker: str, line: Any = "", **looks: Any) -> Line2D:
+    """A marker, with or without a line, for a legend."""
+    return Line2D([], [], color=color, marker=marker, linestyle=line, **looks)
+
+
+def legend_below(figure: Figure, handles: Mapping[str, Artist], columns: int, **looks: Any) -> None:
+    """Put the legend of a figure, handles by name, below its panels, in so many columns at most."""
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": min(len(handles), columns)}
+    figure.legend(list(handles.values()), list(handles), **place, **looks)

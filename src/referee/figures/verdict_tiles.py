@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 
-from referee.figures import panels, style
+from referee.figures import style
 from referee.figures.frames import Frames
 from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, YELLOW, Picture
 from referee.words import spaced
@@ -45,7 +45,7 @@ def verdicts(run: Frames) -> Picture:
     table = counts(claims, headings)
     total, overall = len(claims), table[OVERALL]
     handles = {f"{m[2]} {name}: {overall[name]}": Patch(color=m[0]) for name, m in MARKS.items()}
-    panels.legend_below(figure, handles, 5, handlelength=1, columnspacing=1.2)
+    style.legend_below(figure, handles, 5, handlelength=1, columnspacing=1.2)
     said = {c: ", ".join(f"{n} {name}" for name, n in table[c].items() if n) for c in headings}
     protocols = "".join(f"{words.capitalize()}: {said[c]}. " for c, words in under.items())
     caption = f"""{title}: n = {total} claims. {protocols}The verdict under the

@@ -47,8 +47,7 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
     """Write the four files of a cell, each whole or not at all, the scores last. The model's file
-    also holds what describes the model: the specification of its experiment, and `embedding`, the
-    metadata of the table of embeddings."""
+    also holds the specification, and `embedding`, the metadata of the table of embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}

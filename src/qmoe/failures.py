@@ -32,13 +32,13 @@ def _failures(log: str) -> list[str]:
         number = job[1] if job else block[1]
         if not re.search(rf"^Finished jobid: {number}\b", log, re.MULTILINE):
             last[number] = block
-    return [_failure(block[1], block[2]) for block in last.values()]
-
-
-def _failure(rule: str, block: str) -> str:
-    named = _LOG.search(block)
-    logs = [_actual(Path(name)) for name in named[1].split(", ")] if named else []
-    return f"{rule} failed: {_reason(block, logs)}\n" + "\n".join(f"  log: {p}" for p in logs)
+    said = []
+    for rule, text in (block.groups() for block in last.values()):
+        named = _LOG.search(text)
+        logs = [_actual(Path(name)) for name in named[1].split(", ")] if named else []
+        where = "\n".join(f"  log: {path}" for path in logs)
+        said.append(f"{rule} failed: {_reason(text, logs)}\n{where}")
+    return said
 
 
 def _reason(block: str, logs: list[Path]) -> str:

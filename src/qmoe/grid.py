@@ -1,8 +1,7 @@
-"""The grid: every combination that params.yaml asks for, each with its specification and path.
-
-A path ends in a key: the hash of the parameters, data, code and library versions that can change
-its content, so that a file that exists is valid. Snakemake expands the grid at every start, so
-that nothing here may import torch."""
+"""The grid: every combination that params.yaml asks for, with its specification and its path, which
+ends in a key: the hash of the parameters, data, code and library versions that can change its
+content, so that a file that exists is valid. Snakemake expands the grid at every start: nothing
+here may import torch."""
 
 import json
 from collections.abc import Iterator

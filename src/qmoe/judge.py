@@ -12,7 +12,7 @@ from qmoe.keys import key, sha256, source_key, versions
 from qmoe.paths import NOTEBOOK
 
 CODE = Path(str(find_spec("referee").origin)).parent  # type: ignore[union-attr]
-_SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no table
+_SHOWING = ("explain", "figures", "report")  # of referee; they do not affect the tables
 
 
 def paper_folder(paper: str | None = None) -> Path:

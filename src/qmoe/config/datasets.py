@@ -43,7 +43,7 @@ REGISTRY = TypeAdapter(dict[str, RegistryEntry]).validate_python(
 )
 
 
-class SyntheticDataset(Section):
+class SyntheticDataset(Section, title="datasets.NAME (synthetic)"):
     """Clips that the pipeline itself renders."""
 
     kind: Literal["synthetic"]
@@ -53,7 +53,7 @@ class SyntheticDataset(Section):
     folds: int = about("how many folds to make", 5, ge=2)
 
 
-class AudioDataset(Section):
+class AudioDataset(Section, title="datasets.NAME (audio)"):
     """A folder of wav, ogg or flac files."""
 
     kind: Literal["audio"]
@@ -73,7 +73,7 @@ class AudioDataset(Section):
         return self
 
 
-class CsvDataset(Section):
+class CsvDataset(Section, title="datasets.NAME (csv)"):
     """Embeddings in the interchange format of the paper's authors."""
 
     kind: Literal["csv"]
@@ -82,7 +82,7 @@ class CsvDataset(Section):
     folds: int = about(_FOLDS, 5, ge=2)
 
 
-class PublicDataset(Section):
+class PublicDataset(Section, title="datasets.NAME (public)"):
     """A published dataset that the pipeline downloads, or reads from an archive on disk."""
 
     kind: Literal["public"]
@@ -98,9 +98,7 @@ class PublicDataset(Section):
     categories: Literal["official", "published"] = about(
         "ESC-50 only: target // 10 (official), or the paper's (target // 5) % 5", "official"
     )
-    duration_s: Positive = about(
-        "seconds to which clips are cut or padded; by default the dataset's 5, 4 or 2"
-    )
+    duration_s: Positive = about("as in `embedding`; by default the dataset's 5, 4 or 2")
     folds: int = about("by default the 5 or 10 official ones; for quinn 5 made", ge=2)
 
     @model_validator(mode="before")
@@ -127,7 +125,7 @@ Dataset = Annotated[
 KINDS = ("synthetic", "audio", "csv", "public")
 
 
-class Embedding(Section):
+class Embedding(Section, title="embedding"):
     """How audio becomes one vector for each clip."""
 
     backbone: Literal["efficientnet_lite0", "efficientnet_b3"] = about(

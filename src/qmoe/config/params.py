@@ -27,7 +27,7 @@ Strategy = Literal[
 ]
 
 
-class Protocol(Section):
+class Protocol(Section, title="protocols.NAME"):
     """Switches between what the paper's code did and what careful practice asks for."""
 
     folds: Literal["random", "grouped"] = about(
@@ -52,9 +52,7 @@ class Protocol(Section):
     popcount_gradient: Literal["zero", "straight_through"] = about(
         "gradient of the popcount network, which cannot learn with `zero`"
     )
-    ptq8_activations: Literal["per_batch", "per_row"] = about(
-        "range of the 8-bit activations of post-training quantisation"
-    )
+    ptq8_activations: Literal["per_batch", "per_row"] = about("range of `ptq8` activations")
 
     @model_validator(mode="after")
     def _official(self) -> "Protocol":
@@ -63,14 +61,14 @@ class Protocol(Section):
         return self
 
 
-class NetworkSettings(Section):
+class NetworkSettings(Section, title="network"):
     """The networks that classify, alone or as experts of a mixture."""
 
     hidden: list[Count] = about("widths of the hidden layers", min_length=1)
     dropout: Probability = about("dropout of hidden units")
 
 
-class RouterSettings(Section):
+class RouterSettings(Section, title="router"):
     """The router of a mixture."""
 
     hidden: list[Count] = about("widths of the hidden layers", min_length=1)
@@ -79,14 +77,14 @@ class RouterSettings(Section):
     top_k: Count = about("number of experts that run for each clip")
 
 
-class Plateau(Section):
+class Plateau(Section, title="training.*.plateau"):
     """Lowers the learning rate when the F1 on the stopping clips no longer rises."""
 
     factor: float = about("multiplies the learning rate", gt=0, lt=1)
     patience: Index = about("epochs without a better F1 before that happens")
 
 
-class Fit(Section):
+class Fit(Section, title="training.{single,mixture}"):
     """One training procedure."""
 
     optimizer: Literal["adam", "adamw"] = about("optimiser")
@@ -108,7 +106,7 @@ class Training(Section):
     mixture: Fit
 
 
-class Measurement(Section):
+class Measurement(Section, title="measurement"):
     """How time and energy are measured."""
 
     batch_sizes: list[Count] = about("numbers of clips in a timed call", min_length=1)
@@ -122,14 +120,12 @@ class Measurement(Section):
     )
 
 
-class Curiosity(Section):
+class Curiosity(Section, title="grid.curiosity[]"):
     """A curiosity strategy and the alphas to run it with."""
 
     strategy: Strategy = about("rule that changes the router's probabilities, or `none`")
     alpha: list[NonNegative] | None = about("strengths of the rule; each makes an arm", None)
-    expert_sets: list[str] | None = about(
-        "mixtures that run with it; by default all mixtures of the grid", None
-    )
+    expert_sets: list[str] | None = about("mixtures that run with it; by default all of them", None)
 
     @model_validator(mode="before")
     @classmethod
@@ -151,7 +147,7 @@ class Curiosity(Section):
         return [(self.strategy, alpha) for alpha in self.alpha] if self.alpha else [("none", None)]
 
 
-class GridSettings(Section):
+class GridSettings(Section, title="grid"):
     """What is run: every combination of these lists. Curiosity applies to mixtures only."""
 
     datasets: list[str] = about("names in `datasets`", min_length=1)
@@ -159,9 +155,7 @@ class GridSettings(Section):
     expert_sets: list[str] = about("names in `expert_sets`", min_length=1)
     curiosity: list[Curiosity] = about("strategies and alphas; `none`: plain router", min_length=1)
     seeds: list[Index] = about("seeds of model and training", min_length=1)
-    folds: Literal["all"] | list[Index] = about(
-        "`all`, or the numbers of the folds to run, counted from 0", "all"
-    )
+    folds: Literal["all"] | list[Index] = about("`all`, or numbers of folds, from 0", "all")
 
 
 def _canonical_scheme(value: Any) -> Any:
@@ -209,18 +203,15 @@ class Params(Section):
                     f"router.top_k is {self.router.top_k}, expert set {name!r} has {len(experts)}"
                 )
         _no_repeats("expert_sets", [tuple(experts) for experts in self.expert_sets.values()])
-        if self.grid.folds != "all":
-            self._check_folds(self.grid.folds)
-        return self
-
-    def _check_folds(self, folds: list[int]) -> None:
+        folds = [] if self.grid.folds == "all" else self.grid.folds
         _no_repeats("grid.folds", folds)
+        last = max(folds, default=0)
         for name in self.grid.datasets:
             n_folds = min(self.n_folds(name, protocol) for protocol in self.grid.protocols)
-            if max(folds, default=0) >= n_folds:
-                raise ValueError(
-                    f"grid.folds: dataset {name!r} has folds 0 to {n_folds - 1}, not {max(folds)}"
-                )
+            if last >= n_folds:
+                allowed = f"has folds 0 to {n_folds - 1}, not {last}"
+                raise ValueError(f"grid.folds: dataset {name!r} {allowed}")
+        return self
 
     def n_folds(self, dataset: str, protocol: str) -> int:
         """Return the number of folds of a dataset under a protocol."""

@@ -17,6 +17,6 @@ def about(text: str, default: Any = ..., **limits: Any) -> Any:
 
 
 class Section(BaseModel):
-    """A section of params.yaml. It refuses unknown keys, and its values cannot be changed."""
+    """A section of params.yaml, `title` its place. Keys are known, values cannot be changed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)

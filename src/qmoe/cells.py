@@ -82,9 +82,8 @@ def load(cell: Path) -> Trained:
         about = json.loads(file.metadata()["qmoe"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     spec = about["spec"]
-    normalizer = Normalizer(
-        state.pop("normalizer.offset"), state.pop("normalizer.scale"), spec["normalization"] == "l2"
-    )
+    offset, scale = (state.pop(f"normalizer.{name}") for name in ("offset", "scale"))
+    normalizer = Normalizer(offset, scale, spec["normalization"] == "l2")
     model = build_model(spec, len(normalizer.offset), len(about["classes"]), seed=0)
     model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     quantize_after_training(model)

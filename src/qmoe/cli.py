@@ -26,9 +26,7 @@ from referee.errors import InputError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
-Overrides = Annotated[
-    str, typer.Option("--set", help="JSON whose values replace those of params.yaml")
-]
+Overrides = Annotated[str, typer.Option("--set", help="JSON that replaces values of params.yaml")]
 Overlays = Annotated[
     list[Path] | None,
     typer.Argument(help="files whose values replace those of params.yaml: configs/paper.yaml"),

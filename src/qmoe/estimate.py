@@ -1,7 +1,6 @@
-"""What a grid will cost, before anything of it is made: cells, core hours, gigabytes.
-
-The cost of training is taken as proportional to clips x values x epochs x expert networks. Early
-stopping varies, so that the hours give the order of magnitude only."""
+"""What a grid will cost, before anything of it is made: cells, core hours, gigabytes. Training is
+taken to cost in proportion to clips x values x epochs x expert networks. Early stopping varies, so
+that the hours give the order of magnitude only."""
 
 from collections.abc import Iterable
 from itertools import pairwise

@@ -9,7 +9,7 @@ LINES = 8  # shown of a log: enough for the error message, less than a screen
 ENDED_BY_SLURM = {
     "out of memory: raise its mem_mb": r"OUT_OF_MEMORY|exceeded (\w+ )?memory limit|oom[-_ ]kill",
     "out of time: raise its runtime": r"'TIMEOUT'|DUE TO TIME LIMIT",
-    "its node failed: the same command goes on": r"NODE_FAIL|DUE TO NODE FAILURE",
+    "its node failed: run the same command again": r"NODE_FAIL|DUE TO NODE FAILURE",
     "cancelled": r"'CANCELLED'|CANCELLED AT",
 }
 

@@ -52,8 +52,7 @@ class Experiment:
     @property
     def arm(self) -> str:
         """The name of what is compared: model, strategy and alpha. It is built only here."""
-        curiosity = "" if self.alpha is None else f" {self.strategy} {self.alpha:g}"
-        return self.model + curiosity
+        return self.model + ("" if self.alpha is None else f" {self.strategy} {self.alpha:g}")
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -104,10 +103,8 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
         n_folds = params.n_folds(dataset, protocol)
         data = {"embeddings": sources[dataset].table.as_posix(), "n_folds": n_folds}
         experts = tuple(params.expert_sets[expert_set])
-        allowed = [
-            c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets
-        ]
-        arms = [arm for curiosity in allowed for arm in curiosity.arms()]
+        rules = [c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets]
+        arms = [arm for curiosity in rules for arm in curiosity.arms()]
         if len(experts) == 1:
             arms = [("none", None)]
         for (strategy, alpha), seed in product(arms, grid.seeds):

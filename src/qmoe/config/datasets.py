@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, model_validator
 
-from qmoe.config.section import Count, NonNegative, Positive, Section, about
+from qmoe.config.section import Count, NonNegative, OneOrMore, Positive, Section, about
 
 _FOLDS = "number of official folds; without official folds, how many to make"
 
@@ -58,12 +58,8 @@ class AudioDataset(Section, title="datasets.NAME (audio)"):
 
     kind: Literal["audio"]
     path: str = about("folder that holds the audio files")
-    metadata: str | None = about(
-        "CSV file in it with columns file, class and, where known, recording and fold", None
-    )
-    name_pattern: str | None = about(
-        "`esc`, or a regular expression with groups named fold, recording or class", None
-    )
+    metadata: str | None = about("CSV file in it: file, class, perhaps recording and fold", None)
+    name_pattern: str | None = about("`esc`, or a regex with groups fold, recording or class", None)
     folds: int = about(_FOLDS, 5, ge=2)
 
     @model_validator(mode="after")
@@ -90,7 +86,7 @@ class PublicDataset(Section, title="datasets.NAME (public)"):
         "which one; `config/registry.yaml` has its address, licence and citation"
     )
     archive: str | None = about("path of its archive on this machine, instead of a download", None)
-    url: list[str] | None = about("mirrors to use instead of the known address", None)
+    url: OneOrMore[str] = about("mirrors to use instead of the known address", None)
     sha256: str | None = about(
         "SHA-256 of the archive; needed where no checksum is public", None, pattern="^[0-9a-f]{64}$"
     )
@@ -98,7 +94,7 @@ class PublicDataset(Section, title="datasets.NAME (public)"):
     categories: Literal["official", "published"] = about(
         "ESC-50 only: target // 10 (official), or the paper's (target // 5) % 5", "official"
     )
-    duration_s: Positive = about("as in `embedding`; by default the dataset's 5, 4 or 2")
+    duration_s: Positive = about("seconds, as in `embedding`; by default the dataset's 5, 4 or 2")
     folds: int = about("by default the 5 or 10 official ones; for quinn 5 made", ge=2)
 
     @model_validator(mode="before")
@@ -107,8 +103,7 @@ class PublicDataset(Section, title="datasets.NAME (public)"):
         entry = REGISTRY.get(str(data.get("name"))) if isinstance(data, dict) else None
         if entry is None:
             return data
-        url = [data["url"]] if isinstance(data.get("url"), str) else data.get("url")
-        return {"folds": entry.folds, "duration_s": entry.duration_s} | data | {"url": url}
+        return {"folds": entry.folds, "duration_s": entry.duration_s} | data
 
     @model_validator(mode="after")
     def _fits(self) -> "PublicDataset":

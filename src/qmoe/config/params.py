@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from qmoe.config.datasets import Dataset, Embedding
-from qmoe.config.section import Count, Index, Name, NonNegative, Positive, Section, about
+from qmoe.config.section import Count, Index, Name, NonNegative, OneOrMore, Positive, Section, about
 
 PAPER = "papers/curious_qmoe"
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Epoch = Literal["last", "best"]
-Scheme = Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"]
+Scheme = Annotated[
+    Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"],
+    BeforeValidator(lambda given: f"q{given}" if str(given).isdigit() else given),
+]
 Strategy = Literal[
     "none",
     "kl_global",
@@ -34,9 +37,7 @@ class Protocol(Section, title="protocols.NAME"):
         "`random`: stratified over clips; `grouped`: official folds, else whole recordings"
     )
     n_folds: int | None = about("number of `random` folds; by default the dataset's", None, ge=2)
-    stop_on: Literal["test", "held_out"] = about(
-        "clips that decide when training stops: the test fold, or some training clips"
-    )
+    stop_on: Literal["test", "held_out"] = about("clips that decide when training stops")
     held_out_fraction: float = about(
         "share of training clips that `held_out` sets aside, in whole recordings", 0.1, gt=0, le=0.5
     )
@@ -124,15 +125,8 @@ class Curiosity(Section, title="grid.curiosity[]"):
     """A curiosity strategy and the alphas to run it with."""
 
     strategy: Strategy = about("rule that changes the router's probabilities, or `none`")
-    alpha: list[NonNegative] | None = about("strengths of the rule; each makes an arm", None)
+    alpha: OneOrMore[NonNegative] = about("strengths of the rule; each makes an arm", None)
     expert_sets: list[str] | None = about("mixtures that run with it; by default all of them", None)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_or_many(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("alpha"), int | float | str):
-            return {**data, "alpha": [data["alpha"]]}
-        return data
 
     @model_validator(mode="after")
     def _alpha(self) -> "Curiosity":
@@ -158,10 +152,6 @@ class GridSettings(Section, title="grid"):
     folds: Literal["all"] | list[Index] = about("`all`, or numbers of folds, from 0", "all")
 
 
-def _canonical_scheme(value: Any) -> Any:
-    return f"q{value}" if isinstance(value, int) or str(value).isdigit() else value
-
-
 class Params(Section):
     """The whole file."""
 
@@ -174,10 +164,7 @@ class Params(Section):
     router: RouterSettings
     training: Training
     protocols: dict[Name, Protocol]
-    expert_sets: dict[
-        str,
-        Annotated[list[Annotated[Scheme, BeforeValidator(_canonical_scheme)]], Field(min_length=1)],
-    ]
+    expert_sets: dict[str, Annotated[list[Scheme], Field(min_length=1)]]
     grid: GridSettings
     split_seed: int = about("seed of the folds; 42 in the paper", ge=0)
     device: Literal["cpu", "cuda", "mps"] = about("device that trains")
@@ -191,17 +178,15 @@ class Params(Section):
             wanted = getattr(self.grid, field)
             _all_known(f"grid.{field}", wanted, getattr(self, field))
             _no_repeats(f"grid.{field}", wanted)
-        curiosities = self.grid.curiosity
+        curiosities, top_k = self.grid.curiosity, self.router.top_k
         for curiosity in curiosities:
             _all_known("grid.curiosity", curiosity.expert_sets or [], self.expert_sets)
         _no_repeats("grid.seeds", self.grid.seeds)
         _no_repeats("grid.curiosity", [arm for c in curiosities for arm in c.arms()])
         for name, experts in self.expert_sets.items():
             _no_repeats(f"expert_sets.{name}", experts)
-            if 1 < len(experts) < self.router.top_k:
-                raise ValueError(
-                    f"router.top_k is {self.router.top_k}, expert set {name!r} has {len(experts)}"
-                )
+            if 1 < len(experts) < top_k:
+                raise ValueError(f"router.top_k is {top_k}, expert set {name!r} has {len(experts)}")
         _no_repeats("expert_sets", [tuple(experts) for experts in self.expert_sets.values()])
         folds = [] if self.grid.folds == "all" else self.grid.folds
         _no_repeats("grid.folds", folds)

@@ -47,7 +47,7 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            full = f"no space left for {target}: free some and start again"
+            full = f"no space left for {target}: free some space and start again"
             raise UserError(f"{full}; what has been downloaded is kept") from error
     else:
         if not any(scratch.iterdir()):

@@ -47,9 +47,8 @@ def locate(params: Params, name: str) -> DataSource:
         return DataSource(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
     archive: Path | None = None
     remotes: tuple[Remote, ...] = ()
-    content: Any
     if isinstance(dataset, SyntheticDataset):
-        content = {
+        content: Any = {
             **dataset.model_dump(exclude={"folds"}),
             **params.embedding.model_dump(include={"sample_rate_hz", "duration_s"}),
             "source": source_key("data/synth.py"),

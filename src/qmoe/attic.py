@@ -22,9 +22,8 @@ def _wanted(grid: Grid) -> dict[Path, set[Path]]:
 
 
 def prune(grid: Grid, names: Iterable[str]) -> list[Path]:
-    """Move what the grid does not ask for to the attic, and return what was moved. `names` are of
-    the folders to go through: audio, embeddings, cells, packed, measurements. Raises UserError
-    where a name is none of these."""
+    """Move what the grid does not ask for to the attic, and return what was moved. `names` are
+    audio, embeddings, cells, packed or measurements; another name raises UserError."""
     wanted = _wanted(grid)
     folders = {folder.name: folder for folder in wanted if folder != SUMMARIES}
     moved: list[Path] = []

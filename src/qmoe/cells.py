@@ -47,8 +47,7 @@ def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
     """Write the four files of a cell, each whole or not at all, the scores last. The model's file
-    also holds what describes the model: the specification of its experiment, and `embedding`, the
-    metadata of the table of embeddings."""
+    also holds the specification, and `embedding`, the metadata of the table of embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}
@@ -83,9 +82,8 @@ def load(cell: Path) -> Trained:
         about = json.loads(file.metadata()["qmoe"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     spec = about["spec"]
-    normalizer = Normalizer(
-        state.pop("normalizer.offset"), state.pop("normalizer.scale"), spec["normalization"] == "l2"
-    )
+    offset, scale = (state.pop(f"normalizer.{name}") for name in ("offset", "scale"))
+    normalizer = Normalizer(offset, scale, spec["normalization"] == "l2")
     model = build_model(spec, len(normalizer.offset), len(about["classes"]), seed=0)
     model.load_state_dict({name.removeprefix("model."): value for name, value in state.items()})
     quantize_after_training(model)

@@ -3,7 +3,6 @@
 Run the commands from the project's folder."""
 
 import functools
-import inspect
 import json
 import sys
 from collections.abc import Callable
@@ -27,14 +26,12 @@ from referee.errors import InputError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
-Overrides = Annotated[
-    str, typer.Option("--set", help="JSON whose values replace those of params.yaml")
-]
+Overrides = Annotated[str, typer.Option("--set", help="JSON that replaces values of params.yaml")]
 Overlays = Annotated[
     list[Path] | None,
     typer.Argument(help="files whose values replace those of params.yaml: configs/paper.yaml"),
 ]
-Key = Annotated[str, typer.Option(help="of the grid; the command stops where it is another one")]
+Key = Annotated[str, typer.Option(help="stop unless the grid has this key")]
 Dataset = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
 Table = Annotated[Path, typer.Argument(help="the tidy table to write")]
 
@@ -193,7 +190,7 @@ def measure(
     machine = hardware.describe()
     busy_percent = machine["busy_percent_before"]
     if busy_percent > hardware.BUSY_PERCENT:
-        print(f"other work keeps the machine {busy_percent:.0f} % busy: do not trust these numbers")
+        print(f"other programs use {busy_percent:.0f} % of the machine: do not trust these numbers")
     machine["pinned_to_processor"] = pin_to_one_thread()
     rows = import_module(f"qmoe.measure.{what}").measure(grid)
     write_json(table.with_suffix(".json"), machine)
@@ -284,13 +281,13 @@ def describe(
 
 def _alias(command: Callable[..., None]) -> Callable[..., None]:
     """A command of the judge, told the paper of params.yaml and the key of the training code."""
-    parameters = inspect.signature(command).parameters
     told: dict[str, Any] = {"paper": paper_folder, "training_source": training_source}
 
     @functools.wraps(command)
     def run(**arguments: Any) -> None:
-        defaults = {name: told[name]() for name in told.keys() & parameters if not arguments[name]}
-        command(**arguments | defaults)
+        for name in told.keys() & arguments.keys():
+            arguments[name] = arguments[name] or told[name]()
+        command(**arguments)
 
     return run
 

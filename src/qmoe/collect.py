@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from sklearn.metrics import f1_score
@@ -29,7 +28,7 @@ def collect(grid: Grid) -> pd.DataFrame:
     rows = []
     for experiment, fold in grid.runs:
         cell = experiment.cell(fold)
-        scores = _read_json(cell / "scores.json")
+        scores = json.loads((cell / "scores.json").read_bytes())
         _check_f1(cell, scores["f1_weighted"])
         trained_on = scores["embeddings_sha256"]
         if trained_on != embeddings.get(experiment.dataset, trained_on):
@@ -39,11 +38,6 @@ def collect(grid: Grid) -> pd.DataFrame:
             )
         rows.append(experiment.columns | {"fold": fold} | scores | {"cell": cell.as_posix()})
     return pd.DataFrame(rows)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return content
 
 
 def _check_f1(cell: Path, score: float) -> None:
@@ -69,11 +63,11 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
     rows = []
     for (experiment, fold), folder in zip(grid.runs, packed, strict=True):
         cell, spec = experiment.cell(fold), experiment.spec
-        scores = _read_json(cell / "scores.json")
+        scores = json.loads((cell / "scores.json").read_bytes())
         dimension, classes = scores["dimension"], scores["n_classes"]
         hidden, router = spec["network"]["hidden"], spec.get("router")
         published = theoretical_bytes(experiment.experts, dimension, hidden, classes, router)
-        sizes = _read_json(folder / CHECK) | {"published_bytes": published}
+        sizes = json.loads((folder / CHECK).read_bytes()) | {"published_bytes": published}
         folders = {"packed": folder.as_posix(), "cell": cell.as_posix()}
         rows.append(experiment.columns | {"fold": fold} | sizes | folders)
     return pd.DataFrame(rows)
@@ -81,8 +75,7 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
 
 def write(grid: Grid, table: Path) -> None:
     """Write the tidy table of cells, and `summary.json` of every experiment. A summary has the keys
-    of the original research code, whose standard deviations have ddof 0; the tables of this project
-    have ddof 1."""
+    of the original research code, whose ddof of 0 it takes; tables of this project have ddof 1."""
     cells = collect(grid)
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]

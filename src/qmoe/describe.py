@@ -1,8 +1,6 @@
 """`run.json`: what only the method can tell of a run; the schema is `referee.contract.Run`.
-
 Facts of the grid, of the tables of embeddings and of their splits, and what each curiosity rule
-does to random routings. Nothing is judged here.
-"""
+does to random routings. Nothing is judged here."""
 
 from pathlib import Path
 from typing import Any
@@ -21,11 +19,9 @@ _PASSES = 10
 
 
 def describe(grid: Grid) -> dict[str, Any]:
-    """Return the content of `run.json`; the same grid and data give the same content.
-
-    Tables of embeddings that are not on disk are passed over: facts of their datasets and splits
-    are then missing. Raises UserError if a table cannot be read or split.
-    """
+    """Return the content of `run.json`; the same grid and data give the same content. Facts
+    of datasets and splits whose table of embeddings is not on disk are left out. Raises UserError
+    if a table cannot be read or split."""
     paths = {name: source.table for name, source in grid.sources.items()}
     read = {name: tables.read(path) for name, path in paths.items() if path.exists()}
     routed = [(e.strategy, e.alpha, e.experts) for e in grid.experiments if e.strategy != "none"]
@@ -60,12 +56,10 @@ def _experiment(experiment: Experiment) -> dict[str, Any]:
 
 
 def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict[str, Any]:
-    """Measure what a curiosity rule does to `DRAWS` random routings.
-
-    No probability is drawn below 0.01 / E, so that no clamp of a rule acts. Uncertainty comes from
-    10 random passes and is scaled over batches of three sizes: all draws, two and one. `experts`
-    are the E networks that are routed between. Returns a `referee.contract.run.RuleEffect`.
-    """
+    """Return a `referee.contract.run.RuleEffect`: what a curiosity rule does to `DRAWS` random
+    routings between the E `experts`. No probability is drawn below 0.01 / E, so that no clamp of a
+    rule acts. Uncertainty comes from 10 random passes and is scaled over batches of three sizes:
+    all draws, two and one."""
     from qmoe.nn.experts import BITS  # imports torch
 
     rng = np.random.default_rng(0)
@@ -94,10 +88,8 @@ def effect(strategy: str, alpha: float | None, experts: tuple[str, ...]) -> dict
 
 
 def facts_of_file(path: Path) -> dict[str, Any]:
-    """State the facts of a table of embeddings: .parquet, or .csv as the authors write it.
-
-    Raises UserError if the file cannot be read, or is neither.
-    """
+    """State the facts of a table of embeddings: .parquet, or .csv as the authors write it. Raises
+    UserError if the file cannot be read, or is neither."""
     read = {".csv": tables.read_authors_csv, ".parquet": tables.read}.get(path.suffix)
     if read is None:
         raise UserError(f"{path}: give a table of embeddings (.parquet, .csv) or a results folder")

@@ -1,12 +1,11 @@
-"""What a grid will cost, before anything of it is made: cells, core hours, gigabytes.
-
-The cost of training is taken as proportional to clips x values x epochs x expert networks. Early
-stopping varies, so that the hours give the order of magnitude only."""
+"""What a grid will cost, before anything of it is made: cells, core hours, gigabytes. Training is
+taken to cost in proportion to clips x values x epochs x expert networks. Early stopping varies, so
+that the hours give the order of magnitude only."""
 
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -39,23 +38,23 @@ def estimate(grid: Grid, measured: Iterable[Grid]) -> tuple[pd.DataFrame, str]:
     """Return a row for each dataset of the grid, and a sentence on the cost of training. The cost
     is that of the finished jobs of the `measured` grids whose times are in `logs/train`."""
     cost_s, basis = _cost(measured)
-    return pd.DataFrame([_needs(grid, name, cost_s) for name in grid.sources]), basis
-
-
-def _needs(grid: Grid, name: str, cost_s: float) -> dict[str, Any]:
-    size = _size(grid, name)
-    experiments = [e for e in grid.experiments if e.dataset == name]
-    return {
-        "dataset": name,
-        "clips": size.clips,
-        "cells": sum(len(e.folds) for e in experiments),
-        "train_core_h": sum(_work(e, size) for e in experiments) * cost_s / 3600,
-        "embed_core_h": size.clips * size.embed_s / 3600,
-        "archive_gb": size.archive_gb,
-        "audio_gb": size.audio_gb,
-        "embeddings_gb": size.clips * size.dimension * _VALUE_BYTES / 1e9,
-        "cells_gb": sum(len(e.folds) * _cell_gb(e, size) for e in experiments),
-    }
+    rows = []
+    for name in grid.sources:
+        size = _size(grid, name)
+        experiments = [e for e in grid.experiments if e.dataset == name]
+        row = {
+            "dataset": name,
+            "clips": size.clips,
+            "cells": sum(len(e.folds) for e in experiments),
+            "train_core_h": sum(_work(e, size) for e in experiments) * cost_s / 3600,
+            "embed_core_h": size.clips * size.embed_s / 3600,
+            "archive_gb": size.archive_gb,
+            "audio_gb": size.audio_gb,
+            "embeddings_gb": size.clips * size.dimension * _VALUE_BYTES / 1e9,
+            "cells_gb": sum(len(e.folds) * _cell_gb(e, size) for e in experiments),
+        }
+        rows.append(row)
+    return pd.DataFrame(rows), basis
 
 
 def report(grid: Grid, default: Grid) -> str:
@@ -63,8 +62,8 @@ def report(grid: Grid, default: Grid) -> str:
     table, basis = estimate(grid, [grid, default])
     total = table.sum(numeric_only=True)
     rows = pd.concat([table, total.to_frame().T.assign(dataset="total")])
-    rows = rows.astype({"clips": int, "cells": int})
-    text = rows.to_markdown(index=False, floatfmt=".2f", intfmt="d")
+    whole = {"clips": int, "cells": int}
+    text = rows.astype(whole).to_markdown(index=False, floatfmt=".2f", intfmt="d")
     core_h, gb = total.filter(like="_core_h").sum(), total.filter(like="_gb").sum()
     return f"{text}\n{int(total['cells'])} cells, {core_h:.1f} core hours, {gb:.1f} GB; {basis}"
 
@@ -119,11 +118,8 @@ def _size(grid: Grid, name: str) -> _Size:
 
 
 def _cell_gb(experiment: Experiment, size: _Size) -> float:
-    spec, n_experts = experiment.spec, len(experiment.experts)
-    networks = n_experts * _weights([size.dimension, *spec["network"]["hidden"]])
-    router = _weights([size.dimension, *spec["router"]["hidden"]]) if n_experts > 1 else 0
-    return (networks + router) * _VALUE_BYTES / 1e9 + _CELL_GB
-
-
-def _weights(widths: list[int]) -> int:
-    return sum(a * b for a, b in pairwise(widths))
+    spec = experiment.spec
+    networks = ["network"] * len(experiment.experts) + ["router"] * ("router" in spec)
+    widths = [[size.dimension, *spec[network]["hidden"]] for network in networks]
+    weights = sum(a * b for of_network in widths for a, b in pairwise(of_network))
+    return weights * _VALUE_BYTES / 1e9 + _CELL_GB

@@ -9,7 +9,7 @@ LINES = 8  # shown of a log: enough for the error message, less than a screen
 ENDED_BY_SLURM = {
     "out of memory: raise its mem_mb": r"OUT_OF_MEMORY|exceeded (\w+ )?memory limit|oom[-_ ]kill",
     "out of time: raise its runtime": r"'TIMEOUT'|DUE TO TIME LIMIT",
-    "its node failed: the same command goes on": r"NODE_FAIL|DUE TO NODE FAILURE",
+    "its node failed: run the same command again": r"NODE_FAIL|DUE TO NODE FAILURE",
     "cancelled": r"'CANCELLED'|CANCELLED AT",
 }
 
@@ -32,13 +32,13 @@ def _failures(log: str) -> list[str]:
         number = job[1] if job else block[1]
         if not re.search(rf"^Finished jobid: {number}\b", log, re.MULTILINE):
             last[number] = block
-    return [_failure(block[1], block[2]) for block in last.values()]
-
-
-def _failure(rule: str, block: str) -> str:
-    named = _LOG.search(block)
-    logs = [_actual(Path(name)) for name in named[1].split(", ")] if named else []
-    return f"{rule} failed: {_reason(block, logs)}\n" + "\n".join(f"  log: {p}" for p in logs)
+    said = []
+    for rule, text in (block.groups() for block in last.values()):
+        named = _LOG.search(text)
+        logs = [_actual(Path(name)) for name in named[1].split(", ")] if named else []
+        where = "\n".join(f"  log: {path}" for path in logs)
+        said.append(f"{rule} failed: {_reason(text, logs)}\n{where}")
+    return said
 
 
 def _reason(block: str, logs: list[Path]) -> str:

@@ -1,8 +1,7 @@
-"""The grid: every combination that params.yaml asks for, each with its specification and path.
-
-A path ends in a key: the hash of the parameters, data, code and library versions that can change
-its content, so that a file that exists is valid. Snakemake expands the grid at every start, so
-that nothing here may import torch."""
+"""The grid: every combination that params.yaml asks for, with its specification and its path, which
+ends in a key: the hash of the parameters, data, code and library versions that can change its
+content, so that a file that exists is valid. Snakemake expands the grid at every start: nothing
+here may import torch."""
 
 import json
 from collections.abc import Iterator
@@ -53,8 +52,7 @@ class Experiment:
     @property
     def arm(self) -> str:
         """The name of what is compared: model, strategy and alpha. It is built only here."""
-        curiosity = "" if self.alpha is None else f" {self.strategy} {self.alpha:g}"
-        return self.model + curiosity
+        return self.model + ("" if self.alpha is None else f" {self.strategy} {self.alpha:g}")
 
     @property
     def columns(self) -> dict[str, Any]:
@@ -105,10 +103,8 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
         n_folds = params.n_folds(dataset, protocol)
         data = {"embeddings": sources[dataset].table.as_posix(), "n_folds": n_folds}
         experts = tuple(params.expert_sets[expert_set])
-        allowed = [
-            c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets
-        ]
-        arms = [arm for curiosity in allowed for arm in curiosity.arms()]
+        rules = [c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets]
+        arms = [arm for curiosity in rules for arm in curiosity.arms()]
         if len(experts) == 1:
             arms = [("none", None)]
         for (strategy, alpha), seed in product(arms, grid.seeds):

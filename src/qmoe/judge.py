@@ -1,6 +1,5 @@
-"""Where the judge and the paper are, and keys of the files that the judge makes from a run.
-
-The judge's code is hashed and not imported: expanding the grid must stay fast."""
+"""Where the judge and the paper are, and keys of the files that the judge makes from a run. The
+judge's code is hashed and not imported: expanding the grid must stay fast."""
 
 from collections.abc import Iterable
 from importlib.util import find_spec
@@ -12,7 +11,7 @@ from qmoe.keys import key, sha256, source_key, versions
 from qmoe.paths import NOTEBOOK
 
 CODE = Path(str(find_spec("referee").origin)).parent  # type: ignore[union-attr]
-_SHOWING = ("explain", "figures", "report")  # rooms of the judge that change no table
+_SHOWING = ("explain", "figures", "report")  # subpackages of referee that do not affect the tables
 
 
 def paper_folder(paper: str | None = None) -> Path:
@@ -44,8 +43,7 @@ def figures_key(tables: str) -> str:
 
 def report_key(figures: str) -> str:
     """Return the key of the results page and the notebook, from the key of the figures."""
-    templates = [p for p in (CODE / "report/templates").rglob("*") if p.is_file()]
-    files = _hashes([*templates, *([NOTEBOOK] if NOTEBOOK.exists() else [])])
+    files = _hashes([*(CODE / "report/templates").rglob("*"), NOTEBOOK])
     code = source_key("report/*.py", root=CODE)
     return key([figures, code, files, versions("jinja2", "nbconvert")])
 

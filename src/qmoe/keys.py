@@ -72,9 +72,8 @@ def sha256(path: Path) -> str:
 
 
 def fingerprint(path: Path) -> str:
-    """Return the hash of a file, or of the names and bytes of all files in a folder. A file is not
-    read again while its size and time stay as they were at the last reading. Raises UserError where
-    there is nothing at `path`."""
+    """Return the hash of a file, or of the names and bytes of all files in a folder. Files are read
+    again only once their size or time changes. Raises UserError where `path` does not exist."""
     if not path.exists():
         raise UserError(f"{path} does not exist: correct the path in params.yaml, or put it there")
     below = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))

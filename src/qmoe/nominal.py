@@ -14,12 +14,11 @@ def theoretical_bytes(
     classes: int,
     router: dict[str, Any] | None = None,
 ) -> int:
-    """Return the bytes of a model whose quantised weights take their nominal bits.
-
-    All other values take four bytes. The research code stores two layer scales beside k-bit
-    weights, and one scale for each output row beside ternary ones. Its figure for FP32 is the
-    length of a saved file, 0.08 % more than this. `experts` are keys of `qmoe.nn.experts.BITS`,
-    `hidden` the widths of their hidden layers; weights of the router are float32."""
+    """Return the bytes of a model whose quantised weights take their nominal bits, and all other
+    values four bytes. The research code stores two layer scales beside k-bit weights, and one scale
+    for each output row beside ternary ones. Its figure for FP32 is the length of a saved file, 0.08
+    % more than this. `experts` are keys of `qmoe.nn.experts.BITS`, `hidden` the widths of their
+    hidden layers; weights of the router are float32."""
     total = sum(_expert_bytes(scheme, [dimension, *hidden], classes) for scheme in experts)
     if router is None:
         return total

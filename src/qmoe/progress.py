@@ -26,11 +26,9 @@ def watch(files: dict[str, list[Path]], every_s: float = 1.0, to: TextIO = sys.s
     estimated from the files that appear while this function watches."""
     missing = {name: {p for p in paths if not p.exists()} for name, paths in files.items()}
     bars = {}
-    for position, (name, paths) in enumerate(files.items()):
+    for name, paths in files.items():
         total, made = len(paths), len(paths) - len(missing[name])
-        bars[name] = tqdm(
-            desc=f"{name:10}", total=total, initial=made, position=position, file=to, unit=""
-        )
+        bars[name] = tqdm(desc=f"{name:10}", total=total, initial=made, file=to, unit="")
     try:
         while any(missing.values()):
             time.sleep(every_s)

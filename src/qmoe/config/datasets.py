@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import Field, TypeAdapter, model_validator
 
-from qmoe.config.section import Count, NonNegative, Positive, Section, about
+from qmoe.config.section import Count, NonNegative, OneOrMore, Positive, Section, about
 
 _FOLDS = "number of official folds; without official folds, how many to make"
 
@@ -43,7 +43,7 @@ REGISTRY = TypeAdapter(dict[str, RegistryEntry]).validate_python(
 )
 
 
-class SyntheticDataset(Section):
+class SyntheticDataset(Section, title="datasets.NAME (synthetic)"):
     """Clips that the pipeline itself renders."""
 
     kind: Literal["synthetic"]
@@ -53,17 +53,13 @@ class SyntheticDataset(Section):
     folds: int = about("how many folds to make", 5, ge=2)
 
 
-class AudioDataset(Section):
+class AudioDataset(Section, title="datasets.NAME (audio)"):
     """A folder of wav, ogg or flac files."""
 
     kind: Literal["audio"]
     path: str = about("folder that holds the audio files")
-    metadata: str | None = about(
-        "CSV file in it with columns file, class and, where known, recording and fold", None
-    )
-    name_pattern: str | None = about(
-        "`esc`, or a regular expression with groups named fold, recording or class", None
-    )
+    metadata: str | None = about("CSV file in it: file, class, perhaps recording and fold", None)
+    name_pattern: str | None = about("`esc`, or a regex with groups fold, recording or class", None)
     folds: int = about(_FOLDS, 5, ge=2)
 
     @model_validator(mode="after")
@@ -73,7 +69,7 @@ class AudioDataset(Section):
         return self
 
 
-class CsvDataset(Section):
+class CsvDataset(Section, title="datasets.NAME (csv)"):
     """Embeddings in the interchange format of the paper's authors."""
 
     kind: Literal["csv"]
@@ -82,7 +78,7 @@ class CsvDataset(Section):
     folds: int = about(_FOLDS, 5, ge=2)
 
 
-class PublicDataset(Section):
+class PublicDataset(Section, title="datasets.NAME (public)"):
     """A published dataset that the pipeline downloads, or reads from an archive on disk."""
 
     kind: Literal["public"]
@@ -90,7 +86,7 @@ class PublicDataset(Section):
         "which one; `config/registry.yaml` has its address, licence and citation"
     )
     archive: str | None = about("path of its archive on this machine, instead of a download", None)
-    url: list[str] | None = about("mirrors to use instead of the known address", None)
+    url: OneOrMore[str] = about("mirrors to use instead of the known address", None)
     sha256: str | None = about(
         "SHA-256 of the archive; needed where no checksum is public", None, pattern="^[0-9a-f]{64}$"
     )
@@ -98,9 +94,7 @@ class PublicDataset(Section):
     categories: Literal["official", "published"] = about(
         "ESC-50 only: target // 10 (official), or the paper's (target // 5) % 5", "official"
     )
-    duration_s: Positive = about(
-        "seconds to which clips are cut or padded; by default the dataset's 5, 4 or 2"
-    )
+    duration_s: Positive = about("seconds, as in `embedding`; by default the dataset's 5, 4 or 2")
     folds: int = about("by default the 5 or 10 official ones; for quinn 5 made", ge=2)
 
     @model_validator(mode="before")
@@ -109,8 +103,7 @@ class PublicDataset(Section):
         entry = REGISTRY.get(str(data.get("name"))) if isinstance(data, dict) else None
         if entry is None:
             return data
-        url = [data["url"]] if isinstance(data.get("url"), str) else data.get("url")
-        return {"folds": entry.folds, "duration_s": entry.duration_s} | data | {"url": url}
+        return {"folds": entry.folds, "duration_s": entry.duration_s} | data
 
     @model_validator(mode="after")
     def _fits(self) -> "PublicDataset":
@@ -127,7 +120,7 @@ Dataset = Annotated[
 KINDS = ("synthetic", "audio", "csv", "public")
 
 
-class Embedding(Section):
+class Embedding(Section, title="embedding"):
     """How audio becomes one vector for each clip."""
 
     backbone: Literal["efficientnet_lite0", "efficientnet_b3"] = about(

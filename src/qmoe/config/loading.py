@@ -11,28 +11,11 @@ from qmoe.config.section import Section
 from qmoe.errors import UserError
 
 PARAMS = Path("params.yaml")
-_SECTIONS: dict[str, type[Section]] = {
-    "": params.Params,
-    "datasets.NAME (synthetic)": datasets.SyntheticDataset,
-    "datasets.NAME (audio)": datasets.AudioDataset,
-    "datasets.NAME (csv)": datasets.CsvDataset,
-    "datasets.NAME (public)": datasets.PublicDataset,
-    "embedding": datasets.Embedding,
-    "protocols.NAME": params.Protocol,
-    "network": params.NetworkSettings,
-    "router": params.RouterSettings,
-    "training.{single,mixture}": params.Fit,
-    "training.*.plateau": params.Plateau,
-    "measurement": params.Measurement,
-    "grid": params.GridSettings,
-    "grid.curiosity[]": params.Curiosity,
-}
 
 
 def load(config: dict[str, Any]) -> params.Params:
     """Return the validated form of the content of params.yaml, in which numbers may be strings.
-    Raises UserError where a value is wrong, with a line for each mistake that names the nearest
-    valid name."""
+    Raises UserError with a line for each wrong value, which names the nearest valid name."""
     try:
         return params.Params.model_validate(config)  # Snakemake passes nested numbers as strings
     except ValidationError as error:
@@ -104,10 +87,11 @@ def difference(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
 def schema_table() -> str:
     """Return the configuration table in Markdown: a row for each key, its values, its meaning."""
     rows = ["| key | values | what it is |", "|---|---|---|"]
-    for prefix, section in _SECTIONS.items():
+    places = {section: section.model_config.get("title") for section in Section.__subclasses__()}
+    for section in sorted(places, key=lambda section: bool(places[section])):
         for name, field in section.model_fields.items():
             if field.description:
-                key = f"{prefix}.{name}" if prefix else name
+                key = ".".join(filter(None, [places[section], name]))
                 rows.append(f"| `{key}` | {_values(field.annotation)} | {field.description} |")
     return "\n".join(rows)
 

@@ -7,13 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from qmoe.config.datasets import Dataset, Embedding
-from qmoe.config.section import Count, Index, Name, NonNegative, Positive, Section, about
+from qmoe.config.section import Count, Index, Name, NonNegative, OneOrMore, Positive, Section, about
 
 PAPER = "papers/curious_qmoe"
 
 Probability = Annotated[float, Field(ge=0, lt=1)]
 Epoch = Literal["last", "best"]
-Scheme = Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"]
+Scheme = Annotated[
+    Literal["fp32", "ptq8", "q1", "q2", "q4", "q8", "q16", "bitnet", "popcount"],
+    BeforeValidator(lambda given: f"q{given}" if str(given).isdigit() else given),
+]
 Strategy = Literal[
     "none",
     "kl_global",
@@ -27,16 +30,14 @@ Strategy = Literal[
 ]
 
 
-class Protocol(Section):
+class Protocol(Section, title="protocols.NAME"):
     """Switches between what the paper's code did and what careful practice asks for."""
 
     folds: Literal["random", "grouped"] = about(
         "`random`: stratified over clips; `grouped`: official folds, else whole recordings"
     )
     n_folds: int | None = about("number of `random` folds; by default the dataset's", None, ge=2)
-    stop_on: Literal["test", "held_out"] = about(
-        "clips that decide when training stops: the test fold, or some training clips"
-    )
+    stop_on: Literal["test", "held_out"] = about("clips that decide when training stops")
     held_out_fraction: float = about(
         "share of training clips that `held_out` sets aside, in whole recordings", 0.1, gt=0, le=0.5
     )
@@ -52,9 +53,7 @@ class Protocol(Section):
     popcount_gradient: Literal["zero", "straight_through"] = about(
         "gradient of the popcount network, which cannot learn with `zero`"
     )
-    ptq8_activations: Literal["per_batch", "per_row"] = about(
-        "range of the 8-bit activations of post-training quantisation"
-    )
+    ptq8_activations: Literal["per_batch", "per_row"] = about("range of `ptq8` activations")
 
     @model_validator(mode="after")
     def _official(self) -> "Protocol":
@@ -63,14 +62,14 @@ class Protocol(Section):
         return self
 
 
-class NetworkSettings(Section):
+class NetworkSettings(Section, title="network"):
     """The networks that classify, alone or as experts of a mixture."""
 
     hidden: list[Count] = about("widths of the hidden layers", min_length=1)
     dropout: Probability = about("dropout of hidden units")
 
 
-class RouterSettings(Section):
+class RouterSettings(Section, title="router"):
     """The router of a mixture."""
 
     hidden: list[Count] = about("widths of the hidden layers", min_length=1)
@@ -79,14 +78,14 @@ class RouterSettings(Section):
     top_k: Count = about("number of experts that run for each clip")
 
 
-class Plateau(Section):
+class Plateau(Section, title="training.*.plateau"):
     """Lowers the learning rate when the F1 on the stopping clips no longer rises."""
 
     factor: float = about("multiplies the learning rate", gt=0, lt=1)
     patience: Index = about("epochs without a better F1 before that happens")
 
 
-class Fit(Section):
+class Fit(Section, title="training.{single,mixture}"):
     """One training procedure."""
 
     optimizer: Literal["adam", "adamw"] = about("optimiser")
@@ -108,7 +107,7 @@ class Training(Section):
     mixture: Fit
 
 
-class Measurement(Section):
+class Measurement(Section, title="measurement"):
     """How time and energy are measured."""
 
     batch_sizes: list[Count] = about("numbers of clips in a timed call", min_length=1)
@@ -122,21 +121,12 @@ class Measurement(Section):
     )
 
 
-class Curiosity(Section):
+class Curiosity(Section, title="grid.curiosity[]"):
     """A curiosity strategy and the alphas to run it with."""
 
     strategy: Strategy = about("rule that changes the router's probabilities, or `none`")
-    alpha: list[NonNegative] | None = about("strengths of the rule; each makes an arm", None)
-    expert_sets: list[str] | None = about(
-        "mixtures that run with it; by default all mixtures of the grid", None
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _one_or_many(cls, data: Any) -> Any:
-        if isinstance(data, dict) and isinstance(data.get("alpha"), int | float | str):
-            return {**data, "alpha": [data["alpha"]]}
-        return data
+    alpha: OneOrMore[NonNegative] = about("strengths of the rule; each makes an arm", None)
+    expert_sets: list[str] | None = about("mixtures that run with it; by default all of them", None)
 
     @model_validator(mode="after")
     def _alpha(self) -> "Curiosity":
@@ -151,7 +141,7 @@ class Curiosity(Section):
         return [(self.strategy, alpha) for alpha in self.alpha] if self.alpha else [("none", None)]
 
 
-class GridSettings(Section):
+class GridSettings(Section, title="grid"):
     """What is run: every combination of these lists. Curiosity applies to mixtures only."""
 
     datasets: list[str] = about("names in `datasets`", min_length=1)
@@ -159,13 +149,7 @@ class GridSettings(Section):
     expert_sets: list[str] = about("names in `expert_sets`", min_length=1)
     curiosity: list[Curiosity] = about("strategies and alphas; `none`: plain router", min_length=1)
     seeds: list[Index] = about("seeds of model and training", min_length=1)
-    folds: Literal["all"] | list[Index] = about(
-        "`all`, or the numbers of the folds to run, counted from 0", "all"
-    )
-
-
-def _canonical_scheme(value: Any) -> Any:
-    return f"q{value}" if isinstance(value, int) or str(value).isdigit() else value
+    folds: Literal["all"] | list[Index] = about("`all`, or numbers of folds, from 0", "all")
 
 
 class Params(Section):
@@ -180,10 +164,7 @@ class Params(Section):
     router: RouterSettings
     training: Training
     protocols: dict[Name, Protocol]
-    expert_sets: dict[
-        str,
-        Annotated[list[Annotated[Scheme, BeforeValidator(_canonical_scheme)]], Field(min_length=1)],
-    ]
+    expert_sets: dict[str, Annotated[list[Scheme], Field(min_length=1)]]
     grid: GridSettings
     split_seed: int = about("seed of the folds; 42 in the paper", ge=0)
     device: Literal["cpu", "cuda", "mps"] = about("device that trains")
@@ -197,30 +178,25 @@ class Params(Section):
             wanted = getattr(self.grid, field)
             _all_known(f"grid.{field}", wanted, getattr(self, field))
             _no_repeats(f"grid.{field}", wanted)
-        curiosities = self.grid.curiosity
+        curiosities, top_k = self.grid.curiosity, self.router.top_k
         for curiosity in curiosities:
             _all_known("grid.curiosity", curiosity.expert_sets or [], self.expert_sets)
         _no_repeats("grid.seeds", self.grid.seeds)
         _no_repeats("grid.curiosity", [arm for c in curiosities for arm in c.arms()])
         for name, experts in self.expert_sets.items():
             _no_repeats(f"expert_sets.{name}", experts)
-            if 1 < len(experts) < self.router.top_k:
-                raise ValueError(
-                    f"router.top_k is {self.router.top_k}, expert set {name!r} has {len(experts)}"
-                )
+            if 1 < len(experts) < top_k:
+                raise ValueError(f"router.top_k is {top_k}, expert set {name!r} has {len(experts)}")
         _no_repeats("expert_sets", [tuple(experts) for experts in self.expert_sets.values()])
-        if self.grid.folds != "all":
-            self._check_folds(self.grid.folds)
-        return self
-
-    def _check_folds(self, folds: list[int]) -> None:
+        folds = [] if self.grid.folds == "all" else self.grid.folds
         _no_repeats("grid.folds", folds)
+        last = max(folds, default=0)
         for name in self.grid.datasets:
             n_folds = min(self.n_folds(name, protocol) for protocol in self.grid.protocols)
-            if max(folds, default=0) >= n_folds:
-                raise ValueError(
-                    f"grid.folds: dataset {name!r} has folds 0 to {n_folds - 1}, not {max(folds)}"
-                )
+            if last >= n_folds:
+                allowed = f"has folds 0 to {n_folds - 1}, not {last}"
+                raise ValueError(f"grid.folds: dataset {name!r} {allowed}")
+        return self
 
     def n_folds(self, dataset: str, protocol: str) -> int:
         """Return the number of folds of a dataset under a protocol."""

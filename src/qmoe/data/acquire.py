@@ -20,12 +20,10 @@ _TIMEOUT_S = (15, 60)  # for the connection, and between two chunks
 
 
 def download(target: Path, remotes: tuple[Remote, ...]) -> None:
-    """Fetch `target` from the first address that serves all of it with the right checksum.
-
-    Where a connection breaks or the process is killed, what has arrived stays in a hidden folder
-    beside `target`, and the next call goes on from there. An archive of the same dataset with this
-    checksum under another key is used instead of a download. Raises UserError where no address
-    serves it, with the answer of each, or the disk is full."""
+    """Fetch `target` from the first address that serves all of it with the right checksum. After an
+    interruption, what has arrived stays in a hidden folder beside `target`, and the next call goes
+    on from there. An archive of the dataset with this checksum under another key is used instead.
+    Raises UserError with the answer of each address, or where the disk is full."""
     scratch = target.with_name(f".{target.name}.parts")
     scratch.mkdir(parents=True, exist_ok=True)
     failures = []
@@ -49,9 +47,8 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
         except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
-            raise UserError(
-                f"no space left for {target}: free some and start again, what has arrived is kept"
-            ) from error
+            full = f"no space left for {target}: free some space and start again"
+            raise UserError(f"{full}; what has been downloaded is kept") from error
     else:
         if not any(scratch.iterdir()):
             scratch.rmdir()
@@ -61,8 +58,8 @@ def download(target: Path, remotes: tuple[Remote, ...]) -> None:
         )
     shutil.rmtree(scratch)
     if remote.checksum is None:
-        pin = f"sha256: {sha256(target)}"
-        print(f"{target}: no checksum is public; pin what came in params.yaml: {pin}")
+        pin = f"pin this archive in params.yaml with sha256: {sha256(target)}"
+        print(f"{target}: no checksum is public; {pin}")
 
 
 def _link_twin(target: Path, checksum: str | None) -> bool:
@@ -94,47 +91,42 @@ def _fetch(target: Path, remote: Remote, partial: Path) -> None:
     partial.replace(target)
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
-
-
 def _get(url: str, partial: Path) -> None:
     """Complete the file `partial`, from its end if the server still has the same version. A partial
     file counts only together with the ETag or date that came with its first bytes. Sent as If-Range
     (RFC 9110, 13.1.5), that makes the server answer with the rest or with everything."""
     stamp = partial.with_name(partial.name + ".stamp")
-    headers, start = {"Accept-Encoding": "identity"}, _size(partial)
+    headers, start = {"Accept-Encoding": "identity"}, 0
     if partial.exists() and stamp.exists():
+        start = partial.stat().st_size
         headers |= {"Range": f"bytes={start}-", "If-Range": stamp.read_text()}
     with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT_S) as answer:
         served = answer.headers.get("Content-Range", "")
-        if answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
-            if served == f"bytes */{start}":
-                return  # nothing is left to fetch
+        beyond = answer.status_code == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE
+        is_rest = answer.status_code == HTTPStatus.PARTIAL_CONTENT
+        if beyond and served == f"bytes */{start}":
+            return  # nothing is left to fetch
+        if beyond or (is_rest and not served.startswith(f"bytes {start}-")):
             _forget(partial)
             return _get(url, partial)
         answer.raise_for_status()
-        if answer.status_code != HTTPStatus.PARTIAL_CONTENT:
+        if not is_rest:
             _forget(partial)
             start = 0
             mark = answer.headers.get("ETag") or answer.headers.get("Last-Modified")
             if mark and not mark.startswith("W/"):
                 stamp.write_text(mark)
-        elif not served.startswith(f"bytes {start}-"):
-            _forget(partial)
-            return _get(url, partial)
         length = answer.headers.get("Content-Length")
         total = start + int(length) if length else None
-        name = partial.parent.name.strip(".")
-        bar = tqdm(
-            desc=name, initial=start, total=total, unit="B", unit_scale=True, file=sys.stderr
-        )
+        bar = tqdm(initial=start, total=total, unit="B", unit_scale=True, file=sys.stderr)
+        bar.set_description(partial.parent.name.strip("."))
         with partial.open("ab") as file, bar:
             for chunk in answer.iter_content(_CHUNK_BYTES):
                 file.write(chunk)
                 bar.update(len(chunk))
-    if total is not None and _size(partial) != total:
-        raise requests.ConnectionError(f"ended after {_size(partial)} of {total} bytes")
+    size = partial.stat().st_size
+    if total is not None and size != total:
+        raise requests.ConnectionError(f"ended after {size} of {total} bytes")
 
 
 def _forget(partial: Path) -> None:

@@ -36,8 +36,7 @@ def list_public(folder: Path, name: str, *, classes: int, categories: str) -> pd
     `list_clips`. ESC-50 has official folds, and 50 classes or its 5 `categories`: "official" is
     target // 10, "published" is (target // 5) % 5: defect D1 (docs/defects.md). In UrbanSound8K a
     recording is a Freesound ID, and there are ten official folds. ABGQI (Quinn) has a folder for
-    each class, with audio or finished pictures (PNG), and no folds. Raises UserError where the
-    folder does not hold it."""
+    each class, with audio or PNG pictures, and no folds. Raises UserError where it is not there."""
     if name == "urbansound8k":
         return list_clips(folder, metadata=folder / "metadata" / "UrbanSound8K.csv")
     if name == "esc50":

@@ -36,8 +36,7 @@ class DataSource:
 
 def locate(params: Params, name: str) -> DataSource:
     """Return where dataset `name` lies. Its key covers data, parameters, code and libraries.
-    Raises UserError where a file that params.yaml names is missing, or is not the pinned archive.
-    """
+    Raises UserError where a file in params.yaml is missing, or is not the pinned archive."""
     dataset = params.datasets[name]
     if isinstance(dataset, CsvDataset):
         made_from: dict[str, Any] = {
@@ -48,9 +47,8 @@ def locate(params: Params, name: str) -> DataSource:
         return DataSource(None, EMBEDDINGS / f"{name}-{key(made_from)}.parquet")
     archive: Path | None = None
     remotes: tuple[Remote, ...] = ()
-    content: Any
     if isinstance(dataset, SyntheticDataset):
-        content = {
+        content: Any = {
             **dataset.model_dump(exclude={"folds"}),
             **params.embedding.model_dump(include={"sample_rate_hz", "duration_s"}),
             "source": source_key("data/synth.py"),
@@ -75,9 +73,8 @@ def locate(params: Params, name: str) -> DataSource:
 
 
 def recipe_of(params: Params, name: str) -> dict[str, Any]:
-    """Return the section `embedding` of params.yaml as it applies to dataset `name`. A public
-    dataset has its own duration. Its embeddings end in the published random layer only where the
-    paper's did: defect D2 (docs/defects.md)."""
+    """Return the section `embedding` as it applies to dataset `name`. A public dataset has its own
+    duration, and the published random layer only where the paper has it: D2 (docs/defects.md)."""
     recipe = params.embedding.model_dump()
     dataset = params.datasets[name]
     if isinstance(dataset, PublicDataset):
@@ -112,10 +109,10 @@ def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
 
 
 def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
-    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`. At most
-    one thread for each processor embeds. Raises UserError where the audio or the CSV file is not as
-    params.yaml describes it."""
-    from qmoe.data import embed, table
+    """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`, of
+    which at most one for each processor runs. Raises UserError where the audio or the CSV file is
+    not as params.yaml describes it."""
+    from qmoe.data import clips, embed, table
     from qmoe.data.audio import Recipe
 
     dataset = params.datasets[name]
@@ -126,9 +123,18 @@ def write_table(params: Params, name: str, source: DataSource, workers: int = 1)
     recipe = recipe_of(params, name)
     backbone, head = recipe.pop("backbone"), recipe.pop("recipe")
     scratch = source.table.with_name(f".{source.table.stem}.parts")
+    if isinstance(dataset, PublicDataset):
+        which = dataset.model_dump(include={"name", "classes", "categories"})
+        listed = clips.list_public(source.audio, **which)
+    elif isinstance(dataset, AudioDataset):
+        metadata = source.audio / dataset.metadata if dataset.metadata else None
+        pattern = dataset.name_pattern
+        listed = clips.list_clips(source.audio, metadata=metadata, name_pattern=pattern)
+    else:
+        listed = clips.list_clips(source.audio, metadata=source.audio / "metadata.csv")
     made = embed.embed(
         source.audio,
-        _clips(dataset, source.audio),
+        listed,
         Recipe(**recipe),
         backbone,
         published=head == "published",
@@ -138,15 +144,3 @@ def write_table(params: Params, name: str, source: DataSource, workers: int = 1)
     table.write(source.table, made)
     shutil.rmtree(scratch)
     return None
-
-
-def _clips(dataset: Any, audio: Path) -> Any:
-    from qmoe.data import clips
-
-    if isinstance(dataset, PublicDataset):
-        which = dataset.model_dump(include={"name", "classes", "categories"})
-        return clips.list_public(audio, **which)
-    if isinstance(dataset, AudioDataset):
-        metadata = audio / dataset.metadata if dataset.metadata else None
-        return clips.list_clips(audio, metadata=metadata, name_pattern=dataset.name_pattern)
-    return clips.list_clips(audio, metadata=audio / "metadata.csv")

@@ -139,9 +139,8 @@ def render(
     duration_s: float = 2.0,
     sample_rate_hz: int = 22050,
 ) -> None:
-    """Write CLASS/CLASS-RR-T.wav (mono, 16 bit) and metadata.csv (file, class, recording).
-
-    The folder appears whole or not at all, and replaces an earlier one of this function. The bytes
+    """Write CLASS/CLASS-RR-T.wav (mono, 16 bit) and metadata.csv (file, class, recording) to a
+    folder that appears whole or not at all, and replaces an earlier one of this function. The bytes
     of a file depend on seed, class, recording, take, duration and rate alone. Raises UserError
     where the folder holds other files; hidden ones do not count."""
     ours = {*CLASSES, "metadata.csv"}

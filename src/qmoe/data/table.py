@@ -118,8 +118,8 @@ def read_authors_csv(path: Path, *, name_pattern: str | None = None) -> Embeddin
     'row-000001' and so on. Its class is category; else label, where it is one to one with class_id;
     else class_id. Its recording and fold are what `name_pattern` reads from name (see
     `clips.fold_recording`); without a pattern each clip is its own recording and has no fold.
-    Raises UserError, which names file, column and row, where columns are missing, unknown or at
-    odds, or values are no finite numbers."""
+    Raises UserError with file, column and row for columns that are missing, unknown or at odds, and
+    for values that are not finite."""
     try:
         return _read_authors_csv(path, name_pattern)
     except (OSError, pa.ArrowException) as error:

@@ -1,4 +1,4 @@
-"""One number of a table, with every value that it was made of, and the same number from them."""
+"""One number of a table, every value that it was made of, and the same number from them."""
 
 import json
 import pydoc
@@ -12,11 +12,17 @@ import pandas as pd
 from referee.contract import IDENTITY
 from referee.errors import InputError
 from referee.explain.remake import code, experiments, spec_of, training_source_of
-from referee.explain.written_table import WrittenTable
+from referee.explain.written_table import WrittenTable, in_words, layout_of
 from referee.paper import Paper
 from referee.stats.compare import KEYS
 from referee.tables.aggregates import same
 from referee.tables.sheet import Formula, key, part_of, path
+
+TRAINED_BY = {
+    True: "the code that is here",
+    False: "OTHER code than that which is here",
+    None: "code of which it cannot be told whether it is that which is here (there is no run.json)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +89,10 @@ def explain(
         training_source: key of the training code that is here; None reads it from the run.
 
     """
-    written = WrittenTable(Path(table), paper)
-    if written.path.suffix != ".csv":
-        folder = Path("results") / written.layout.folder
-        written = WrittenTable(folder / f"{table}.csv", paper)
+    file = Path(table)
+    if file.suffix != ".csv":
+        file = Path("results") / layout_of(file, paper).folder / f"{table}.csv"
+    written = WrittenTable(file, paper)
     at, (call, part) = _place(written, row, column)
     value, sheet = written.frame[column].iloc[at], written.sheet
     if pd.isna(value):
@@ -114,16 +120,11 @@ def explain(
         experiments=_experiments(rows, training_source or training_source_of(written.path)),
         code=code(),
     )
-    return _checked(explanation)
-
-
-def _checked(explanation: Explanation) -> Explanation:
-    complete = all(group["cells"] for group in explanation.groups)
-    number, table = recompute(explanation) if complete else None, explanation.table
+    number = recompute(explanation) if all(map(len, rows)) else None
     if number != explanation.value:
         raise InputError(
-            f"{table} says {explanation.value!r}, the cells {number!r}: the table is not of these "
-            f"cells; `snakemake -j1 {table}` makes it anew"
+            f"{explanation.table} says {explanation.value!r}, the cells {number!r}: the table is "
+            f"not of these cells; `snakemake -j1 {explanation.table}` makes it anew"
         )
     return explanation
 
@@ -211,3 +212,45 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
         experiments=_experiments([pd.DataFrame([scores | cell])], source),
         code=code(),
     )
+
+
+def markdown(explanation: Explanation) -> str:
+    """The explanation as Markdown."""
+    arm = " ".join(str(value) for value in explanation.keys.values() if value is not None)
+    where = f"{explanation.table}, row {explanation.row}" if explanation.table else "cell"
+    steps = map(function_at, explanation.steps)
+    function = function_at(explanation.aggregation)
+    made = in_words(steps, function, explanation.arguments, explanation.part)
+    heading = f"# {explanation.column} = {explanation.value!r}"
+    lines = [heading, "", f"{where}: {arm}", "", f"Made by: {made}."]
+    for number, group in enumerate(explanation.groups, 1):
+        cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")
+        shown = cells[[name for name in cells if name != "cell"] + ["cell"] * ("cell" in cells)]
+        table = shown.astype({"value": object}).to_markdown(index=False, disable_numparse=True)
+        lines += ["", f"Group {number}: `{group['source']}` of {group['file']}", "", str(table)]
+    commit = explanation.code["commit"]
+    changed = ", with files changed since" if explanation.code["dirty"] else ""
+    lines += ["", f"Code here: {f'commit {commit}' if commit else 'no git commit'}{changed}."]
+    return "\n".join(lines) + "\n" + "".join(map(_experiment, explanation.experiments))
+
+
+def _experiment(experiment: dict[str, Any]) -> str:
+    spec = experiment["spec"]
+    trained_by = TRAINED_BY[experiment["same_training_code"]]
+    versions = ", ".join(f"{name} {version}" for name, version in spec["versions"].items())
+    commands = "\n".join(experiment["commands"])
+    return f"""
+## {experiment["folder"]}
+
+- data: {spec["embeddings"]}, SHA-256 {experiment["embeddings_sha256"]}
+- trained by {trained_by} (source key {spec["source"]}), {versions}
+- remove the folders of its cells, then either of these trains them anew:
+
+```
+{commands}
+```
+
+```json
+{json.dumps(spec, indent=1, sort_keys=True)}
+```
+"""

@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype
 from referee.contract import IDENTITY, Measured, of_packed
 from referee.errors import InputError
 from referee.explain import remake
-from referee.explain.origins import Origin
+from referee.explain.written_table import Origin
 from referee.paper import Paper
 from referee.tables import people
 from referee.words import capitalised, heading, spaced_names

@@ -33,10 +33,7 @@ HERE = ("protocol", "dataset", "batch_size")
 POOLED = ("protocol", "batch_size")
 RELATIVE_MARGIN = 0.05  # of a time or an energy; that of a score is paired.MARGIN
 REPEATS = 50  # with fewer timings of a cell, their spread is not tested
-NOT_POOLED = {  # of a mean over datasets that the paper did not test
-    "published_n": 0,
-    "published_pairing": "row order",
-}
+NOT_POOLED = {"published_n": 0, "published_pairing": "row order"}  # by the tests of the paper
 
 
 def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -69,15 +66,15 @@ def _published(both: comparison.Sides, steps: tuple[Step, ...], which: str) -> d
     """The columns of the published t test; `which` says whose values one test takes."""
     steps = (*steps, of.without_empty)
     t = Call(published_t, both, steps, of_row={"alternative": "published_alternative"})
-    given = {"what": f"paired t, {which}, uncorrected"}
+    what = f"paired t, {which}, uncorrected"
     return {
         "published_n": Call(of.count, both[:1], steps)[""],
         "published_pairing": "row order",
         "published_alternative": LABEL,
-        "published_std_ddof0": Call(deviation_ddof0, both[:1], steps)[""],
+        "published_std_ddof0": Call(of.deviation_ddof0, both[:1], steps)[""],
         **t.parts(published_t="t", published_p="p"),
         "published_stars": Call(stars, of_row={"p": "published_p"})[""],
-        "published_reproduces": Call(reproduces, given=given, of_row={"n": "published_n"})[""],
+        "published_reproduces": Call(lambda n: what if n else "", of_row={"n": "published_n"})[""],
     }
 
 
@@ -128,10 +125,10 @@ def latency_spread(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         "family": LABEL,
         **counted.parts(n="n", cells="cells", repeats="repeats"),
         "pairing": "seed+fold+repeat",
-        **_spread_columns(here, (of.paired_by_repeat, enough_repeats, residuals)),
+        **_spread_columns(here, (of.paired_by_repeat, enough_repeats, of.residuals)),
     }
     columns["_note"] = columns["note"]
-    columns["note"] = Call(note_of_repeats, of_row={"repeats": "repeats", "note": "_note"})[""]
+    columns["note"] = Call(_note_of_repeats, of_row={"repeats": "repeats", "note": "_note"})[""]
     return Definition(BY_BATCH, CELL_LATENCY, columns)
 
 
@@ -140,10 +137,10 @@ def _spread_columns(both: comparison.Sides, steps: tuple[Step, ...]) -> dict[str
     ratio = Call(spread.sd_ratio, both, steps, of_row={"family": "family_size"})
     robust = Call(spread.brown_forsythe, both, steps)
     permuted = Call(spread.permutation, both, steps)
-    notes = {"ratio": "_ratio_note", "robust": "_robust_note"}
+    notes = {"of_ratio": "_ratio_note", "of_robust": "_robust_note"}
     return {
         "sd_ratio": ratio["estimate"],
-        "log_sd_ratio": Call(logarithm, of_row={"value": "sd_ratio"})[""],
+        "log_sd_ratio": Call(of.logarithm, of_row={"value": "sd_ratio"})[""],
         **ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
         **ratio.parts(ddof="ddof", alternative="alternative", f_p="p", _ratio_note="note"),
         **robust.parts(brown_forsythe_p="p", _robust_note="note"),
@@ -151,7 +148,7 @@ def _spread_columns(both: comparison.Sides, steps: tuple[Step, ...]) -> dict[str
         **permuted.parts(permutation_p="p", permutation_smallest_p="smallest_p"),
         "smallest_p": robust["smallest_p"],
         "detectable_sd_ratio": ratio["detectable"],
-        "note": Call(first_note, of_row=notes)[""],
+        "note": Call(lambda of_ratio, of_robust: of_ratio or of_robust, of_row=notes)[""],
         **comparison.family_columns("brown_forsythe_p"),
     }
 
@@ -164,16 +161,6 @@ def published_t(arm: Any, baseline: Any, alternative: str) -> dict[str, float]:
         warnings.simplefilter("ignore")  # of arms that are equal, whose t is NaN
         test = stats.ttest_rel(arm.to_numpy(), baseline.to_numpy(), alternative=alternative)
     return {"t": float(test.statistic), "p": float(test.pvalue)}
-
-
-def deviation_ddof0(values: Any) -> float:
-    """Standard deviation, ddof 0."""
-    return float(values.std(ddof=0))
-
-
-def reproduces(n: int, what: str) -> str:
-    """What the published columns of a row reproduce; empty where nothing was tested."""
-    return what if n else ""
 
 
 def mixed_reduction(arm: Any, baseline: Any, moment: str) -> float:
@@ -189,33 +176,15 @@ def repeats(arm: Any, baseline: Any) -> dict[str, int]:
     return {"n": len(arm), "cells": len(cells), "repeats": int(cells.min()) if len(cells) else 0}
 
 
+def _note_of_repeats(repeats: int, note: str) -> str:
+    few = f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
+    return few if repeats < REPEATS else note
+
+
 def enough_repeats(groups: list[Any]) -> list[Any]:
     """No values where a cell has too few repeats for a spread."""
     few = repeats(*groups)["repeats"] < REPEATS
     return [values.iloc[:0] for values in groups] if few else groups
-
-
-def residuals(groups: list[Any]) -> list[Any]:
-    """Logarithms about the median of each cell."""
-    logs = [np.log(values) for values in groups]
-    return [log - log.groupby(level=compare.KEYS, sort=False).transform("median") for log in logs]
-
-
-def logarithm(value: float) -> float:
-    """Logarithm of sd_ratio."""
-    return float(np.log(value)) if value > 0 else nan
-
-
-def first_note(ratio: str, robust: str) -> str:
-    """The note of the F test, else that of the Brown-Forsythe test."""
-    return ratio or robust
-
-
-def note_of_repeats(repeats: int, note: str) -> str:
-    """The note of a row of latencies."""
-    if repeats >= REPEATS:
-        return note
-    return f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
 
 
 def built(

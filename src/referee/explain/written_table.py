@@ -16,7 +16,7 @@ from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables.sheet import TABLE, Formula, Selection, Sheet, Values, key, need, path, told
 from referee.tables.tidy import CELLS, FILES, SIZES, TableFiles, tidy_tables
-from referee.tables.write import definition
+from referee.tables.write import DEFINITIONS
 
 RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
 
@@ -65,7 +65,7 @@ class WrittenTable:
             folder = None
         inputs = TableFiles(paper, results / "cells.csv", results / "packed.csv", folder)
         self.tidy = tidy_tables(inputs.read)
-        self.definition = definition(layout, paper, self.tidy)
+        self.definition = DEFINITIONS[layout.folder, layout.kind](layout, paper, self.tidy)
         self.keys = [name for name in self.definition.keys if name in self.frame]
         records = self.frame.to_dict("records")
         rows = [{**self.definition.columns_of(row), **row} for row in records]

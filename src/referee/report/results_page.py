@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from referee import contract
-from referee.explain.remake import code
+from referee.explain.explain import code
 from referee.explain.written_table import measurements, origins
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper

@@ -81,15 +81,15 @@ def paired_by_repeat(groups: Groups) -> Groups:
 
 
 count = _named("count", "Number of values.", len)
-total = _named("total", "Sum.", lambda values: int(values.sum()))
-mean = _named("mean", "Mean of the values that are there.", lambda values: float(values.mean()))
+total = _named("total", "Sum.", lambda v: int(v.sum()))
+mean = _named("mean", "Mean of the values that are there.", lambda v: float(v.mean()))
 mean_of_all = _named(
-    "mean_of_all", "Mean, empty if a value is.", lambda values: float(values.mean(skipna=False))
+    "mean_of_all", "Mean, empty if a value is.", lambda v: float(v.mean(skipna=False))
 )
-median = _named("median", "Median.", lambda values: float(values.median()))
-largest = _named("largest", "Largest value.", lambda values: values.max())
+median = _named("median", "Median.", lambda v: float(v.median()))
+largest = _named("largest", "Largest value.", lambda v: v.max())
 deviation_ddof0 = _named(
-    "deviation_ddof0", "Standard deviation, ddof 0.", lambda values: float(values.std(ddof=0))
+    "deviation_ddof0", "Standard deviation, ddof 0.", lambda v: float(v.std(ddof=0))
 )
 logarithm = _named(
     "logarithm", "Logarithm of sd_ratio.", lambda value: float(np.log(value)) if value > 0 else nan
@@ -99,7 +99,7 @@ share_of_the_baseline = _named(
     "Share of the mean of the baseline.",
     lambda baseline, share: share * mean(baseline),
 )
-same = _named("same", "The same in all rows.", lambda values: values.iloc[0])
+same = _named("same", "The same in all rows.", lambda v: v.iloc[0])
 second_over_first = _named(
     "second_over_first",
     "Median of the second group / median.",

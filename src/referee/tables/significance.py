@@ -8,7 +8,7 @@ docs/defects.md), and corrected nothing for the number of tests.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import nan
 from typing import Any
 
@@ -195,42 +195,33 @@ def built(
     Raises InputError where an arm and its baseline cover different seeds or folds of a dataset.
     """
     columns, rows = possible(definition.columns, tidy), list[Columns]()
-    for one_size, batch in _batches(frame):
-        end = f", batch of {batch['batch_size']}" if batch else ""
-        for family in _families(layout, one_size):
-            for protocol, cells in one_size.groupby("protocol", sort=False):
-                labels = [
-                    {name: (one | batch).get(name) for name in definition.keys}
-                    | {"published_alternative": family.published}
-                    for one in _comparisons(family, cells)
-                ]
-                name = f"{family.name}, {protocol}"
+    sized = frame.groupby("batch_size", sort=False) if "batch_size" in frame else [("", frame)]
+    for size, batch in sized:
+        one_a_cell = batch.drop_duplicates(list(IDENTITY))
+        end = f", batch of {size}" if size else ""
+        families = [
+            (f, baseline) for f in layout.families for baseline in _baselines(f, one_a_cell)
+        ]
+        for family, baseline in families:
+            about = {"batch_size": size, "published_alternative": family.published}
+            names = [*definition.keys, "published_alternative"]
+            for protocol, cells in one_a_cell.groupby("protocol", sort=False):
+                compared = [one | about for one in _comparisons(family.of, baseline, cells)]
+                labels = [{name: one.get(name) for name in names} for one in compared]
+                name = f"{family.name.format(baseline=baseline)}, {protocol}"
                 rows += comparison.comparisons(labels, name, columns, definition.over, end)
     return Sheet(rows, tidy).frame([*definition.keys, *columns])
 
 
-def _batches(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
-    """One row a cell, by batch size where there is one."""
-    if "batch_size" not in frame:
-        yield frame, {}
-        return
-    for size, batch in frame.groupby("batch_size", sort=False):
-        yield batch.drop_duplicates(list(IDENTITY)), {"batch_size": size}
+def _baselines(family: Family, frame: pd.DataFrame) -> Iterable[str]:
+    """The baselines that each make a family of comparisons; empty: one for each arm."""
+    if not family.other_runtimes:
+        return [family.baseline]
+    others = frame[(frame["model"] == family.baseline) & (frame["runtime"] != PACKED)]
+    return list(others["arm"].unique())
 
 
-def _families(layout: TableLayout, frame: pd.DataFrame) -> Iterator[Family]:
-    """The families, one for each baseline where they are other runtimes of an arm."""
-    for family in layout.families:
-        if not family.other_runtimes:
-            yield family
-            continue
-        others = frame[(frame["model"] == family.baseline) & (frame["runtime"] != PACKED)]
-        for arm in others["arm"].unique():
-            name = family.name.format(baseline=arm)
-            yield family.model_copy(update={"name": name, "baseline": arm})
-
-
-def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _comparisons(arms_of: str, baseline: str, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The labels of each comparison within a protocol: an arm, its baseline and a dataset."""
     arms = cells[cells["runtime"] == PACKED].drop_duplicates("arm")
     scores = cells[[*compare.KEYS, "arm"]].assign(score=0.0)
@@ -239,12 +230,12 @@ def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]
         "single": ~is_mixture(arms),
         "mixture": is_mixture(arms),
         "varied": arms["strategy"] != NO_RULE,
-    }[family.of]
+    }[arms_of]
     for _, arm in arms[compared].iterrows():
         plain = arms[(arms["experts"] == arm["experts"]) & (arms["strategy"] == NO_RULE)]
-        for baseline in [family.baseline] if family.baseline else plain["arm"]:
-            if baseline == arm["arm"]:
+        for other in [baseline] if baseline else plain["arm"]:
+            if other == arm["arm"]:
                 continue
             labels = {name: key(arm[name]) for name in LABELS if name in arm and name != "dataset"}
-            for dataset in compare.pairs(scores, arm["arm"], baseline)["dataset"].unique():
-                yield labels | {"dataset": dataset, "baseline": baseline}
+            for dataset in compare.pairs(scores, arm["arm"], other)["dataset"].unique():
+                yield labels | {"dataset": dataset, "baseline": other}

@@ -28,17 +28,12 @@ DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Defin
 }
 
 
-def definition(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
-    """What a table is: its keys and columns."""
-    return DEFINITIONS[layout.folder, layout.kind](layout, paper, tidy)
-
-
 def table(layout: TableLayout, paper: Paper, tidy: Tidy) -> pd.DataFrame | None:
     """A table of the paper; None where what it is made of was not measured.
 
     Raises InputError where what it is made of is not as it must be.
     """
-    made = definition(layout, paper, tidy)
+    made = DEFINITIONS[layout.folder, layout.kind](layout, paper, tidy)
     frame = tidy(made.tidy)
     if frame is None:
         return None

@@ -65,7 +65,6 @@ def recompute(explanation: Explanation) -> float:
 
 
 def _values(cells: list[dict[str, Any]]) -> Any:
-    """The values of a group, in the order of the tidy table."""
     rows = pd.DataFrame(cells).reindex(columns=[*KEYS, "value", "position"])
     lists = [name for name in ("value", "position") if isinstance(cells[0].get(name), list)]
     rows = rows.explode(lists) if lists else rows
@@ -262,10 +261,7 @@ def spec_of(experiment: Path) -> dict[str, Any]:
 
 
 def training_source_of(inside: Path) -> str | None:
-    """The key of the training code, as the `run.json` of a run tells it; None without that file.
-
-    `inside` is a file or folder of the run.
-    """
+    """The key of the training code in the `run.json` above a file or folder; None without one."""
     runs = (folder / "run.json" for folder in inside.parents)
     run = next((path for path in runs if path.exists()), None)
     return None if run is None else read_run(run).training_source

@@ -67,10 +67,10 @@ def columns(
     """The columns of a comparison on one dataset, in the order in which files show them.
 
     Scores are in the column `source` of a tidy table that also holds `ratio`, n_test / n_train of
-    a cell; `keys` are what both sides have in common with the row, and `steps` lead from the rows
-    of a cell to its score. The margin of equivalence is in units of the score, or `relative`, a
-    share of the baseline's mean. Tests of the spread take one value a fold, its mean over the
-    seeds: the cells of a fold share its clips, so that they are no independent draws.
+    a cell; both sides have `keys` in common with the row, and `steps` lead from the rows of a cell
+    to its score. The margin of equivalence is in units of the score, or `relative`, a share of the
+    baseline's mean. Tests of the spread take the mean of each fold over the seeds: its cells share
+    clips, so that they are not independent.
     """
     both = sides(source, tidy, keys)
     ordered, by_cell = (*steps, of.in_order), (*steps, of.paired_by_cell)
@@ -81,8 +81,7 @@ def columns(
     share = Call(of.share_of_the_baseline, both[1:], ordered, {"share": margin})
     posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
     flip = Call(paired.sign_flip, both, by_cell)
-    by_fold = (*by_cell, of.mean_of_each_fold)
-    sd_ratio = Call(spread.sd_ratio, both, by_fold)
+    sd_ratio = Call(spread.sd_ratio, both, (*by_cell, of.mean_of_each_fold))
     return {
         "n": t["n"],
         "pairing": "+".join(compare.KEYS),
@@ -92,7 +91,7 @@ def columns(
         "naive_p": Call(paired.paired_t, both, by_cell)["p"],
         "test_train_ratio": Call(of.mean, (replace(both[0], source="ratio"),), ordered)[""],
         **t.parts(se="se", df="df", corrected_t="statistic", corrected_p="p"),
-        **t.parts(smallest_p="smallest_p", smallest_detectable="detectable"),
+        **t.parts(smallest_p="smallest_p", smallest_detectable="detectable", _note="note"),
         "margin": share[""] if relative else margin,
         "tost_p": Call(paired.tost, both, by_cell, of_row=of_margin)["p"],
         **{f"posterior_{side}": posterior[f"p_{side}"] for side in ("below", "within", "above")},
@@ -101,9 +100,8 @@ def columns(
         **Call(paired.effect_size, both, by_cell).parts(d_z="d_z", hedges_g="hedges_g"),
         **sd_ratio.parts(n_folds="n", sd_ratio="estimate"),
         **sd_ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
-        "brown_forsythe_p": Call(spread.brown_forsythe, both, by_fold)["p"],
+        "brown_forsythe_p": Call(spread.brown_forsythe, both, sd_ratio.steps)["p"],
         "detectable_sd_ratio": sd_ratio["detectable"],
-        "_note": t["note"],
         "note": Call(_note, both, ordered, of_row={"test": "_note"})[""],
         **_verdict_columns(),
     }

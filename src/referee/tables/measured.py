@@ -32,7 +32,6 @@ def scores(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
 
 
 def _averages(paper: Paper, cells: pd.DataFrame) -> Call:
-    """The score on average over the datasets of some cells."""
     datasets = " ".join(cells["dataset"].unique())
     values = Values(paper.score.column, CELLS, ARM)
     return Call(of.average_over_datasets, (values,), given={"datasets": datasets})
@@ -40,9 +39,8 @@ def _averages(paper: Paper, cells: pd.DataFrame) -> Call:
 
 def _sizes(keys: tuple[str, ...], *names: str) -> dict[str, Any]:
     """Columns of bytes: the largest over the folds."""
-    tables = [MEMORY if name == "peak_rss" else SIZES for name in names]
-    columns = [f"{name}_bytes" for name in names]
-    values = [Values(*source, keys) for source in zip(columns, tables, strict=True)]
+    tables = {f"{name}_bytes": MEMORY if name == "peak_rss" else SIZES for name in names}
+    values = [Values(column, table, keys) for column, table in tables.items()]
     return {value.source: Call(of.largest, (value,))[""] for value in values}
 
 
@@ -72,9 +70,7 @@ def _by_batch_size(tidy: Tidy, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _over(values: Values, how: str) -> Call:
-    """The mean over the datasets of the row."""
-    of_row = {"datasets": "datasets"}
-    return Call(of.mean_over_datasets, (values,), given={"each": how}, of_row=of_row)
+    return Call(of.mean_over_datasets, (values,), (), {"each": how}, {"datasets": "datasets"})
 
 
 def _costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:

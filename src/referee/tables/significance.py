@@ -199,9 +199,7 @@ def built(
     for size, batch in sized:
         one_a_cell = batch.drop_duplicates(list(IDENTITY))
         end = f", batch of {size}" if size else ""
-        families = [
-            (f, baseline) for f in layout.families for baseline in _baselines(f, one_a_cell)
-        ]
+        families = [(f, name) for f in layout.families for name in _baselines(f, one_a_cell)]
         for family, baseline in families:
             about = {"batch_size": size, "published_alternative": family.published}
             names = [*definition.keys, "published_alternative"]

@@ -61,10 +61,9 @@ def write(name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption: s
 
 
 def write_all(names: Iterable[str], inputs: TableFiles, folder: Path) -> dict[str, pd.DataFrame]:
-    """Build and write some tables of a paper; those of what was not measured are left out.
+    """Build and write some tables of a paper, and return them by name, but what was not measured.
 
-    Returns the tables that were written, by name. Raises InputError where what they are made of
-    is not as it must be.
+    Raises InputError where what they are made of is not as it must be.
     """
     paper, tidy, made = inputs.paper, tidy_tables(inputs.read), {}
     for name in names:

@@ -19,8 +19,7 @@ from referee import provenance
 from referee.errors import InputError
 from referee.explain import explain as why
 from referee.explain import written_table as written
-from referee.explain.origins import origins
-from referee.explain.printed import explanation_markdown
+from referee.explain.written_table import origins
 from referee.paper import read
 from referee.tables import significance
 from referee.tables import write as make
@@ -331,7 +330,7 @@ def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
     assert first["embeddings_sha256"] == "feed"
     assert not first["same_training_code"]
     assert explain("table1", "6", "demo_synthetic_f1_mean").experiments[0]["same_training_code"]
-    text = explanation_markdown(found)
+    text = why.markdown(found)
     for needed in (repr(found.value), "feed", "torch 9.9", "OTHER code", *first["commands"]):
         assert needed in text
 
@@ -339,7 +338,7 @@ def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
 def test_the_training_code_is_that_of_the_run_or_of_the_argument(own_results: Path) -> None:
     def told(source: str | None = None) -> tuple[bool | None, str]:
         found = why.explain("table1", "1", "demo_synthetic_f1_mean", PAPER, source)
-        return found.experiments[0]["same_training_code"], explanation_markdown(found)
+        return found.experiments[0]["same_training_code"], why.markdown(found)
 
     assert told()[0] is False
     assert told("0000000000")[0] is True
@@ -407,7 +406,7 @@ def test_a_cell_by_its_folder(own_results: Path) -> None:
     assert why.recompute(found) == 0.1234
     assert found.experiments[0]["commands"][1].endswith("seed1-abc/spec.json --folds 3")
     assert found.experiments[0]["same_training_code"]
-    assert "0.1234" in explanation_markdown(found)
+    assert "0.1234" in why.markdown(found)
 
 
 @pytest.mark.parametrize(

@@ -201,14 +201,13 @@ def explain(
 ) -> None:
     """Say what a number came from: cells, parameters, data, code, and the commands to make it."""
     from referee.explain import explain as explaining
-    from referee.explain.printed import explanation_markdown
 
     about, folder = read(paper), Path(what)
     if folder.is_dir():
         origin = explaining.explain_cell(folder, about, training_source)
     else:
         origin = explaining.explain(what, row, column, about, training_source)
-    print(json.dumps(asdict(origin), indent=1) if as_json else explanation_markdown(origin))
+    print(json.dumps(asdict(origin), indent=1) if as_json else explaining.markdown(origin))
 
 
 @app.command()

@@ -1,7 +1,8 @@
-"""One number of a table, with every value that it was made of, and the same number from them."""
+"""One number of a table, every value that it was made of, and the same number from them."""
 
 import json
 import pydoc
+import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,14 +10,19 @@ from typing import Any
 
 import pandas as pd
 
-from referee.contract import IDENTITY
+from referee.contract import IDENTITY, read_run
 from referee.errors import InputError
-from referee.explain.remake import code, experiments, spec_of, training_source_of
-from referee.explain.written_table import WrittenTable
+from referee.explain.written_table import WrittenTable, in_words, layout_of
 from referee.paper import Paper
 from referee.stats.compare import KEYS
 from referee.tables.aggregates import same
 from referee.tables.sheet import Formula, key, part_of, path
+
+TRAINED_BY = {
+    True: "the code that is here",
+    False: "OTHER code than that which is here",
+    None: "code of which it cannot be told whether it is that which is here (there is no run.json)",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +44,8 @@ class Explanation:
     aggregation: str  # path of the function that takes them
     arguments: dict[str, Any] = field(default_factory=dict)  # further ones of that function
     part: str = ""  # attribute or key of the number in what it returns; empty for all of it
-    experiments: list[dict[str, Any]]  # those of `referee.explain.remake.experiments`
-    code: dict[str, Any]  # see `referee.explain.remake.code`
+    experiments: list[dict[str, Any]]  # see `experiments`
+    code: dict[str, Any]  # see `code`
 
 
 def function_at(where: str) -> Callable[..., Any]:
@@ -59,7 +65,6 @@ def recompute(explanation: Explanation) -> float:
 
 
 def _values(cells: list[dict[str, Any]]) -> Any:
-    """The values of a group, in the order of the tidy table."""
     rows = pd.DataFrame(cells).reindex(columns=[*KEYS, "value", "position"])
     lists = [name for name in ("value", "position") if isinstance(cells[0].get(name), list)]
     rows = rows.explode(lists) if lists else rows
@@ -72,21 +77,16 @@ def explain(
 ) -> Explanation:
     """What made a number.
 
-    Raises InputError where table, row or column do not exist (those that do are named), the number
-    is not there, or it is not what its cells make: the table is older than they are.
-
-    Args:
-        table: a CSV file, or its name in results/tables or results/significance.
-        row: its number, from 1, or words that only the keys of this row contain.
-        column: its name.
-        paper: the table is of.
-        training_source: key of the training code that is here; None reads it from the run.
-
+    The table is a CSV file, or its name in results/tables or results/significance; the row is its
+    number, from 1, or words that only the keys of this row contain. `training_source` is the key
+    of the training code that is here; None reads it from the run. Raises InputError where table,
+    row or column do not exist (those that do are named), the number is not there, or it is not
+    what its cells make: the table is older than they are.
     """
-    written = WrittenTable(Path(table), paper)
-    if written.path.suffix != ".csv":
-        folder = Path("results") / written.layout.folder
-        written = WrittenTable(folder / f"{table}.csv", paper)
+    file = Path(table)
+    if file.suffix != ".csv":
+        file = Path("results") / layout_of(file, paper).folder / f"{table}.csv"
+    written = WrittenTable(file, paper)
     at, (call, part) = _place(written, row, column)
     value, sheet = written.frame[column].iloc[at], written.sheet
     if pd.isna(value):
@@ -114,16 +114,11 @@ def explain(
         experiments=_experiments(rows, training_source or training_source_of(written.path)),
         code=code(),
     )
-    return _checked(explanation)
-
-
-def _checked(explanation: Explanation) -> Explanation:
-    complete = all(group["cells"] for group in explanation.groups)
-    number, table = recompute(explanation) if complete else None, explanation.table
+    number = recompute(explanation) if all(map(len, rows)) else None
     if number != explanation.value:
         raise InputError(
-            f"{table} says {explanation.value!r}, the cells {number!r}: the table is not of these "
-            f"cells; `snakemake -j1 {table}` makes it anew"
+            f"{explanation.table} says {explanation.value!r}, the cells {number!r}: the table is "
+            f"not of these cells; `snakemake -j1 {explanation.table}` makes it anew"
         )
     return explanation
 
@@ -211,3 +206,103 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
         experiments=_experiments([pd.DataFrame([scores | cell])], source),
         code=code(),
     )
+
+
+def markdown(explanation: Explanation) -> str:
+    """The explanation as Markdown."""
+    arm = " ".join(str(value) for value in explanation.keys.values() if value is not None)
+    where = f"{explanation.table}, row {explanation.row}" if explanation.table else "cell"
+    steps = map(function_at, explanation.steps)
+    function = function_at(explanation.aggregation)
+    made = in_words(steps, function, explanation.arguments, explanation.part)
+    heading = f"# {explanation.column} = {explanation.value!r}"
+    lines = [heading, "", f"{where}: {arm}", "", f"Made by: {made}."]
+    for number, group in enumerate(explanation.groups, 1):
+        cells = pd.DataFrame(group["cells"]).drop(columns="predictions", errors="ignore")
+        shown = cells[[name for name in cells if name != "cell"] + ["cell"] * ("cell" in cells)]
+        table = shown.astype({"value": object}).to_markdown(index=False, disable_numparse=True)
+        lines += ["", f"Group {number}: `{group['source']}` of {group['file']}", "", str(table)]
+    commit = explanation.code["commit"]
+    changed = ", with files changed since" if explanation.code["dirty"] else ""
+    lines += ["", f"Code here: {f'commit {commit}' if commit else 'no git commit'}{changed}."]
+    return "\n".join(lines) + "\n" + "".join(map(_experiment, explanation.experiments))
+
+
+def _experiment(experiment: dict[str, Any]) -> str:
+    spec = experiment["spec"]
+    trained_by = TRAINED_BY[experiment["same_training_code"]]
+    versions = ", ".join(f"{name} {version}" for name, version in spec["versions"].items())
+    commands = "\n".join(experiment["commands"])
+    return f"""
+## {experiment["folder"]}
+
+- data: {spec["embeddings"]}, SHA-256 {experiment["embeddings_sha256"]}
+- trained by {trained_by} (source key {spec["source"]}), {versions}
+- remove the folders of its cells, then either of these trains them anew:
+
+```
+{commands}
+```
+
+```json
+{json.dumps(spec, indent=1, sort_keys=True)}
+```
+"""
+
+
+def spec_of(experiment: Path) -> dict[str, Any]:
+    """The specification of an experiment; raises InputError where it is not on disk."""
+    path = experiment / "spec.json"
+    try:
+        spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path} is not here: `qmoe plan` writes it") from None
+    return spec
+
+
+def training_source_of(inside: Path) -> str | None:
+    """The key of the training code in the `run.json` above a file or folder; None without one."""
+    runs = (folder / "run.json" for folder in inside.parents)
+    run = next((path for path in runs if path.exists()), None)
+    return None if run is None else read_run(run).training_source
+
+
+def experiments(cells: pd.DataFrame, source: str | None) -> list[dict[str, Any]]:
+    """The experiments of some cells, which have `cell`, `fold` and `embeddings_sha256`.
+
+    `source` is the key of the training code that is here, None where it cannot be told. Returns
+    for each experiment its folder, specification (`spec`), the hash of its embeddings, whether the
+    training code here is that of the cells (`same_training_code`, None where it cannot be told),
+    and the commands that make its cells. Raises InputError where a specification is not on disk.
+    """
+    made = list[dict[str, Any]]()
+    folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())
+    for folder, rows in cells.groupby(folders, sort=False):
+        spec = spec_of(Path(folder))
+        folds = ",".join(map(str, sorted(rows["fold"])))
+        targets = " ".join(f"{cell}/scores.json" for cell in rows["cell"])
+        train = f"qmoe train {folder}/spec.json --folds {folds}"
+        made.append(
+            {
+                "folder": folder,
+                "spec": spec,
+                "embeddings_sha256": rows["embeddings_sha256"].iloc[0],
+                "same_training_code": None if source is None else spec["source"] == source,
+                "commands": [f"snakemake -j1 {targets}", train],
+            }
+        )
+    return made
+
+
+def code() -> dict[str, Any]:
+    """The commit that is checked out, and whether files differ from it; None outside of git."""
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", *arguments], capture_output=True, text=True)
+        except FileNotFoundError:
+            return None
+        return None if done.returncode else done.stdout.strip()
+
+    status = git("status", "--porcelain")
+    return {"commit": git("rev-parse", "HEAD"), "dirty": None if status is None else bool(status)}

@@ -13,8 +13,8 @@ from pandas.api.types import is_numeric_dtype
 
 from referee.contract import IDENTITY, Measured, of_packed
 from referee.errors import InputError
-from referee.explain import remake
-from referee.explain.origins import Origin
+from referee.explain import explain
+from referee.explain.written_table import Origin
 from referee.paper import Paper
 from referee.tables import people
 from referee.words import capitalised, heading, spaced_names
@@ -111,7 +111,7 @@ def experiments(
     if not {"cell", "embeddings_sha256"} <= set(cells):
         return []
     try:
-        made = remake.experiments(cells, source)
+        made = explain.experiments(cells, source)
     except InputError:  # the tables were brought here without the cells
         return []
     folders = cells["cell"].map(lambda cell: Path(cell).parent.as_posix())

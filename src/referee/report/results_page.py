@@ -7,9 +7,8 @@ from pathlib import Path
 import yaml
 
 from referee import contract
-from referee.explain.origins import origins
-from referee.explain.remake import code
-from referee.explain.written_table import measurements
+from referee.explain.explain import code
+from referee.explain.written_table import measurements, origins
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
 from referee.report import parts, sentences, verdict_section

@@ -6,6 +6,7 @@ alike to the last digit wherever it is computed. The first paragraph of each doc
 people.
 """
 
+from collections.abc import Callable
 from math import nan
 from typing import Any
 
@@ -13,15 +14,50 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from referee.contract import NO_RULE
 from referee.stats.compare import KEYS
 
 Groups = list[Any]
 
 
-def in_order(groups: Groups) -> Groups:
-    """Values in the order of their cells."""
-    return [values.sort_index(kind="stable") for values in groups]
+def _named(name: str, words: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function under its name in this module, with words for its docstring."""
+
+    def named(*groups: Any, **arguments: Any) -> Any:
+        return function(*groups, **arguments)
+
+    named.__qualname__, named.__doc__ = name, words
+    return named
+
+
+def _step(name: str, words: str, function: Callable[[Any], Any]) -> Callable[[Groups], Groups]:
+    """The step that makes the same of each group."""
+    return _named(name, words, lambda groups: [function(values) for values in groups])
+
+
+def _by_cell(values: Any) -> Any:
+    return values.groupby(level=KEYS, sort=False)
+
+
+in_order = _step(
+    "in_order", "Values in the order of their cells.", lambda v: v.sort_index(kind="stable")
+)
+without_empty = _step("without_empty", "Without empty values.", lambda v: v.dropna())
+mean_of_each_fold = _step(
+    "mean_of_each_fold",
+    "Mean of each fold over the seeds.",
+    lambda v: v.groupby(level="fold").mean(),
+)
+mean_of_each_cell = _step("mean_of_each_cell", "Mean of each cell.", lambda v: _by_cell(v).mean())
+median_of_each_cell = _step(
+    "median_of_each_cell", "Median of each cell.", lambda v: _by_cell(v).median()
+)
+
+
+residuals = _step(
+    "residuals",
+    "Logarithms about the median of each cell.",
+    lambda v: np.log(v) - _by_cell(np.log(v)).transform("median"),
+)
 
 
 def paired_by_cell(groups: Groups) -> Groups:
@@ -31,32 +67,11 @@ def paired_by_cell(groups: Groups) -> Groups:
     return [values[there] for values in groups]
 
 
-def without_empty(groups: Groups) -> Groups:
-    """Without empty values."""
-    return [values.dropna() for values in groups]
-
-
-def mean_of_each_fold(groups: Groups) -> Groups:
-    """Mean of each fold over the seeds."""
-    return [values.groupby(level="fold").mean() for values in groups]
-
-
-def mean_of_each_cell(groups: Groups) -> Groups:
-    """Mean of each cell."""
-    return [values.groupby(level=KEYS, sort=False).mean() for values in groups]
-
-
-def median_of_each_cell(groups: Groups) -> Groups:
-    """Median of each cell."""
-    return [values.groupby(level=KEYS, sort=False).median() for values in groups]
-
-
 def paired_by_repeat(groups: Groups) -> Groups:
     """Repeats of the cells that all groups have, paired by their turn."""
-    turns = [values.groupby(level=KEYS, sort=False).cumcount() for values in groups]
     keyed = [
-        values.set_axis([*zip(values.index, turn, strict=True)])
-        for values, turn in zip(groups, turns, strict=True)
+        values.set_axis([*zip(values.index, _by_cell(values).cumcount(), strict=True)])
+        for values in groups
     ]
     if all(keyed[0].index.equals(values.index) for values in keyed[1:]):
         return groups
@@ -65,39 +80,31 @@ def paired_by_repeat(groups: Groups) -> Groups:
     return [values.loc[shared].set_axis(index) for values in keyed]
 
 
-def count(values: Any) -> int:
-    """Number of values."""
-    return len(values)
-
-
-def total(values: Any) -> int:
-    """Sum."""
-    return int(values.sum())
-
-
-def mean(values: Any) -> float:
-    """Mean of the values that are there."""
-    return float(values.mean()) if len(values) else nan
-
-
-def mean_of_all(values: Any) -> float:
-    """Mean, empty if a value is."""
-    return float(values.mean(skipna=False))
-
-
-def median(values: Any) -> float:
-    """Median."""
-    return float(values.median())
-
-
-def largest(values: Any) -> Any:
-    """Largest value."""
-    return values.max()
-
-
-def same(values: Any) -> Any:
-    """The same in all rows."""
-    return values.iloc[0]
+count = _named("count", "Number of values.", len)
+total = _named("total", "Sum.", lambda v: int(v.sum()))
+mean = _named("mean", "Mean of the values that are there.", lambda v: float(v.mean()))
+mean_of_all = _named(
+    "mean_of_all", "Mean, empty if a value is.", lambda v: float(v.mean(skipna=False))
+)
+median = _named("median", "Median.", lambda v: float(v.median()))
+largest = _named("largest", "Largest value.", lambda v: v.max())
+deviation_ddof0 = _named(
+    "deviation_ddof0", "Standard deviation, ddof 0.", lambda v: float(v.std(ddof=0))
+)
+logarithm = _named(
+    "logarithm", "Logarithm of sd_ratio.", lambda value: float(np.log(value)) if value > 0 else nan
+)
+share_of_the_baseline = _named(
+    "share_of_the_baseline",
+    "Share of the mean of the baseline.",
+    lambda baseline, share: share * mean(baseline),
+)
+same = _named("same", "The same in all rows.", lambda v: v.iloc[0])
+second_over_first = _named(
+    "second_over_first",
+    "Median of the second group / median.",
+    lambda first, second: float(second.median() / first.median()),
+)
 
 
 def mean_and_deviation(values: Any) -> dict[str, Any]:
@@ -131,33 +138,15 @@ def mean_over_datasets(values: Any, datasets: str, each: str) -> float:
     return _mean_over(numbers, datasets)
 
 
-def kind(experts: Any, strategy: Any, single: str, plain: str, varied: str) -> str:
-    """What the arm is: a single network, or a mixture, whose model a rule varies or not."""
-    if "+" not in experts.iloc[0]:
-        return single
-    return plain if strategy.iloc[0] == NO_RULE else varied
-
-
-def names(values: Any) -> str:
-    """The names, each once."""
-    return " ".join(values.unique())
-
-
 def quotient_of_means(first: Any, second: Any, datasets: str, measured: str) -> float:
     """Mean over datasets of the first group / mean over datasets of the second."""
-    return _mean_over(_by_dataset(first).mean(), datasets) / mean_over_datasets(
-        second, measured, "mean"
-    )
+    of_first = _mean_over(_by_dataset(first).mean(), datasets)
+    return of_first / mean_over_datasets(second, measured, "mean")
 
 
 def percent_of_second(first: Any, second: Any) -> float:
     """100 x mean / mean of the second group."""
     return float(100 * _by_dataset(first).mean().item() / _by_dataset(second).mean().item())
-
-
-def second_over_first(first: Any, second: Any) -> float:
-    """Median of the second group / median."""
-    return float(second.median() / first.median())
 
 
 def of_calls(values: Any) -> dict[str, float]:

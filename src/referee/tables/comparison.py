@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import nan, sqrt
 from typing import Any
 
@@ -66,21 +67,21 @@ def columns(
     """The columns of a comparison on one dataset, in the order in which files show them.
 
     Scores are in the column `source` of a tidy table that also holds `ratio`, n_test / n_train of
-    a cell; `keys` are what both sides have in common with the row, and `steps` lead from the rows
-    of a cell to its score. The margin of equivalence is in units of the score, or `relative`, a
-    share of the baseline's mean. Tests of the spread take one value a fold, its mean over the
-    seeds: the cells of a fold share its clips, so that they are no independent draws.
+    a cell; both sides have `keys` in common with the row, and `steps` lead from the rows of a cell
+    to its score. The margin of equivalence is in units of the score, or `relative`, a share of the
+    baseline's mean. Tests of the spread take the mean of each fold over the seeds: its cells share
+    clips, so that they are not independent.
     """
     both = sides(source, tidy, keys)
     ordered, by_cell = (*steps, of.in_order), (*steps, of.paired_by_cell)
     of_ratio = {"test_train_ratio": "test_train_ratio"}
     of_margin = of_ratio | {"margin": "margin"}
-    ratio = Values("ratio", tidy, (*keys, "arm"))
     t = Call(paired.corrected_t, both, by_cell, of_row=of_ratio | {"family": "family_size"})
     means = Call(of.means_and_deviations, both, by_cell)
-    share = Call(share_of_the_baseline, both[1:], ordered, {"share": margin})
+    share = Call(of.share_of_the_baseline, both[1:], ordered, {"share": margin})
     posterior = Call(paired.posterior, both, by_cell, of_row=of_margin)
     flip = Call(paired.sign_flip, both, by_cell)
+    sd_ratio = Call(spread.sd_ratio, both, (*by_cell, of.mean_of_each_fold))
     return {
         "n": t["n"],
         "pairing": "+".join(compare.KEYS),
@@ -88,29 +89,21 @@ def columns(
         **{name: means[name] for name in ("mean", "std", "baseline_mean", "baseline_std")},
         **t.parts(ddof="ddof", difference="estimate", ci_low="ci_low", ci_high="ci_high"),
         "naive_p": Call(paired.paired_t, both, by_cell)["p"],
-        "test_train_ratio": Call(of.mean, (ratio,), ordered)[""],
+        "test_train_ratio": Call(of.mean, (replace(both[0], source="ratio"),), ordered)[""],
         **t.parts(se="se", df="df", corrected_t="statistic", corrected_p="p"),
-        **t.parts(smallest_p="smallest_p", smallest_detectable="detectable"),
+        **t.parts(smallest_p="smallest_p", smallest_detectable="detectable", _note="note"),
         "margin": share[""] if relative else margin,
         "tost_p": Call(paired.tost, both, by_cell, of_row=of_margin)["p"],
         **{f"posterior_{side}": posterior[f"p_{side}"] for side in ("below", "within", "above")},
         **flip.parts(sign_flip_p="p", sign_flip_smallest_p="smallest_p"),
         "wilcoxon_p": Call(paired.wilcoxon, both, by_cell)["p"],
         **Call(paired.effect_size, both, by_cell).parts(d_z="d_z", hedges_g="hedges_g"),
-        **_spread_over_folds(both, (*by_cell, of.mean_of_each_fold)),
-        "_note": t["note"],
-        "note": Call(note, both, ordered, of_row={"test": "_note"})[""],
+        **sd_ratio.parts(n_folds="n", sd_ratio="estimate"),
+        **sd_ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
+        "brown_forsythe_p": Call(spread.brown_forsythe, both, sd_ratio.steps)["p"],
+        "detectable_sd_ratio": sd_ratio["detectable"],
+        "note": Call(_note, both, ordered, of_row={"test": "_note"})[""],
         **_verdict_columns(),
-    }
-
-
-def _spread_over_folds(both: Sides, steps: tuple[Step, ...]) -> dict[str, Any]:
-    ratio = Call(spread.sd_ratio, both, steps)
-    return {
-        **ratio.parts(n_folds="n", sd_ratio="estimate"),
-        **ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
-        "brown_forsythe_p": Call(spread.brown_forsythe, both, steps)["p"],
-        "detectable_sd_ratio": ratio["detectable"],
     }
 
 
@@ -129,7 +122,7 @@ def columns_over_datasets(keys: Sequence[str]) -> dict[str, Any]:
     t = Call(paired.t_from, given={"test": "corrected t"}, of_row=known | {"family": "family_size"})
     tost = Call(paired.tost_from, of_row=known | {"margin": "margin"})
     return {
-        "_family": Call(family_of_datasets, of_row={"family": "family"})[""],
+        "_family": Call(lambda f: f.replace(f", {OVER_DATASETS}", ""), of_row={"f": "family"})[""],
         "n": Call(of.total, of_rows("n"))[""],
         "pairing": "dataset",
         "alternative": t["alternative"],
@@ -142,7 +135,7 @@ def columns_over_datasets(keys: Sequence[str]) -> dict[str, Any]:
         "smallest_detectable": t["detectable"],
         "tost_p": tost["p"],
         "_note": t["note"],
-        "note": Call(note_over_datasets, of_rows("dataset"), of_row={"test": "_note"})[""],
+        "note": Call(_note_over_datasets, of_rows("dataset"), of_row={"test": "_note"})[""],
         **_verdict_columns(),
     }
 
@@ -151,7 +144,7 @@ def _verdict_columns() -> dict[str, Any]:
     about = ("note", "difference", "holm_p", "tost_holm_p")
     return {
         **family_columns("corrected_p", tost_holm_p=_corrected("tost_p")),
-        "verdict": Call(verdict, of_row={name: name for name in about})[""],
+        "verdict": Call(_verdict, of_row={name: name for name in about})[""],
     }
 
 
@@ -190,26 +183,14 @@ def comparisons(
     return rows
 
 
-def share_of_the_baseline(baseline: Any, share: float) -> float:
-    """Share of the mean of the baseline."""
-    return share * of.mean(baseline)
+def _note_over_datasets(datasets: Any, test: str) -> str:
+    return f"of {', '.join(map(str, datasets))}" + (f"; {test}" if test else "")
 
 
-def note(arm: Any, baseline: Any, test: str) -> str:
-    """How many cells have no value, and what the test notes."""
+def _note(arm: Any, baseline: Any, test: str) -> str:
     lacking = int((arm.isna() | baseline.isna()).sum())
     words = f"{lacking} of {len(arm)} cells without a value" if lacking else ""
     return "; ".join(filter(None, [words, test]))
-
-
-def note_over_datasets(datasets: Any, test: str) -> str:
-    """The datasets, and what the test notes."""
-    return "; ".join(filter(None, [f"of {', '.join(map(str, datasets))}", test]))
-
-
-def family_of_datasets(family: str) -> str:
-    """The family of the comparisons that a mean over datasets is made of."""
-    return family.replace(f", {OVER_DATASETS}", "")
 
 
 def error_over_datasets(se: Any, df: Any) -> dict[str, float]:
@@ -227,12 +208,11 @@ def holm_within(family: Any, p: float) -> float:
     return float(holm(family)[np.flatnonzero(family == p)[0]]) if p == p else nan
 
 
-def verdict(note: str, difference: float, holm_p: float, tost_holm_p: float) -> str:
+def _verdict(note: str, difference: float, holm_p: float, tost_holm_p: float) -> str:
     """What may be said: `inconclusive` is neither a difference nor equivalence."""
     if paired.IDENTICAL in note:
         return "identical"
     same = tost_holm_p < ALPHA
     if holm_p < ALPHA:
-        direction = "higher" if difference > 0 else "lower"
-        return direction + (", within the margin" if same else "")
+        return ("higher" if difference > 0 else "lower") + (", within the margin" if same else "")
     return "equivalent" if same else "inconclusive"

@@ -8,20 +8,18 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from referee.errors import InputError
 
 COLUMNS = 10  # more than these lie on their side
 ROWS = {False: 46, True: 30}  # of a page, by whether it lies on its side
 TEXT = {"\\": "backslash", "~": "asciitilde", "^": "asciicircum", "|": "bar"}
-MATH = {"±": "pm", "×": "times", "÷": "div", "≤": "leq", "≥": "geq"}
-GREEK = {"α": "alpha", "ρ": "rho", "µ": "mu"}
-SIGNS = (
+MATH = {"±": r"\pm", "×": r"\times", "÷": r"\div", "≤": r"\leq", "≥": r"\geq", "α": r"\alpha"}
+MATH |= {"ρ": r"\rho", "µ": r"\mu", "<": "<", ">": ">", "−": "-"}
+SIGNS = str.maketrans(
     {sign: f"\\{sign}" for sign in "%_&#${}"}
     | {sign: f"\\text{name}{{}}" for sign, name in TEXT.items()}
-    | {sign: f"$\\{name}$" for sign, name in (MATH | GREEK).items()}
-    | {"<": "$<$", ">": "$>$", "−": "$-$"}
+    | {sign: f"${name}$" for sign, name in MATH.items()}
 )
 
 PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
@@ -33,11 +31,16 @@ PREAMBLE = r"""\documentclass[10pt,a4paper]{article}
 \newcommand{\fitted}[1]{\sbox{\wide}{#1}%
   \ifdim\wd\wide>\linewidth\resizebox{\linewidth}{!}{\usebox{\wide}}\else\usebox{\wide}\fi}
 """
+FIGURE = r"""\begin{figure}[p]
+\centering
+\includegraphics[width=\linewidth,height=0.8\textheight,keepaspectratio]{%s}
+\caption{%s}
+\end{figure}"""
 
 
 def escape(text: str) -> str:
     """Plain text for LaTeX: every sign with a meaning there, and those that its fonts lack."""
-    return "".join(SIGNS.get(sign, sign) for sign in text)
+    return text.translate(SIGNS)
 
 
 def document(tables: Sequence[Path], figures: Path, folder: Path) -> str:
@@ -49,8 +52,8 @@ def document(tables: Sequence[Path], figures: Path, folder: Path) -> str:
     body = [_table(path) for path in tables]
     for entry in json.loads(_read(figures)):
         if entry["section"] != "experiments":
-            picture = os.path.relpath(figures.parent / f"{entry['name']}.pdf", folder)
-            body.append(_figure(entry, Path(picture)))
+            picture = Path(os.path.relpath(figures.parent / f"{entry['name']}.pdf", folder))
+            body.append(FIGURE % (picture.as_posix(), escape(entry["caption"])))
     parts = "\n\n".join(body)
     return f"{PREAMBLE}\\begin{{document}}\n{parts}\n\\end{{document}}\n"
 
@@ -59,15 +62,6 @@ def _read(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path} is not here: `snakemake -j8` makes it")
     return path.read_text(encoding="utf-8")
-
-
-def _figure(entry: dict[str, Any], picture: Path) -> str:
-    return (
-        "\\begin{figure}[p]\n\\centering\n"
-        "\\includegraphics[width=\\linewidth,height=0.8\\textheight,keepaspectratio]"
-        f"{{{picture.as_posix()}}}\n"
-        f"\\caption{{{escape(entry['caption'])}}}\n\\end{{figure}}"
-    )
 
 
 def _table(path: Path) -> str:

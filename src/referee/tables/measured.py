@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from referee.contract import is_mixture, of_packed
+from referee.contract import NO_RULE, is_mixture, of_packed
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
 from referee.tables import aggregates as of
@@ -32,7 +32,6 @@ def scores(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
 
 
 def _averages(paper: Paper, cells: pd.DataFrame) -> Call:
-    """The score on average over the datasets of some cells."""
     datasets = " ".join(cells["dataset"].unique())
     values = Values(paper.score.column, CELLS, ARM)
     return Call(of.average_over_datasets, (values,), given={"datasets": datasets})
@@ -40,9 +39,8 @@ def _averages(paper: Paper, cells: pd.DataFrame) -> Call:
 
 def _sizes(keys: tuple[str, ...], *names: str) -> dict[str, Any]:
     """Columns of bytes: the largest over the folds."""
-    tables = [MEMORY if name == "peak_rss" else SIZES for name in names]
-    columns = [f"{name}_bytes" for name in names]
-    values = [Values(*source, keys) for source in zip(columns, tables, strict=True)]
+    tables = {f"{name}_bytes": MEMORY if name == "peak_rss" else SIZES for name in names}
+    values = [Values(column, table, keys) for column, table in tables.items()]
     return {value.source: Call(of.largest, (value,))[""] for value in values}
 
 
@@ -72,9 +70,7 @@ def _by_batch_size(tidy: Tidy, keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _over(values: Values, how: str) -> Call:
-    """The mean over the datasets of the row."""
-    of_row = {"datasets": "datasets"}
-    return Call(of.mean_over_datasets, (values,), given={"each": how}, of_row=of_row)
+    return Call(of.mean_over_datasets, (values,), (), {"each": how}, {"datasets": "datasets"})
 
 
 def _costs(tidy: Tidy, keys: tuple[str, ...] = ROW) -> dict[str, Any]:
@@ -101,21 +97,26 @@ def mixtures(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     Columns of measurements are means over the datasets of the arm.
     """
     score, name = _averages(paper, rows_of(layout, CELLS, tidy)), paper.score.name
-    kinds = dict(zip(("single", "plain", "varied"), layout.types, strict=True))
+    single, plain, varied = layout.types
     experts, strategy, datasets, parameters = (
         Values(column, CELLS, ARM)
         for column in ("experts", "strategy", "dataset", "parameter_count")
     )
-    disk = Values("disk_bytes", SIZES, ARM)
+
+    def kind(experts: Any, strategy: Any) -> str:
+        if "+" not in experts.iloc[0]:
+            return single
+        return plain if strategy.iloc[0] == NO_RULE else varied
+
     columns = {
-        "type": Call(of.kind, (experts, strategy), given=kinds)[""],
-        "datasets": Call(of.names, (datasets,))[""],
+        "type": Call(kind, (experts, strategy))[""],
+        "datasets": Call(lambda names: " ".join(names.unique()), (datasets,))[""],
         "parameters": Call(of.largest, (parameters,))[""],
         "n": score["count"],
         f"avg_{name}_mean": score["mean"],
         f"avg_{name}_std": score["std"],
         **_by_batch_size(tidy, ARM),
-        "disk_bytes": _over(disk, "max")[""],
+        "disk_bytes": _over(Values("disk_bytes", SIZES, ARM), "max")[""],
     }
     for size in _batch_sizes(tidy, PACKED_ENERGY):
         joules = Values("energy_j", PACKED_ENERGY, ARM, where={"batch_size": size})
@@ -140,19 +141,15 @@ def latency(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
     """
     keys = (*RUNTIME, "batch_size")
     calls = Values("latency_ms", LATENCY, keys)
-    described = Call(of.of_calls, (calls,))
-    columns: dict[str, Any] = {"calls": described["calls"]}
     parts = ("median", "ci_low", "ci_high", "p95", "std")
-    columns |= {f"{part}_ms": described[part] for part in parts}
+    of_calls = {"calls": "calls"} | {f"{part}_ms": part for part in parts}
+    columns = Call(of.of_calls, (calls,)).parts(**of_calls)
     for runtime in layout.speedups_over:
-        same = ("dataset", "batch_size")
-        other = Values("latency_ms", LATENCY, same, where={"runtime": runtime})
+        other = Values("latency_ms", LATENCY, ("dataset", "batch_size"), where={"runtime": runtime})
         columns[f"speedup_over_{runtime}"] = Call(of.second_over_first, (calls, other))[""]
-    score, parameters = (
-        Values(column, CELLS, RUNTIME) for column in (paper.score.column, "parameter_count")
-    )
     columns |= _sizes(RUNTIME, "resident", "peak_rss")
-    columns |= {"parameters": Call(of.same, (parameters,))[""]}
+    columns["parameters"] = Call(of.same, (Values("parameter_count", CELLS, RUNTIME),))[""]
+    score = Values(paper.score.column, CELLS, RUNTIME)
     of_score = {f"{paper.score.name}_{part}": part for part in ("mean", "std")}
     columns |= Call(of.mean_and_deviation, (score,)).parts(**of_score)
     return Definition(keys, LATENCY, columns)

@@ -1,6 +1,7 @@
 """Tables as people read them, and their captions."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 import pandas as pd
 
@@ -73,13 +74,16 @@ def caption(layout: TableLayout, paper: Paper, tidy: Tidy, processors: Mapping[s
     one behind each measurement.
     """
     facts = {f"{name}_processor": text for name, text in processors.items()}
-    facts |= _facts(tidy(LATENCY), tidy(ENERGY))
+    latency, energy = tidy(LATENCY), tidy(ENERGY)
+    if latency is not None:
+        keys = ["dataset", "protocol", "arm", "runtime", "batch_size"]
+        facts["calls"] = str(latency.groupby(keys, dropna=False).size().max())
+    if energy is not None and "source" in energy:
+        facts["energy_source"] = " / ".join(energy["source"].unique())
     parts = [f"{layout.title}.", layout.text]
     for name in layout.notes:
-        try:
+        with suppress(KeyError):
             parts.append(paper.table_notes[name].format_map(facts))
-        except KeyError:
-            continue
     apart = facts.get("latency_processor") != facts.get("energy_processor")
     if apart and {"latency", "energy"} <= set(layout.notes):
         parts.append(
@@ -90,23 +94,11 @@ def caption(layout: TableLayout, paper: Paper, tidy: Tidy, processors: Mapping[s
     return " ".join(filter(None, parts))
 
 
-def _facts(latency: pd.DataFrame | None, energy: pd.DataFrame | None) -> dict[str, str]:
-    facts = {}
-    if latency is not None:
-        keys = ["dataset", "protocol", "arm", "runtime", "batch_size"]
-        facts["calls"] = str(latency.groupby(keys, dropna=False).size().max())
-    if energy is not None and "source" in energy:
-        facts["energy_source"] = " / ".join(energy["source"].unique())
-    return facts
-
-
 def scope(paper: Paper, tidy: Tidy) -> str:
     """Which scores a table shows, and which data are synthetic."""
     cells = need(tidy, CELLS)
     names = cells.loc[cells["synthetic"], "dataset"].str.removesuffix("_synthetic")
     synthetic = sorted(names.unique())
+    shown = f"{paper.score.words}, mean ± standard deviation (ddof 1) over n = seeds x folds cells."
     note = f" {listed(synthetic)}: synthetic data, not the paper's data." if synthetic else ""
-    return (
-        f"{paper.score.words}, mean ± standard deviation (ddof 1) over n = seeds x folds cells."
-        + note
-    )
+    return shown + note

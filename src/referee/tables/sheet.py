@@ -7,6 +7,7 @@ same columns to say what a number was made of, and computes it again.
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from math import nan
 from typing import Any, NamedTuple
 
@@ -127,10 +128,8 @@ class Sheet:
         """Take the rows and the tidy tables that their values are in."""
         self._rows = [dict(row) for row in rows]
         self._tidy = tidy
-        self._results: dict[tuple[int, Call], Any] = {}
-        self._groups: dict[Any, list[Any] | None] = {}
-        self._indices: dict[tuple[str, ...], dict[Any, list[int]]] = {}
-        self._by_cell: dict[str, pd.DataFrame] = {}
+        self._result, self._groups = cache(self._call), cache(self._stepped)
+        self._index, self._by_cell = cache(self._indexed), cache(self._keyed)
 
     def number(self, at: int, name: str) -> Any:
         """The number in a row and a column; NaN where the row has no such column."""
@@ -140,38 +139,30 @@ class Sheet:
             number = self._rows[at][name] = nan if result is None else part_of(result, number.part)
         return number
 
-    def _result(self, at: int, call: Call) -> Any:
-        if (at, call) not in self._results:
-            chosen = tuple((self.selection(at, values), values.source) for values in call.values)
-            groups, result = self._stepped(chosen, call.steps), None
-            if groups is not None:
-                result = call.function(*groups, **self.arguments(at, call))
-            self._results[at, call] = result
-        return self._results[at, call]
+    def _call(self, at: int, call: Call) -> Any:
+        chosen = tuple((self.selection(at, values), values.source) for values in call.values)
+        groups = self._groups(chosen, call.steps)
+        return None if groups is None else call.function(*groups, **self.arguments(at, call))
 
     def _stepped(
         self, chosen: tuple[tuple[Selection, str], ...], steps: tuple[Step, ...]
     ) -> list[Any] | None:
         """Groups of values after some steps; None where a group has no rows at all."""
-        if (chosen, steps) not in self._groups:
-            if steps:
-                before = self._stepped(chosen, steps[:-1])
-                groups = None if before is None else steps[-1](before)
-            else:
-                made = [self._group(*group) for group in chosen]
-                groups = made if all(map(len, made)) else None
-            self._groups[chosen, steps] = groups
-        return self._groups[chosen, steps]
+        if steps:
+            before = self._groups(chosen, steps[:-1])
+            return None if before is None else steps[-1](before)
+        groups = [self._group(*group) for group in chosen]
+        return groups if all(map(len, groups)) else None
 
     def _group(self, selection: Selection, source: str) -> "pd.Series[Any]":
         positions, tidy = self.positions(selection), selection[0]
         if tidy == TABLE:
             return pd.Series([self.number(at, source) for at in positions])
-        if tidy not in self._by_cell:
-            frame = need(self._tidy, tidy)
-            index = pd.MultiIndex.from_frame(frame.reindex(columns=KEYS))
-            self._by_cell[tidy] = frame.set_axis(index)
-        return self._by_cell[tidy][source].iloc[positions]
+        return self._by_cell(tidy)[source].iloc[positions]
+
+    def _keyed(self, tidy: str) -> pd.DataFrame:
+        frame = need(self._tidy, tidy)
+        return frame.set_axis(pd.MultiIndex.from_frame(frame.reindex(columns=KEYS)))
 
     def arguments(self, at: int, call: Call) -> dict[str, Any]:
         """The arguments of a call beside its groups of values."""
@@ -189,19 +180,20 @@ class Sheet:
         """The positions of the selected rows, from 0."""
         tidy, wanted = selection
         frame = None if tidy == TABLE else need(self._tidy, tidy)
-        names = [name for name, _ in wanted if frame is None or name in frame]
-        if (tidy, *names) not in self._indices:
-            if frame is None:
-                rows = range(len(self._rows))
-                labels = [tuple(key(self.number(at, name)) for name in names) for at in rows]
-            else:
-                columns = [frame[name].astype(object) for name in names]
-                labels = [*zip(*(c.where(c.notna(), None) for c in columns), strict=True)]
-            index = self._indices[tidy, *names] = {}
-            for position, label in enumerate(labels):
-                index.setdefault(label, []).append(position)
-        label = tuple(value for name, value in wanted if name in names)
-        return self._indices[tidy, *names].get(label, [])
+        known = {name: value for name, value in wanted if frame is None or name in frame}
+        return self._index(tidy, tuple(known)).get(tuple(known.values()), [])
+
+    def _indexed(self, tidy: str, names: tuple[str, ...]) -> dict[Any, list[int]]:
+        if tidy == TABLE:
+            rows = range(len(self._rows))
+            labels = [tuple(key(self.number(at, name)) for name in names) for at in rows]
+        else:
+            columns = [need(self._tidy, tidy)[name].astype(object) for name in names]
+            labels = [*zip(*(c.where(c.notna(), None) for c in columns), strict=True)]
+        index: dict[Any, list[int]] = {}
+        for position, label in enumerate(labels):
+            index.setdefault(label, []).append(position)
+        return index
 
     def frame(self, names: Iterable[str]) -> pd.DataFrame:
         """The table, with those of these columns that are shown."""

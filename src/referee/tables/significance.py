@@ -8,7 +8,7 @@ docs/defects.md), and corrected nothing for the number of tests.
 """
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import nan
 from typing import Any
 
@@ -33,10 +33,7 @@ HERE = ("protocol", "dataset", "batch_size")
 POOLED = ("protocol", "batch_size")
 RELATIVE_MARGIN = 0.05  # of a time or an energy; that of a score is paired.MARGIN
 REPEATS = 50  # with fewer timings of a cell, their spread is not tested
-NOT_POOLED = {  # of a mean over datasets that the paper did not test
-    "published_n": 0,
-    "published_pairing": "row order",
-}
+NOT_POOLED = {"published_n": 0, "published_pairing": "row order"}  # by the tests of the paper
 
 
 def tested(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
@@ -69,15 +66,15 @@ def _published(both: comparison.Sides, steps: tuple[Step, ...], which: str) -> d
     """The columns of the published t test; `which` says whose values one test takes."""
     steps = (*steps, of.without_empty)
     t = Call(published_t, both, steps, of_row={"alternative": "published_alternative"})
-    given = {"what": f"paired t, {which}, uncorrected"}
+    what = f"paired t, {which}, uncorrected"
     return {
         "published_n": Call(of.count, both[:1], steps)[""],
         "published_pairing": "row order",
         "published_alternative": LABEL,
-        "published_std_ddof0": Call(deviation_ddof0, both[:1], steps)[""],
+        "published_std_ddof0": Call(of.deviation_ddof0, both[:1], steps)[""],
         **t.parts(published_t="t", published_p="p"),
         "published_stars": Call(stars, of_row={"p": "published_p"})[""],
-        "published_reproduces": Call(reproduces, given=given, of_row={"n": "published_n"})[""],
+        "published_reproduces": Call(lambda n: what if n else "", of_row={"n": "published_n"})[""],
     }
 
 
@@ -128,10 +125,10 @@ def latency_spread(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
         "family": LABEL,
         **counted.parts(n="n", cells="cells", repeats="repeats"),
         "pairing": "seed+fold+repeat",
-        **_spread_columns(here, (of.paired_by_repeat, enough_repeats, residuals)),
+        **_spread_columns(here, (of.paired_by_repeat, enough_repeats, of.residuals)),
     }
     columns["_note"] = columns["note"]
-    columns["note"] = Call(note_of_repeats, of_row={"repeats": "repeats", "note": "_note"})[""]
+    columns["note"] = Call(_note_of_repeats, of_row={"repeats": "repeats", "note": "_note"})[""]
     return Definition(BY_BATCH, CELL_LATENCY, columns)
 
 
@@ -140,10 +137,10 @@ def _spread_columns(both: comparison.Sides, steps: tuple[Step, ...]) -> dict[str
     ratio = Call(spread.sd_ratio, both, steps, of_row={"family": "family_size"})
     robust = Call(spread.brown_forsythe, both, steps)
     permuted = Call(spread.permutation, both, steps)
-    notes = {"ratio": "_ratio_note", "robust": "_robust_note"}
+    notes = {"of_ratio": "_ratio_note", "of_robust": "_robust_note"}
     return {
         "sd_ratio": ratio["estimate"],
-        "log_sd_ratio": Call(logarithm, of_row={"value": "sd_ratio"})[""],
+        "log_sd_ratio": Call(of.logarithm, of_row={"value": "sd_ratio"})[""],
         **ratio.parts(sd_ratio_low="ci_low", sd_ratio_high="ci_high"),
         **ratio.parts(ddof="ddof", alternative="alternative", f_p="p", _ratio_note="note"),
         **robust.parts(brown_forsythe_p="p", _robust_note="note"),
@@ -151,7 +148,7 @@ def _spread_columns(both: comparison.Sides, steps: tuple[Step, ...]) -> dict[str
         **permuted.parts(permutation_p="p", permutation_smallest_p="smallest_p"),
         "smallest_p": robust["smallest_p"],
         "detectable_sd_ratio": ratio["detectable"],
-        "note": Call(first_note, of_row=notes)[""],
+        "note": Call(lambda of_ratio, of_robust: of_ratio or of_robust, of_row=notes)[""],
         **comparison.family_columns("brown_forsythe_p"),
     }
 
@@ -164,16 +161,6 @@ def published_t(arm: Any, baseline: Any, alternative: str) -> dict[str, float]:
         warnings.simplefilter("ignore")  # of arms that are equal, whose t is NaN
         test = stats.ttest_rel(arm.to_numpy(), baseline.to_numpy(), alternative=alternative)
     return {"t": float(test.statistic), "p": float(test.pvalue)}
-
-
-def deviation_ddof0(values: Any) -> float:
-    """Standard deviation, ddof 0."""
-    return float(values.std(ddof=0))
-
-
-def reproduces(n: int, what: str) -> str:
-    """What the published columns of a row reproduce; empty where nothing was tested."""
-    return what if n else ""
 
 
 def mixed_reduction(arm: Any, baseline: Any, moment: str) -> float:
@@ -189,33 +176,15 @@ def repeats(arm: Any, baseline: Any) -> dict[str, int]:
     return {"n": len(arm), "cells": len(cells), "repeats": int(cells.min()) if len(cells) else 0}
 
 
+def _note_of_repeats(repeats: int, note: str) -> str:
+    few = f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
+    return few if repeats < REPEATS else note
+
+
 def enough_repeats(groups: list[Any]) -> list[Any]:
     """No values where a cell has too few repeats for a spread."""
     few = repeats(*groups)["repeats"] < REPEATS
     return [values.iloc[:0] for values in groups] if few else groups
-
-
-def residuals(groups: list[Any]) -> list[Any]:
-    """Logarithms about the median of each cell."""
-    logs = [np.log(values) for values in groups]
-    return [log - log.groupby(level=compare.KEYS, sort=False).transform("median") for log in logs]
-
-
-def logarithm(value: float) -> float:
-    """Logarithm of sd_ratio."""
-    return float(np.log(value)) if value > 0 else nan
-
-
-def first_note(ratio: str, robust: str) -> str:
-    """The note of the F test, else that of the Brown-Forsythe test."""
-    return ratio or robust
-
-
-def note_of_repeats(repeats: int, note: str) -> str:
-    """The note of a row of latencies."""
-    if repeats >= REPEATS:
-        return note
-    return f"{repeats} repeats of a cell: a spread of timings needs {REPEATS}"
 
 
 def built(
@@ -226,42 +195,31 @@ def built(
     Raises InputError where an arm and its baseline cover different seeds or folds of a dataset.
     """
     columns, rows = possible(definition.columns, tidy), list[Columns]()
-    for one_size, batch in _batches(frame):
-        end = f", batch of {batch['batch_size']}" if batch else ""
-        for family in _families(layout, one_size):
-            for protocol, cells in one_size.groupby("protocol", sort=False):
-                labels = [
-                    {name: (one | batch).get(name) for name in definition.keys}
-                    | {"published_alternative": family.published}
-                    for one in _comparisons(family, cells)
-                ]
-                name = f"{family.name}, {protocol}"
+    sized = frame.groupby("batch_size", sort=False) if "batch_size" in frame else [("", frame)]
+    for size, batch in sized:
+        one_a_cell = batch.drop_duplicates(list(IDENTITY))
+        end = f", batch of {size}" if size else ""
+        families = [(f, name) for f in layout.families for name in _baselines(f, one_a_cell)]
+        for family, baseline in families:
+            about = {"batch_size": size, "published_alternative": family.published}
+            names = [*definition.keys, "published_alternative"]
+            for protocol, cells in one_a_cell.groupby("protocol", sort=False):
+                compared = [one | about for one in _comparisons(family.of, baseline, cells)]
+                labels = [{name: one.get(name) for name in names} for one in compared]
+                name = f"{family.name.format(baseline=baseline)}, {protocol}"
                 rows += comparison.comparisons(labels, name, columns, definition.over, end)
     return Sheet(rows, tidy).frame([*definition.keys, *columns])
 
 
-def _batches(frame: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, dict[str, Any]]]:
-    """One row a cell, by batch size where there is one."""
-    if "batch_size" not in frame:
-        yield frame, {}
-        return
-    for size, batch in frame.groupby("batch_size", sort=False):
-        yield batch.drop_duplicates(list(IDENTITY)), {"batch_size": size}
+def _baselines(family: Family, frame: pd.DataFrame) -> Iterable[str]:
+    """The baselines that each make a family of comparisons; empty: one for each arm."""
+    if not family.other_runtimes:
+        return [family.baseline]
+    others = frame[(frame["model"] == family.baseline) & (frame["runtime"] != PACKED)]
+    return list(others["arm"].unique())
 
 
-def _families(layout: TableLayout, frame: pd.DataFrame) -> Iterator[Family]:
-    """The families, one for each baseline where they are other runtimes of an arm."""
-    for family in layout.families:
-        if not family.other_runtimes:
-            yield family
-            continue
-        others = frame[(frame["model"] == family.baseline) & (frame["runtime"] != PACKED)]
-        for arm in others["arm"].unique():
-            name = family.name.format(baseline=arm)
-            yield family.model_copy(update={"name": name, "baseline": arm})
-
-
-def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
+def _comparisons(arms_of: str, baseline: str, cells: pd.DataFrame) -> Iterator[dict[str, Any]]:
     """The labels of each comparison within a protocol: an arm, its baseline and a dataset."""
     arms = cells[cells["runtime"] == PACKED].drop_duplicates("arm")
     scores = cells[[*compare.KEYS, "arm"]].assign(score=0.0)
@@ -270,12 +228,12 @@ def _comparisons(family: Family, cells: pd.DataFrame) -> Iterator[dict[str, Any]
         "single": ~is_mixture(arms),
         "mixture": is_mixture(arms),
         "varied": arms["strategy"] != NO_RULE,
-    }[family.of]
+    }[arms_of]
     for _, arm in arms[compared].iterrows():
         plain = arms[(arms["experts"] == arm["experts"]) & (arms["strategy"] == NO_RULE)]
-        for baseline in [family.baseline] if family.baseline else plain["arm"]:
-            if baseline == arm["arm"]:
+        for other in [baseline] if baseline else plain["arm"]:
+            if other == arm["arm"]:
                 continue
             labels = {name: key(arm[name]) for name in LABELS if name in arm and name != "dataset"}
-            for dataset in compare.pairs(scores, arm["arm"], baseline)["dataset"].unique():
-                yield labels | {"dataset": dataset, "baseline": baseline}
+            for dataset in compare.pairs(scores, arm["arm"], other)["dataset"].unique():
+                yield labels | {"dataset": dataset, "baseline": other}

@@ -94,9 +94,8 @@ def tidy_tables(read: Callable[[str], pd.DataFrame | None]) -> Tidy:
 
 
 def _with_cells(measured: pd.DataFrame, cells: pd.DataFrame) -> pd.DataFrame:
-    """Measurements with what is known of their cells."""
-    columns = ["model", "strategy", "alpha", "experts", "n_train", "n_test"]
-    columns = [name for name in columns if name in cells]
+    known = ("model", "strategy", "alpha", "experts", "n_train", "n_test")
+    columns = [name for name in known if name in cells]
     about = cells[[*IDENTITY, *columns]].assign(marked=marked(cells)["dataset"])
     rows = measured.drop(columns=columns, errors="ignore")
     joined = rows.merge(about, on=list(IDENTITY), how="left", validate="m:1")

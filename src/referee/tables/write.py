@@ -28,17 +28,12 @@ DEFINITIONS: Mapping[tuple[str, str], Callable[[TableLayout, Paper, Tidy], Defin
 }
 
 
-def definition(layout: TableLayout, paper: Paper, tidy: Tidy) -> Definition:
-    """What a table is: its keys and columns."""
-    return DEFINITIONS[layout.folder, layout.kind](layout, paper, tidy)
-
-
 def table(layout: TableLayout, paper: Paper, tidy: Tidy) -> pd.DataFrame | None:
     """A table of the paper; None where what it is made of was not measured.
 
     Raises InputError where what it is made of is not as it must be.
     """
-    made = definition(layout, paper, tidy)
+    made = DEFINITIONS[layout.folder, layout.kind](layout, paper, tidy)
     frame = tidy(made.tidy)
     if frame is None:
         return None
@@ -66,10 +61,9 @@ def write(name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption: s
 
 
 def write_all(names: Iterable[str], inputs: TableFiles, folder: Path) -> dict[str, pd.DataFrame]:
-    """Build and write some tables of a paper; those of what was not measured are left out.
+    """Build and write some tables of a paper, and return them by name, but what was not measured.
 
-    Returns the tables that were written, by name. Raises InputError where what they are made of
-    is not as it must be.
+    Raises InputError where what they are made of is not as it must be.
     """
     paper, tidy, made = inputs.paper, tidy_tables(inputs.read), {}
     for name in names:

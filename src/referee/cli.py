@@ -11,8 +11,8 @@ import typer
 
 from referee import provenance
 from referee.errors import InputError
-from referee.files import write_whole
 from referee.paper import read
+from referee.provenance import write_whole
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 

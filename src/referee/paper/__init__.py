@@ -4,7 +4,7 @@ All its `*.yaml` are read as one; `checks.py`, where there is one, holds what YA
 """
 
 from functools import cached_property
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import SourceFileLoader
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -173,11 +173,10 @@ class Paper(Part):
     def checks(self) -> ModuleType | None:
         """The module `checks.py` of the folder, loaded by its path; None where there is none."""
         path = self.folder / "checks.py"
-        spec = spec_from_file_location(f"checks_of_{self.folder.name}", path)
-        if not path.exists() or spec is None or spec.loader is None:
+        if not path.exists():
             return None
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = ModuleType(f"checks_of_{self.folder.name}")
+        SourceFileLoader(module.__name__, str(path)).exec_module(module)
         return module
 
 

@@ -9,10 +9,7 @@ from pathlib import Path
 
 
 def write_whole(texts: Mapping[Path, str | bytes]) -> list[Path]:
-    """Write each text to its path, so that a reader sees the old or the new file; return the paths.
-
-    Folders are made where they are missing.
-    """
+    """Write files so that a reader sees the old or the new one, with their folders; return them."""
     for path, text in texts.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         draft = path.parent / f".{path.name}.{os.getpid()}"
@@ -27,10 +24,7 @@ def sha256(path: Path) -> str:
 
 
 def write(record: Path, key: str, files: Iterable[Path], measurements: Path | None = None) -> None:
-    """Record the key of what the files were made from, their hashes, and the measurements' folder.
-
-    Paths are relative to the record.
-    """
+    """Record the key, the files' hashes and the measurements, by paths relative to the record."""
     hashes = {os.path.relpath(path, record.parent): sha256(path) for path in files}
     written: dict[str, object] = {"grid": key, "files": hashes}
     if measurements is not None:

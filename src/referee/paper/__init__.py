@@ -116,7 +116,7 @@ class Paper(Part):
     source: Publication = Publication()
     score: Score = Score()
     protocols: tuple[str, ...] = ("main",)
-    decides: str = ""
+    decides: str = Field(default_factory=lambda data: (data.get("protocols") or ["main"])[-1])
     strategies: dict[str, tuple[str, ...]] = Field(default={})
     varied_suffix: str = ""
     mixture_suffix: str = ""
@@ -131,12 +131,6 @@ class Paper(Part):
     story: Story = Story()
     table_notes: dict[str, str] = Field(default={})  # of captions of tables
     dimension: int | None = None  # values of an embedding in the paper
-
-    @model_validator(mode="before")
-    @classmethod
-    def _last_decides(cls, data: Any) -> Any:
-        protocols = data.get("protocols") or ["main"]
-        return {"decides": protocols[-1]} | data
 
     @model_validator(mode="after")
     def _distinct(self) -> "Paper":

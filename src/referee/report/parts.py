@@ -95,7 +95,6 @@ def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[S
 
 
 def _experiment_name(folder: str) -> str:
-    """`results/cells/DATASET/PROTOCOL/EXPERTS/RULE/seed0-KEY` without its root and its key."""
     return folder.removeprefix("results/cells/").rpartition("-")[0]
 
 

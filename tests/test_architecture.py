@@ -26,8 +26,8 @@ PAPER = PAPERS / "curious_qmoe"
 ORDER = {
     "referee": [
         {"errors", "words"},
-        {"files", "stats"},
-        {"paper", "provenance"},
+        {"provenance", "stats"},
+        {"paper"},
         {"contract"},
         {"tables"},
         {"explain"},

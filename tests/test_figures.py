@@ -39,9 +39,8 @@ from referee.figures import (
     verdict_tiles,
 )
 from referee.figures.frames import Frames, RunFiles, label, predictions, read
-from referee.paper import Expert, Paper, Score
+from referee.paper import Expert, Figures, Look, Paper, Score
 from referee.paper import read as read_paper
-from referee.paper.figures import Figures, Look
 from referee.stats.power import detectable_t
 from referee.tables import latex
 from referee.tables import write as make

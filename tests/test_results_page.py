@@ -12,7 +12,7 @@ import pytest
 
 from referee.errors import InputError
 from referee.paper import Paper, Story, read
-from referee.report import results_page, verdict_section
+from referee.report import results_page
 
 ROOT = Path(__file__).parents[1]
 LEDGER = {
@@ -127,7 +127,7 @@ def test_exact_and_untested_claims_have_no_p(results: Path) -> None:
     ledger = json.loads((results / "claims.json").read_text())
     ledger[1]["evidence"]["main"]["exact"] = True
     (results / "claims.json").write_text(json.dumps(ledger))
-    shown = verdict_section.read(results, {})
+    shown = results_page.verdicts(results, {})
     assert [claim["protocols"][0]["tests"] for claim in shown["claims"]] == [[], []]
     assert shown["claims"][0]["protocols"][0]["numbers"]["rows"] == [
         [{"text": text, "href": None} for text in ("toy", "0.9", "")]

@@ -11,8 +11,8 @@ import typer
 
 from referee import provenance
 from referee.errors import InputError
-from referee.files import write_whole
 from referee.paper import read
+from referee.provenance import write_whole
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -111,13 +111,12 @@ def audit(
     from referee.audit import findings as checks
     from referee.contract import read_run, read_scores
 
-    about = read(paper)
-    if not results.is_dir():
-        made = checks.audit(read_scores(results, about), None, about)
+    about, is_folder, run = read(paper), results.is_dir(), results / "run.json"
+    cells = read_scores(results / "cells.csv" if is_folder else results, about)
+    made = checks.audit(cells, read_run(run) if run.exists() else None, about)
+    if not is_folder:
         print(checks.to_markdown(made.findings))
     else:
-        run = read_run(results / "run.json") if (results / "run.json").exists() else None
-        made = checks.audit(read_scores(results / "cells.csv", about), run, about)
         texts = {"json": checks.to_json(made.findings), "md": checks.to_markdown(made.findings)}
         write_whole({results / f"audit.{suffix}": text for suffix, text in texts.items()})
         print(checks.summary(made.findings))
@@ -184,8 +183,8 @@ def latex(
     """Write a LaTeX document that shows the tables and figures with their captions."""
     from referee.tables import latex as make
 
-    write_whole({out: make.document(tables, figures, out.parent)})
-    provenance.write(out.with_suffix(".provenance.json"), key, [out])
+    files = write_whole({out: make.document(tables, figures, out.parent)})
+    provenance.write(out.with_suffix(".provenance.json"), key, files)
 
 
 @app.command()
@@ -235,8 +234,8 @@ def notebook(
     folders = {"results": str(results)} | ({"paper_folder": str(paper)} if paper else {})
     made = story.run(notebook, folders)
     texts = {".ipynb": nbformat.writes(made), ".html": story.to_html(made)}
-    names = {results / notebook.with_suffix(suffix).name: text for suffix, text in texts.items()}
-    files = write_whole(names)
+    stem = results / notebook.name
+    files = write_whole({stem.with_suffix(suffix): text for suffix, text in texts.items()})
     provenance.write(results / "notebook.provenance.json", key, files)
 
 

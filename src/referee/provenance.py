@@ -1,19 +1,30 @@
-"""What files were made from, so that a stale or edited one is noticed."""
+"""Files written whole, and what they were made from, so that a stale or edited one is noticed."""
 
 import csv
+import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from referee.files import sha256, write_whole
+
+def write_whole(texts: Mapping[Path, str | bytes]) -> list[Path]:
+    """Write files so that a reader sees the old or the new one, with their folders; return them."""
+    for path, text in texts.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.parent / f".{path.name}.{os.getpid()}"
+        draft.write_bytes(text if isinstance(text, bytes) else text.encode())
+        draft.replace(path)
+    return list(texts)
+
+
+def sha256(path: Path) -> str:
+    """Return the SHA-256 of the bytes of a file, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def write(record: Path, key: str, files: Iterable[Path], measurements: Path | None = None) -> None:
-    """Record the key of what the files were made from, their hashes, and the measurements' folder.
-
-    Paths are relative to the record.
-    """
+    """Record the key, the files' hashes and the measurements, by paths relative to the record."""
     hashes = {os.path.relpath(path, record.parent): sha256(path) for path in files}
     written: dict[str, object] = {"grid": key, "files": hashes}
     if measurements is not None:

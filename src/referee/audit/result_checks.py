@@ -9,7 +9,7 @@ from scipy.stats import f as f_distribution
 
 from referee.audit.catalogue import finding, leak
 from referee.contract import Finding, read_predictions
-from referee.files import sha256
+from referee.provenance import sha256
 
 
 def few_folds(where: str, folds: int, seeds: int) -> Iterable[Finding]:

@@ -11,8 +11,8 @@ import pandas as pd
 from referee.claims.judgement import Judgement, Verdict
 from referee.claims.ledger import Entry, Outcome
 from referee.claims.view import Inputs
-from referee.files import write_whole
 from referee.paper import Paper
+from referee.provenance import write_whole
 from referee.words import spaced
 
 NOTHING = Judgement(nan, family=0)  # where nothing could be judged

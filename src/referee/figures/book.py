@@ -11,7 +11,7 @@ import pandas as pd
 
 from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, file_names, frames, style
 from referee.figures.frames import Frames, RunFiles
-from referee.files import write_whole
+from referee.provenance import write_whole
 
 
 def draw(name: str, run: Frames) -> style.Picture:

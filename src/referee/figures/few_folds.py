@@ -12,8 +12,7 @@ from scipy import stats
 from referee.figures import style
 from referee.figures.frames import SYNTHETIC, Frames, label
 from referee.figures.style import BLACK, BLUE, GREY, PALE, VERMILION, Picture
-from referee.paper import Paper
-from referee.paper.figures import Look
+from referee.paper import Look, Paper
 from referee.stats.power import POWER, detectable_sd_ratio, detectable_t, f_power, t_power
 from referee.stats.spread import null_probability
 from referee.words import spaced

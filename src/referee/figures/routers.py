@@ -13,8 +13,7 @@ from referee.claims.precision_routing import rank_correlation
 from referee.figures import style
 from referee.figures.frames import ARM, CELL, CLIPS, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, PALE, Picture
-from referee.paper import Paper
-from referee.paper.figures import Look
+from referee.paper import Look, Paper
 from referee.words import listed, spaced
 
 MEANING = "u: variance of the routing probability over Monte Carlo passes, summed over the experts"

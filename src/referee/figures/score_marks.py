@@ -10,7 +10,7 @@ from referee.contract import NO_RULE
 from referee.figures import style
 from referee.figures.frames import CELLS, Frames
 from referee.figures.style import BLACK, GREY, Picture
-from referee.paper.figures import Look
+from referee.paper import Look
 from referee.words import listed, spaced
 
 NONE = "no curiosity in this grid: add strategies with alphas to grid.curiosity in params.yaml"

@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from PIL import Image
 
-from referee.paper.figures import Look
+from referee.paper import Look
 from referee.words import spaced
 
 # Okabe and Ito (2008): told apart with any colour vision. Hatches and markers do it in grey print.

@@ -4,7 +4,7 @@ All its `*.yaml` are read as one; `checks.py`, where there is one, holds what YA
 """
 
 from functools import cached_property
-from importlib.util import module_from_spec, spec_from_file_location
+from importlib.machinery import SourceFileLoader
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,6 @@ from pydantic import Field, ValidationError, model_validator
 
 from referee.errors import InputError, first_mistake
 from referee.paper.claims import Claim, Number, Part
-from referee.paper.figures import Figures
 from referee.paper.printed import Printed, VariationTable
 from referee.paper.tables import TableLayout
 
@@ -68,6 +67,38 @@ class Story(Part):
     runtimes: dict[str, str] = Field(default={})  # that latencies are compared with, in words
 
 
+class Look(Part):
+    """How an expert, a protocol or a strategy is drawn, in matplotlib's terms."""
+
+    color: str
+    hatch: str = ""  # of bars: tells them apart in grey print
+    marker: str = "o"
+    line: str = "-"
+    hollow: bool = False  # whether markers are white inside
+
+    @property
+    def paint(self) -> dict[str, Any]:
+        """The colours of markers, for `Axes.plot` and `Line2D`."""
+        return {"color": self.color, "markerfacecolor": "white" if self.hollow else self.color}
+
+
+class Figures(Part):
+    """What figures need to know of a paper beside its claims; names without a look are given one.
+
+    Significance files are named without their suffix.
+    """
+
+    files: dict[str, str] = Field(default={})  # of figures, where they have other names
+    score: str = ""  # in titles; without it `Score.words`
+    folds: int = Field(default=5, ge=2)  # over which the paper compares arms
+    variances: str = ""  # the significance file with `variance_reduction_percent`
+    differences: str = ""  # the significance file with the effects `d_z`
+    family: str = ""  # how the families of these effects begin that are shown
+    experts: dict[str, Look] = Field(default={})
+    protocols: dict[str, Look] = Field(default={})
+    strategies: dict[str, Look] = Field(default={})  # in the order in which they are drawn
+
+
 class Paper(Part):
     """The folder of a paper.
 
@@ -85,7 +116,7 @@ class Paper(Part):
     source: Publication = Publication()
     score: Score = Score()
     protocols: tuple[str, ...] = ("main",)
-    decides: str = ""
+    decides: str = Field(default_factory=lambda data: (data.get("protocols") or ["main"])[-1])
     strategies: dict[str, tuple[str, ...]] = Field(default={})
     varied_suffix: str = ""
     mixture_suffix: str = ""
@@ -100,12 +131,6 @@ class Paper(Part):
     story: Story = Story()
     table_notes: dict[str, str] = Field(default={})  # of captions of tables
     dimension: int | None = None  # values of an embedding in the paper
-
-    @model_validator(mode="before")
-    @classmethod
-    def _last_decides(cls, data: Any) -> Any:
-        protocols = data.get("protocols") or ["main"]
-        return {"decides": protocols[-1]} | data
 
     @model_validator(mode="after")
     def _distinct(self) -> "Paper":
@@ -142,11 +167,10 @@ class Paper(Part):
     def checks(self) -> ModuleType | None:
         """The module `checks.py` of the folder, loaded by its path; None where there is none."""
         path = self.folder / "checks.py"
-        spec = spec_from_file_location(f"checks_of_{self.folder.name}", path)
-        if not path.exists() or spec is None or spec.loader is None:
+        if not path.exists():
             return None
-        module = module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = ModuleType(f"checks_of_{self.folder.name}")
+        SourceFileLoader(module.__name__, str(path)).exec_module(module)
         return module
 
 

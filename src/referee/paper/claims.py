@@ -26,18 +26,14 @@ class Number:
     value: float = field(init=False, repr=False)
     low: float = field(init=False, repr=False)
     high: float = field(init=False, repr=False)
+    ends: tuple[float, float] = field(init=False, repr=False)  # `low` and `high`
 
     def __post_init__(self) -> None:
         if not (isinstance(self.text, str) and re.fullmatch(r"-?\d+(\.\d+)?", self.text)):
             raise ValueError("a printed number is text, such as '0.010'")
         half = 0.5 * 10.0 ** -len(self.text.partition(".")[2])
         self.value = float(self.text)
-        self.low, self.high = self.value - half, self.value + half
-
-    @property
-    def ends(self) -> tuple[float, float]:
-        """The least and the greatest value that round to it."""
-        return self.low, self.high
+        self.ends = self.low, self.high = self.value - half, self.value + half
 
 
 @dataclass(frozen=True)

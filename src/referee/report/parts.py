@@ -57,7 +57,7 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
     names_row = next((column for column in ("model", "arm") if column in values), "")
     caption = read_text(path.with_suffix(".md")).split("\n", 1)[0]
     about = {"title": layout.title, "name": name, "caption": caption, "sortable": True}
-    return frame, about | _columns_and_rows(values, words, names_row)
+    return frame, _table(values, words, names_row, **about)
 
 
 def plain_table(
@@ -65,11 +65,10 @@ def plain_table(
 ) -> Shown:
     """A small table; its first column names the rows."""
     words = frame.map(lambda v: v if isinstance(v, str) else "" if pd.isna(v) else number(v))
-    about = {"title": title, "sortable": False}
-    return about | _columns_and_rows(frame, words, next(iter(frame), ""))
+    return _table(frame, words, next(iter(frame), ""), title=title, sortable=False)
 
 
-def _columns_and_rows(values: pd.DataFrame, words: pd.DataFrame, names_row: str) -> Shown:
+def _table(values: pd.DataFrame, words: pd.DataFrame, names_row: str, **about: Any) -> Shown:
     columns = [
         {
             "column": column,
@@ -80,7 +79,7 @@ def _columns_and_rows(values: pd.DataFrame, words: pd.DataFrame, names_row: str)
         for column, text in zip(values, words, strict=True)
     ]
     rows = [[{"text": text, "href": None} for text in row] for row in words.to_numpy().tolist()]
-    return {"columns": columns, "rows": rows}
+    return {"columns": columns, "rows": rows, **about}
 
 
 def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[Shown]:
@@ -96,7 +95,6 @@ def used_experiments(cells: Iterable[str], anchors: Mapping[str, str]) -> list[S
 
 
 def _experiment_name(folder: str) -> str:
-    """`results/cells/DATASET/PROTOCOL/EXPERTS/RULE/seed0-KEY` without its root and its key."""
     return folder.removeprefix("results/cells/").rpartition("-")[0]
 
 

@@ -1,9 +1,12 @@
 """The results page: one HTML file that holds a whole run. It reads files and judges nothing."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import yaml
 
 from referee import contract
@@ -11,9 +14,9 @@ from referee.explain.explain import code
 from referee.explain.written_table import measurements, origins
 from referee.figures import EXPERIMENTS
 from referee.paper import Paper
-from referee.report import parts, sentences, verdict_section
+from referee.report import parts, sentences
 from referee.report.parts import Shown
-from referee.words import capitalised, spaced
+from referee.words import capitalised, number, p_value, spaced
 
 # The columns that name a row of a table, as far as it has them.
 NAMING = {*contract.IDENTITY, *sentences.ARM, "baseline", "runtime", "per", "batch_size"}
@@ -43,10 +46,9 @@ def _index(results: Path, paper: Paper) -> Shown:
     source = run.training_source if run else None
     experiments = parts.experiments(cells, paper.score.column, costs, source)
     anchors = {experiment["folder"]: experiment["anchor"] for experiment in experiments}
-    verdicts = verdict_section.read(results, anchors)
-    tables = _tables(results, paper, anchors)
+    judged, tables = verdicts(results, anchors), _tables(results, paper, anchors)
     findings = json.loads(parts.read_text(results / "audit.json"))
-    places = {claim["id"]: claim["anchor"] for claim in verdicts["claims"]}
+    places = {claim["id"]: claim["anchor"] for claim in judged["claims"]}
     places |= {table["name"]: table["name"] for table in tables["tables"] + tables["significance"]}
     for finding in findings:
         finding["claims"] = [{"name": name, "href": places.get(name)} for name in finding["claims"]]
@@ -57,7 +59,7 @@ def _index(results: Path, paper: Paper) -> Shown:
         "paper": paper,
         "story": list(sentences.of_run(cells)),
         "protocols": [capitalised(spaced(protocol)) for protocol in paper.protocols],
-        **verdicts,
+        **judged,
         **tables,
         "audited": list(sentences.of_audit(findings)),
         "findings": findings,
@@ -95,10 +97,10 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         seen = [column["column"] for column in table["columns"]]
         columns = list(frames[name]) if layout.folder == "tables" else seen
         rows = []
-        for number, row in enumerate(origins(path, paper, columns)):
-            cells = dict(zip(seen, table["rows"][number], strict=True))
+        for n, row in enumerate(origins(path, paper, columns)):
+            cells = dict(zip(seen, table["rows"][n], strict=True))
             for column in cells.keys() & {origin.column for origin in row}:
-                cells[column]["href"] = f"{name}-{number + 1}-{column}"
+                cells[column]["href"] = f"{name}-{n + 1}-{column}"
             label = filter(None, (cells[key]["text"] for key in cells if key in NAMING))
             rows.append({"label": " · ".join(label)} | parts.row_origins(name, row, anchors))
         table["caption"] = table["caption"].removeprefix(f"{layout.title}.")
@@ -106,3 +108,40 @@ def _tables(results: Path, paper: Paper, anchors: Mapping[str, str]) -> Shown:
         shown["origins"].append({"name": name, "title": layout.title, "rows": rows})
     counted = parts.plain_table("Tests below 0.05", sentences.tests(frames, paper))
     return shown | {"tested": list(sentences.of_tests(frames, paper)), "counted_tests": counted}
+
+
+def verdicts(results: Path, anchors: Mapping[str, str]) -> Shown:
+    """The claims, those first that the run could judge; the counts; and the rule of the verdict.
+
+    `anchors` says where experiments are shown, by folder; the rule is the text above the table of
+    claims.md. Raises InputError where claims.json, claims.md or verdicts.json is missing.
+    """
+    ledger = json.loads(parts.read_text(results / "claims.json"))
+    counts = json.loads(parts.read_text(results / "verdicts.json"))
+    order = sorted(counts, key=lambda verdict: verdict == "not testable here")
+    for claim in ledger:
+        claim["anchor"] = "claim-" + re.sub(r"[^A-Za-z0-9.]+", "-", claim["id"])
+        claim["protocols"] = [
+            {"name": spaced(name), **_protocol(f"{claim['id']}, {spaced(name)}", evidence, anchors)}
+            for name, evidence in claim["evidence"].items()
+        ]
+    return {
+        "claims": sorted(ledger, key=lambda claim: order.index(claim["verdict"])),
+        "counts": counts,
+        "rule": parts.read_text(results / "claims.md").split("\n\n")[-2].replace("`", ""),
+    }
+
+
+def _protocol(title: str, evidence: dict[str, Any], anchors: Mapping[str, str]) -> Shown:
+    """What the cells of a protocol say; p-values only where something was tested."""
+    tests = [
+        (evidence[region], "no test" if evidence[p] is None else "p " + p_value(evidence[p]))
+        for region, p in (("supported", "p_for"), ("contradicted", "p_against"))
+        if evidence["supported"] and not evidence["exact"]
+    ]
+    numbers, title = evidence["numbers"], f"{title}, numbers of each dataset"
+    return evidence | {
+        "tests": tests,
+        "numbers": parts.plain_table(title, pd.DataFrame(numbers), number) if numbers else None,
+        "experiments": parts.used_experiments(evidence["cells"], anchors),
+    }

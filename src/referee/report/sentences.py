@@ -1,7 +1,6 @@
 """What a run shows, in words computed from its numbers: tables of the run in, sentences out.
 
-No sentence compares anything that it did not compute, so none becomes wrong with another run. The
-paper's `story.yaml` says which models are compared, and what their names mean.
+The paper's `story.yaml` says which models are compared, and what their names mean.
 """
 
 from collections import Counter, defaultdict

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from referee.files import write_whole
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
+from referee.provenance import write_whole
 from referee.tables import measured, people, significance
 from referee.tables.latex import escape
 from referee.tables.sheet import ARM, Definition, Tidy, built

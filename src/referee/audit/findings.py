@@ -9,8 +9,7 @@ import pandas as pd
 
 from referee.audit import catalogue
 from referee.contract import Finding, Run
-from referee.contract.records import Severity
-from referee.contract.run import DatasetFacts
+from referee.contract.run import DatasetFacts, Severity
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.words import counted, listed

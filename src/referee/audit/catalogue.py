@@ -32,13 +32,9 @@ def finding(check: str, where: str, /, **evidence: Any) -> Finding:
 
 def leak(where: str, siblings: int, test_clips: int, seen_in: str) -> Finding:
     """Return the finding that `siblings` of the test clips have their recording in training too."""
-    evidence = {
-        "test_clips_with_their_recording_in_training": siblings,
-        "test_clips": test_clips,
-        "share": siblings / test_clips,
-        "seen_in": seen_in,
-    }
-    return finding("recordings_on_both_sides", where, **evidence)
+    clips = {"test_clips_with_their_recording_in_training": siblings, "test_clips": test_clips}
+    told = {"share": siblings / test_clips, "seen_in": seen_in}
+    return finding("recordings_on_both_sides", where, **clips, **told)
 
 
 def few_folds(where: str, folds: int, seeds: int) -> Iterable[Finding]:
@@ -128,13 +124,12 @@ def split_leak(split: SplitFacts) -> Iterable[Finding]:
 
 def checkpoints(where: str, experiments: Experiments) -> Iterable[Finding]:
     """Yield a finding if some arms are scored at their best epoch and others at their last."""
-    models: dict[str, dict[str, None]] = {}
-    for experiment in experiments:
-        if experiment.scored_epoch is not None:
-            models.setdefault(experiment.scored_epoch, {})[experiment.model] = None
+    models: dict[str, list[str]] = {}
+    for epoch, model in dict.fromkeys((e.scored_epoch, e.model) for e in experiments):
+        if epoch is not None:
+            models.setdefault(epoch, []).append(model)
     if len(models) > 1:
-        evidence = {epoch: list(names) for epoch, names in models.items()}
-        yield finding("unequal_checkpoints", where, **evidence)
+        yield finding("unequal_checkpoints", where, **models)
 
 
 def selection(
@@ -158,20 +153,19 @@ def selection(
 
 def batches(where: str, experiments: Experiments, run: Run) -> Iterable[Finding]:
     """Yield findings if predictions depend on which clips share a batch."""
-    routed: dict[str, dict[str, Any]] = {}
-    for experiment in experiments:
-        effect = run.effect_of(experiment)
-        if effect is None or "uncertainty" not in experiment.scaled_by_batch:
-            continue
-        if effect.change_by_neighbours > SAME:
-            routed[experiment.arm] = {
-                "change_of_a_probability_by_neighbours_up_to": effect.change_by_neighbours,
-                "curiosity_is_off_in_a_batch_of_one": effect.change_in_a_batch_of_one < SAME,
-            }
+    scaled = {e.arm: run.effect_of(e) for e in experiments if "uncertainty" in e.scaled_by_batch}
+    routed = {
+        arm: {
+            "change_of_a_probability_by_neighbours_up_to": effect.change_by_neighbours,
+            "curiosity_is_off_in_a_batch_of_one": effect.change_in_a_batch_of_one < SAME,
+        }
+        for arm, effect in scaled.items()
+        if effect and effect.change_by_neighbours > SAME
+    }
     if routed:
         yield finding("batch_dependent_routing", where, **routed)
-    if scaled := {e.arm for e in experiments if "activations" in e.scaled_by_batch}:
-        yield finding("batch_dependent_activations", where, arms=sorted(scaled))
+    if arms := {e.arm for e in experiments if "activations" in e.scaled_by_batch}:
+        yield finding("batch_dependent_activations", where, arms=sorted(arms))
 
 
 def identities(
@@ -180,8 +174,7 @@ def identities(
     """Yield findings on strategies that change no routing probability, or never the choice."""
     steady: dict[str, Any] = {}
     for arm, experiment in {e.arm: e for e in experiments}.items():
-        effect = run.effect_of(experiment)
-        if effect is None:
+        if (effect := run.effect_of(experiment)) is None:
             continue
         draws = {"random_routings": effect.random_routings}
         change = {"largest_change_of_a_probability": effect.largest_change}

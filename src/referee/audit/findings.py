@@ -99,10 +99,8 @@ def _require_cells(cells: pd.DataFrame, run: Run) -> None:
     folders = cells["cell"].tolist() if "cell" in cells else [None]
     foreign = set(folders) - {cell for e in run.experiments for cell in e.cells}
     if foreign:
-        raise InputError(
-            f"{min(map(str, foreign))} is not of this run: `snakemake -j1 results/cells.csv` makes "
-            "the table anew"
-        )
+        remedy = "`snakemake -j1 results/cells.csv` makes the table anew"
+        raise InputError(f"{min(map(str, foreign))} is not of this run: {remedy}")
     for cell in folders:
         if not _has_predictions(cell):
             raise InputError(f"{cell} is not here: `snakemake -j8 cells` trains it")
@@ -132,11 +130,8 @@ def to_markdown(findings: list[Finding]) -> str:
     for finding in findings:
         claims = f" Claims: {', '.join(finding.claims)}." if finding.claims else ""
         evidence = [f"- {name}: {_shown(value)}" for name, value in finding.evidence.items()]
-        parts += [
-            f"## {finding.severity}: {finding.check}, {finding.where}",
-            finding.consequence + claims,
-            "\n".join(evidence),
-        ]
+        heading = f"## {finding.severity}: {finding.check}, {finding.where}"
+        parts += [heading, finding.consequence + claims, "\n".join(evidence)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -51,10 +51,7 @@ def few_folds(where: str, folds: int, seeds: int) -> Iterable[Finding]:
 
 
 def leaks(where: str, cells: pd.DataFrame) -> Iterable[Finding]:
-    """Yield a finding if a recording is scored in several folds, so that each trains on it.
-
-    Reads the predictions. The arm and seed with the most such clips counts.
-    """
+    """Yield a finding on the arm and seed with the most clips of recordings in several folds."""
     worst = (0, 0)
     for _, folds in cells.groupby(["arm", "seed"]):
         named = zip(folds["cell"], folds["fold"], strict=True)

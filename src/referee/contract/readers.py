@@ -123,7 +123,6 @@ def _read(reader: Callable[[Path], Any], path: Path, kind: str, advice: str = ""
 
 
 def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
-    """Check a table and fill in the columns that it lacks."""
     missing = [name for name, c in table.columns.items() if c.required and name not in frame]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")

@@ -139,10 +139,7 @@ def tost(
 
 
 def tost_from(estimate: float, se: float, df: float, *, n: int, margin: float = MARGIN) -> Result:
-    """Run the equivalence test of an estimate whose standard error is given.
-
-    The parameters are those of `t_from` and the module.
-    """
+    """Run the equivalence test of an estimate whose standard error is given."""
     t = t_from(estimate, se, df, test="TOST", n=n, alpha=0.1)
     result = replace(t, alternative="equivalence", p=nan)
     if se == 0:

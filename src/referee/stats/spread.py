@@ -77,7 +77,6 @@ def levene_mean(arm: ArrayLike, baseline: ArrayLike) -> Result:
 
 
 def _levene(test: str, center: str, arm: ArrayLike, baseline: ArrayLike) -> Result:
-    """Run Levene's test about the means or the medians."""
     a, b, result = _begin(test, arm, baseline)
     if result.note:
         return result

@@ -26,9 +26,8 @@ from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import BITS
 from referee import cli as judge
 from referee import paper as papers
+from referee.audit import catalogue
 from referee.audit import findings as audit
-from referee.audit import result_checks, run_checks
-from referee.audit.catalogue import CHECKS
 from referee.contract import Finding, Run, read_scores
 from referee.contract.run import DatasetFacts
 from referee.errors import InputError
@@ -194,7 +193,7 @@ def test_d4_routing_that_depends_on_the_batch(ran: Ran) -> None:
 def test_d4_is_silent_where_the_rule_does_not_look_at_uncertainty(ran: Ran) -> None:
     grid, _ = ran(**protocol(uncertainty_scale="per_batch"), grid=curiosity("kl_divergence", 0.3))
     run = run_of(grid)
-    assert list(run_checks.batches("here", run.experiments, run)) == []
+    assert list(catalogue.batches("here", run.experiments, run)) == []
 
 
 def test_d4_activations_that_depend_on_the_batch(ran: Ran) -> None:
@@ -408,9 +407,9 @@ def test_anybodys_table_of_scores(tmp_path: Path, capsys: pytest.CaptureFixture[
 
 
 def test_one_fold_has_no_spread() -> None:
-    (note,) = result_checks.few_folds("here", 1, 2)
+    (note,) = catalogue.few_folds("here", 1, 2)
     assert note.evidence == {"folds": 1, "seeds": 2, "lowest_two_sided_p_of_signs_and_ranks": 1.0}
-    assert not list(result_checks.few_folds("here", 6, 1))
+    assert not list(catalogue.few_folds("here", 6, 1))
 
 
 def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:
@@ -425,7 +424,7 @@ def test_predictions_of_anybodys_table_are_compared(ran: Ran) -> None:
 def test_every_check_that_a_claim_names_exists() -> None:
     of_paper = {"category_table"}
     parts = [*PAPER.claims.values(), PAPER.printed["table1"], PAPER.printed["table5"]]
-    assert {check for part in parts for check in part.findings} <= set(CHECKS) | of_paper
+    assert {check for part in parts for check in part.findings} <= set(catalogue.CHECKS) | of_paper
 
 
 @pytest.mark.parametrize(
@@ -459,7 +458,7 @@ def test_which_rules_change_nothing(
     strategy: str, alpha: float, experts: tuple[str, ...], identity: bool
 ) -> None:
     change = effect(strategy, alpha, experts)["largest_change"]
-    assert (change < run_checks.SAME) == identity
+    assert (change < catalogue.SAME) == identity
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))

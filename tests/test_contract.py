@@ -13,8 +13,7 @@ from conftest import ROOT
 from pydantic import ValidationError
 
 from referee import contract, paper
-from referee.contract.columns import TABLES
-from referee.contract.markdown import markdown
+from referee.contract.columns import TABLES, markdown
 from referee.contract.run import RunPart
 from referee.errors import InputError
 

@@ -127,7 +127,7 @@ def audit(
 @app.command()
 def contract() -> None:
     """Print the contract as Markdown: every file that referee reads, its columns and keys."""
-    from referee.contract.markdown import markdown
+    from referee.contract.columns import markdown
 
     print(markdown(), end="")
 

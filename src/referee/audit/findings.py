@@ -7,10 +7,9 @@ from typing import Any, NamedTuple, get_args
 
 import pandas as pd
 
-from referee.audit import result_checks, run_checks
+from referee.audit import catalogue
 from referee.contract import Finding, Run
-from referee.contract.records import Severity
-from referee.contract.run import DatasetFacts
+from referee.contract.run import DatasetFacts, Severity
 from referee.errors import InputError
 from referee.paper import Paper
 from referee.words import counted, listed
@@ -56,12 +55,12 @@ def audit(cells: pd.DataFrame, run: Run | None, paper: Paper) -> Audit:
     for (dataset, protocol), rows in cells.groupby(["dataset", "protocol"], sort=False):
         where, seeds = f"{dataset}/{protocol}", rows["seed"].nunique()
         folds = run.n_folds(str(dataset), str(protocol)) if run else None
-        findings += result_checks.few_folds(where, folds or rows["fold"].nunique(), seeds)
+        findings += catalogue.few_folds(where, folds or rows["fold"].nunique(), seeds)
         if has_predictions:
-            findings += result_checks.leaks(where, rows)
-            findings += result_checks.equal_predictions(where, rows)
+            findings += catalogue.leaks(where, rows)
+            findings += catalogue.equal_predictions(where, rows)
     for protocol, rows in cells.groupby("protocol", sort=False):
-        findings += result_checks.coverage(str(protocol), rows)
+        findings += catalogue.coverage(str(protocol), rows)
     return Audit(_finished(findings, paper), unchecked)
 
 
@@ -74,19 +73,19 @@ def _of_run(cells: pd.DataFrame, run: Run, paper: Paper) -> Iterator[Finding]:
     for name, facts in run.datasets.items():
         yield from _of_dataset(name, facts, paper)
     for split in run.splits:
-        yield from run_checks.split_leak(split)
+        yield from catalogue.split_leak(split)
     for (dataset, protocol), experiments in run.groups.items():
         where, score = f"{dataset}/{protocol}", paper.score
         rows = cells[(cells["dataset"] == dataset) & (cells["protocol"] == protocol)]
-        yield from run_checks.checkpoints(where, experiments)
-        yield from run_checks.selection(where, experiments, rows, score)
-        yield from run_checks.batches(where, experiments, run)
-        yield from run_checks.identities(where, experiments, rows, run, score)
+        yield from catalogue.checkpoints(where, experiments)
+        yield from catalogue.selection(where, experiments, rows, score)
+        yield from catalogue.batches(where, experiments, run)
+        yield from catalogue.identities(where, experiments, rows, run, score)
 
 
 def _of_dataset(name: str, facts: DatasetFacts, paper: Paper | None) -> Iterator[Finding]:
     """Check a table of embeddings; `DATA_CHECKS` of the paper's checks.py are called as well."""
-    yield from run_checks.embeddings(name, facts)
+    yield from catalogue.embeddings(name, facts)
     for check in getattr(paper and paper.checks, "DATA_CHECKS", ()):
         yield from check(name, facts.clips)
 
@@ -100,10 +99,8 @@ def _require_cells(cells: pd.DataFrame, run: Run) -> None:
     folders = cells["cell"].tolist() if "cell" in cells else [None]
     foreign = set(folders) - {cell for e in run.experiments for cell in e.cells}
     if foreign:
-        raise InputError(
-            f"{min(map(str, foreign))} is not of this run: `snakemake -j1 results/cells.csv` makes "
-            "the table anew"
-        )
+        remedy = "`snakemake -j1 results/cells.csv` makes the table anew"
+        raise InputError(f"{min(map(str, foreign))} is not of this run: {remedy}")
     for cell in folders:
         if not _has_predictions(cell):
             raise InputError(f"{cell} is not here: `snakemake -j8 cells` trains it")
@@ -133,11 +130,8 @@ def to_markdown(findings: list[Finding]) -> str:
     for finding in findings:
         claims = f" Claims: {', '.join(finding.claims)}." if finding.claims else ""
         evidence = [f"- {name}: {_shown(value)}" for name, value in finding.evidence.items()]
-        parts += [
-            f"## {finding.severity}: {finding.check}, {finding.where}",
-            finding.consequence + claims,
-            "\n".join(evidence),
-        ]
+        heading = f"## {finding.severity}: {finding.check}, {finding.where}"
+        parts += [heading, finding.consequence + claims, "\n".join(evidence)]
     return "\n\n".join(parts) + "\n"
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from referee.contract.columns import INFERENCE, MEASUREMENTS, PACKED, TABLES, Column, TableFile
+from referee.contract.columns import INFERENCE, PACKED, TABLES, WHAT, Column, TableFile
 from referee.errors import InputError
 from referee.paper import Paper, Score
 
@@ -69,15 +69,14 @@ def read_scores(path: Path, paper: Paper) -> pd.DataFrame:
 
 def read_measurements(folder: Path | None, paper: Paper) -> Measured:
     """Read the measurements in a folder; what is not there is left out."""
-    files = {what: folder / f"{what}.csv" for what in MEASUREMENTS} if folder else {}
-    tables = {
-        what: read_table(file, MEASUREMENTS[what], paper.decides)
-        for what, file in files.items()
-        if file.exists()
-    }
-    machines = {what: file.with_suffix(".json") for what, file in files.items()}
-    there = {what: _machine(file) for what, file in machines.items() if file.exists()}
-    return Measured(**tables, machines=there)
+    tables, machines = {}, {}
+    for what in WHAT if folder else ():
+        table, machine = (Path(f"{folder}/{what}.{suffix}") for suffix in ("csv", "json"))
+        if table.exists():
+            tables[what] = read_table(table, TABLES[table.name], paper.decides)
+        if machine.exists():
+            machines[what] = _machine(machine)
+    return Measured(**tables, machines=machines)
 
 
 def of_packed(measured: pd.DataFrame) -> pd.DataFrame:
@@ -124,7 +123,6 @@ def _read(reader: Callable[[Path], Any], path: Path, kind: str, advice: str = ""
 
 
 def _checked(frame: pd.DataFrame, table: TableFile, path: Path, decides: str = "") -> pd.DataFrame:
-    """Check a table and fill in the columns that it lacks."""
     missing = [name for name, c in table.columns.items() if c.required and name not in frame]
     if missing:
         raise InputError(f"{path} has no column {', '.join(missing)}")
@@ -156,9 +154,7 @@ def _check_values(values: pd.Series, column: Column, where: str) -> None:
         wrong = ~values.astype(str).isin(("True", "False", "1", "0")) & ~empty
     bad = np.flatnonzero(wrong if column.optional or column.may_be_empty else wrong | empty)
     if bad.size:
-        value = values.iloc[bad[0]]
+        value, is_wrong = values.iloc[bad[0]], wrong.iloc[bad[0]]
         shown = repr(value) if isinstance(value, str) else value
-        problem = (
-            f"{shown} is not a {column.kind}" if wrong.iloc[bad[0]] else "the value is missing"
-        )
+        problem = f"{shown} is not a {column.kind}" if is_wrong else "the value is missing"
         raise InputError(f"{where}, row {bad[0] + 1}: {problem}")

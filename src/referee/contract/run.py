@@ -1,4 +1,4 @@
-"""`run.json`: what only the program that trained the models can tell of a run.
+"""`run.json`, what only the program that trained the models can tell, and findings of the audit.
 
 `records.yaml` says what the fields hold.
 """
@@ -13,6 +13,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from referee.contract.columns import NO_RULE
 from referee.errors import InputError, first_mistake
+
+Severity = Literal["error", "warning", "note"]
+
+
+class Finding(BaseModel, extra="forbid", frozen=True):
+    """A finding of the audit, as `audit.json` lists it."""
+
+    check: str
+    severity: Severity
+    where: str
+    evidence: dict[str, Any]
+    consequence: str
+    claims: tuple[str, ...] = ()
 
 
 class RunPart(BaseModel):

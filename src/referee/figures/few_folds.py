@@ -98,7 +98,6 @@ def reductions(run: Frames) -> Picture:
 
 
 def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
-    """Draw the density of no effect from -edge to edge, with its central 95 % in grey."""
     x = np.linspace(-edge, edge, 801)
     axes.plot(x, null_density(x, n), color=BLACK)
     within = x[(x >= inner[0]) & (x <= inner[1])]
@@ -119,7 +118,6 @@ def _null(axes: Axes, n: int, edge: float, inner: tuple[float, float]) -> None:
 
 
 def _observed(axes: Axes, ratios: pd.DataFrame, paper: Paper) -> None:
-    """Draw a row a source and dataset, and name the lowest ratio of each."""
     groups = dict(iter(ratios.groupby(["source", "dataset"], sort=False)))
     style.rows(axes, [f"{spaced(source)}: {dataset}" for source, dataset in groups])
     axes.axvline(0, color=BLACK, linewidth=0.6)
@@ -186,7 +184,6 @@ def power(run: Frames) -> Picture:
 
 
 def _means(axes: Axes, n: int, seen: Floats, score: str, naive: float, corrected: float) -> None:
-    """Draw both t tests of a difference of means, and a tick for each effect of this run."""
     curve = power_of_means(np.linspace(0, 4, 161), n, 1 / (n - 1))
     axes.plot(curve["effect"], curve["naive_t"], color=VERMILION, linestyle="--")
     axes.plot(curve["effect"], curve["corrected_t"], color=BLUE)
@@ -204,7 +201,6 @@ def _means(axes: Axes, n: int, seen: Floats, score: str, naive: float, corrected
 
 
 def _spreads(axes: Axes, n: int, detectable: float, run: Frames) -> None:
-    """Draw the F test of a ratio of spreads, and where the paper's largest reduction lies."""
     ratios = np.exp(np.linspace(0, np.log(16), 161))
     axes.plot(ratios, [f_power(ratio, n, n) for ratio in ratios], color=BLUE)
     _point(axes, detectable, POWER, f"{detectable:.1f}", "o", color=BLUE, xytext=(5, -2), va="top")

@@ -128,10 +128,7 @@ def label(paper: Paper, model: str, strategy: str, alpha: float) -> str:
 
 
 def read(files: RunFiles) -> Frames:
-    """Read what there is of a run.
-
-    Raises InputError where a file that is named is missing, or not as the contract says.
-    """
+    """Read what there is of a run; raises InputError where a named file is missing or wrong."""
     paper = read_paper(files.paper)
     cells = _marked(contract.read_scores(files.cells, paper))
     arms = cells[["model", "strategy", "alpha"]].itertuples(index=False)

@@ -76,7 +76,6 @@ def share(run: Frames) -> Picture:
 
 
 def _stack(axes: Axes, percents: pd.DataFrame, experts: dict[str, Look]) -> None:
-    """Stack the shares of the experts (columns) in each row of the panel."""
     left: np.ndarray | float = 0.0
     paper: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.85}
     for expert, look in experts.items():

@@ -34,10 +34,8 @@ def _differences(arm: ArrayLike, baseline: ArrayLike) -> np.ndarray:
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise ValueError("a score is not finite")
     d = a - b
-    if not len(d):
-        return d
-    noise = 1e-12 * max(np.abs(a).max(), np.abs(b).max())
-    if np.abs(d).max() <= noise:
+    noise = 1e-12 * np.abs([a, b]).max(initial=0)
+    if (np.abs(d) <= noise).all():
         return np.zeros_like(d)
     return np.full_like(d, d.mean()) if np.ptp(d) <= noise else d
 
@@ -112,11 +110,8 @@ def t_from(
     t = estimate / se
     shift = detectable_shift(df, alpha=alpha / family, alternative=alternative)
     half = float(stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)) * se
-    p = {
-        "two-sided": 2 * stats.t.sf(abs(t), df),
-        "greater": stats.t.sf(t, df),
-        "less": stats.t.cdf(t, df),
-    }[alternative]
+    at_least = stats.t.cdf(t, df) if alternative == "less" else stats.t.sf(t, df)
+    p = 2 * stats.t.sf(abs(t), df) if alternative == "two-sided" else at_least
     return replace(
         result,
         statistic=t,
@@ -144,14 +139,11 @@ def tost(
 
 
 def tost_from(estimate: float, se: float, df: float, *, n: int, margin: float = MARGIN) -> Result:
-    """Run the equivalence test of an estimate whose standard error is given.
-
-    The parameters are those of `t_from` and the module.
-    """
-    result = t_from(estimate, se, df, test="TOST", n=n, alpha=0.1)
-    result = replace(result, alternative="equivalence")
+    """Run the equivalence test of an estimate whose standard error is given."""
+    t = t_from(estimate, se, df, test="TOST", n=n, alpha=0.1)
+    result = replace(t, alternative="equivalence", p=nan)
     if se == 0:
-        return replace(result, p=nan)
+        return result
     smaller_t = (margin - abs(estimate)) / se  # of the two one-sided tests
     p = float(stats.t.sf(smaller_t, df))
     # both one-sided tests must succeed: for a power of 80 % each may fail in 10 % of samples

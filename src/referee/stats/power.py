@@ -31,10 +31,7 @@ def t_power(
 def detectable_shift(
     df: float, *, alpha: float = 0.05, alternative: str = "two-sided", power: float = POWER
 ) -> float:
-    """Return the smallest effect, in standard errors, that a t test detects with this power.
-
-    It is NaN where there are no degrees of freedom.
-    """
+    """Return the smallest effect, in standard errors, that a t test detects; NaN without df."""
     if not df > 0:
         return nan
     limit = stats.t.isf(alpha / 2 if alternative == "two-sided" else alpha, df)

@@ -77,7 +77,6 @@ def levene_mean(arm: ArrayLike, baseline: ArrayLike) -> Result:
 
 
 def _levene(test: str, center: str, arm: ArrayLike, baseline: ArrayLike) -> Result:
-    """Run Levene's test about the means or the medians."""
     a, b, result = _begin(test, arm, baseline)
     if result.note:
         return result
@@ -100,12 +99,12 @@ def pitman_morgan(arm: ArrayLike, baseline: ArrayLike) -> Result:
     n = len(a)
     if n != len(b):
         raise ValueError(f"paired values differ in number: {n} and {len(b)}")
-    if not result.note and n < 3:
-        result = replace(result, note=f"{n} pairs: no degree of freedom")
-    if not result.note and (_sd(a - b) == 0 or _sd(a + b) == 0):
-        result = replace(result, p=1.0, note="arms differ by a constant")
     if result.note:
         return result
+    if n < 3:
+        return replace(result, note=f"{n} pairs: no degree of freedom")
+    if _sd(a - b) == 0 or _sd(a + b) == 0:
+        return replace(result, p=1.0, note="arms differ by a constant")
     r = np.corrcoef(a + b, a - b)[0, 1]
     t = r * sqrt((n - 2) / max(1 - r**2, 1e-300))
     correlation = np.corrcoef(a, b)[0, 1]

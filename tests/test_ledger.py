@@ -573,6 +573,57 @@ def test_a_mistake_in_the_naming_of_a_judge_is_told(
         ledger.ledger(paper, inputs)
 
 
+@pytest.mark.parametrize(
+    ("judge", "models", "tolerance", "message"),
+    [
+        ("rises", "[new, old]", "factor: 1.5", "absolute or in standard_deviations"),
+        ("{mean_within: {printed: [p]}}", "[new]", "factor: 1.5", "absolute or in standard"),
+        ("spread_stays", "[new, old]", "absolute: 0.01", "a tolerance that is a factor"),
+        ("spread_falls", "[new, old]", "absolute: 0.01", "a tolerance that is a factor"),
+        ("equivalent", "[new]", "absolute: 0.01", "its judge needs 2"),
+    ],
+)
+def test_a_judge_takes_its_own_kind_of_tolerance_and_models(
+    tmp_path: Path, judge: str, models: str, tolerance: str, message: str
+) -> None:
+    """A factor taken for a width, or the reverse, would give a confident wrong verdict."""
+    more = f"  - {{id: x, kind: order, says: x, judge: {judge}, models: {models},\n"
+    more += f"     datasets: [some-sounds], printed: {{p: '0.5'}}, tolerance: {{{tolerance},\n"
+    paper = toy_paper(tmp_path / "toy", more + "     reason: made up}}\n")
+    inputs = ledger.read_inputs(paper, toy_scores(tmp_path / "scores.csv"))
+    with pytest.raises(InputError, match=message):
+        ledger.ledger(paper, inputs)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: 'open", "paper.yaml is no YAML"),
+        ("- a list", "paper.yaml must hold keys with values"),
+        ("title: t\ndecides: nope", "decides: 'nope' is none of the protocols"),
+        (
+            "title: t\nprose: [{id: x, kind: order, says: x, "
+            "tolerance: {absolute: -1, reason: r}}]",
+            "prose.0.tolerance.absolute",
+        ),
+    ],
+)
+def test_a_mistake_in_the_files_of_a_paper_is_one_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "paper.yaml").write_text(text)
+    with pytest.raises(InputError, match=message) as error:
+        read(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_a_module_of_checks_that_cannot_be_loaded_is_named(tmp_path: Path) -> None:
+    paper = toy_paper(tmp_path / "toy", "")
+    (tmp_path / "toy/checks.py").write_text("def broken(:\n")
+    with pytest.raises(InputError, match=r"checks\.py cannot be loaded"):
+        _ = paper.checks
+
+
 def test_a_judge_of_the_papers_own(tmp_path: Path) -> None:
     more = "  - {id: x, kind: order, says: x, judge: {always: {p: 0.01}}, models: [new]}\n"
     paper = toy_paper(tmp_path / "toy", more)

@@ -1,5 +1,6 @@
 # Needs:  params.yaml, validated by qmoe.config
 # Makes:  GRID, the experiments and their paths; PAPER, the folder of the paper that is judged;
+#         TABLES, its tables;
 #         OVERRIDES, what --config put over params.yaml
 import json
 import time
@@ -9,14 +10,17 @@ import yaml
 from snakemake.exceptions import WorkflowError
 
 from qmoe import attic, failures
-from referee import provenance
 from qmoe.config import difference, load
 from qmoe.errors import UserError
 from qmoe.grid import Grid
+from referee import provenance
+from referee.errors import InputError
+from referee.paper import read as read_paper
 
 try:
     GRID = Grid(load(config))
-except UserError as error:
+    TABLES = read_paper(Path(GRID.params.paper)).tables
+except (UserError, InputError) as error:
     raise WorkflowError(str(error))
 
 with open(workflow.source_path("../../params.yaml")) as file:
@@ -55,6 +59,14 @@ def outdated(file, is_outdated):
     marker = Path("results") / f".stale-{Path(file).stem}"
     STALE.append(marker)
     return [str(marker)]
+
+
+def tables_of(group, formats):
+    """The files of the paper's tables that one command writes."""
+    names = [
+        (table.folder, name) for name, table in TABLES.items() if table.group == group
+    ]
+    return [f"results/{folder}/{name}.{f}" for folder, name in names for f in formats]
 
 
 def cell_of(experiment, fold):

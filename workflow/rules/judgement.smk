@@ -3,19 +3,7 @@
 #         test as published beside the corrected one; results/audit.{json,md}, what is wrong with
 #         data, protocol or results; results/claims.{csv,json,md}, the verdict on every claim
 
-SIGNIFICANCE = expand(
-    "results/significance/{table}.{format}",
-    table=[
-        "table1_f1",
-        "table2_f1",
-        "table3_f1",
-        "table3_energy",
-        "table4_latency",
-        "latency_variance",
-        "table5",
-    ],
-    format=["csv", "md"],
-)
+SIGNIFICANCE = tables_of("tests", ["csv", "md"])
 CLAIMS = [
     *expand("results/claims.{format}", format=["csv", "json", "md"]),
     "results/verdicts.json",

@@ -1,12 +1,8 @@
 # Needs:  every cell of the grid; for all but Table 1 packed models and measurements
 # Makes:  results/cells.csv (tidy, a row a cell), results/summaries, results/tables
 
-F1_TABLES = expand("results/tables/table1.{format}", format=["csv", "md", "tex"])
-MEASURED_TABLES = expand(
-    "results/tables/{table}.{format}",
-    table=["table2", "table3", "table4", "carbon"],
-    format=["csv", "md", "tex"],
-)
+F1_TABLES = tables_of("scores", ["csv", "md", "tex"])
+MEASURED_TABLES = tables_of("measured", ["csv", "md", "tex"])
 
 
 rule collect:

@@ -44,7 +44,7 @@ def mean_within(claim: Claim, view: View, printed: tuple[str, ...] = ("mean",)) 
 
 def equivalent(claim: Claim, view: View) -> Judgement:
     """Every model but the last differs from the last by no more than the tolerance."""
-    *arms, baseline = claim.models
+    *arms, baseline = claim.take(max(len(claim.models), 2))
     ends = claim.around(0.0)
     parts = {arm: effects.within(view.pairs(claim, arm, baseline), ends) for arm in arms}
     return weakest([_of_score(part, claim, view, arm, baseline) for arm, part in parts.items()])
@@ -60,7 +60,7 @@ def _spread(judge: Judge, claim: Claim, view: View) -> Judgement:
     """The spread of the first model over the folds of a dataset against that of the second."""
     arm, baseline = claim.take(2)
     spread = f"standard deviation of {arm} over the folds of {listed(claim.datasets)}"
-    judgement = judge(view.pairs(claim, arm, baseline), 1 / claim.width)
+    judgement = judge(view.pairs(claim, arm, baseline), 1 / claim.factor)
     return judgement.of(f"ratio of the {spread} to that of {baseline}")
 
 
@@ -72,7 +72,7 @@ def variance_within(
     `printed` names one percentage, or the least and the largest.
     """
     ratios = [1 - claim.number(name).value / 100 for name in printed]
-    ends = ratios[-1] / claim.width, ratios[0] * claim.width
+    ends = ratios[-1] / claim.factor, ratios[0] * claim.factor
     words = f"reduction of the variance of {view.paper.score.short} on"
     of_datasets = view.pairs(claim, *claim.take(2)).groupby("dataset", sort=False)
     return weakest(

@@ -141,7 +141,7 @@ def _tolerance(claim: Claim) -> tuple[str, str]:
     reason, count = given.reason, len(claim.datasets)
     if given.standard_deviations is not None and count > 1:
         reason += f"; the mean of {count} datasets varies less, by a factor of 1/√{count}"
-    return f"{'x/÷' if given.factor else '±'} {number(claim.width)}", reason
+    return f"{'x/÷' if given.factor else '±'} {number(given.factor or claim.width)}", reason
 
 
 def _command(claim: Claim, paper: Paper) -> str:

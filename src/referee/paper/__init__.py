@@ -135,6 +135,8 @@ class Paper(Part):
     @model_validator(mode="after")
     def _distinct(self) -> "Paper":
         _ = self.claims  # made here, so that reading a paper refuses two of one id
+        if self.decides not in self.protocols:
+            raise ValueError(f"decides: {self.decides!r} is none of the protocols")
         return self
 
     @cached_property
@@ -170,7 +172,10 @@ class Paper(Part):
         if not path.exists():
             return None
         module = ModuleType(f"checks_of_{self.folder.name}")
-        SourceFileLoader(module.__name__, str(path)).exec_module(module)
+        try:
+            SourceFileLoader(module.__name__, str(path)).exec_module(module)
+        except Exception as error:
+            raise InputError(f"{path} cannot be loaded: {error}") from None
         return module
 
 
@@ -187,7 +192,12 @@ def read(folder: Path | None = None) -> Paper:
         folder = folders[0]
     content: dict[str, Any] = {"folder": folder}
     for file in sorted(folder.glob("*.yaml")):
-        part = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        try:
+            part = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise InputError(f"{file} is no YAML: {' '.join(str(error).split())}") from None
+        if not isinstance(part, dict):
+            raise InputError(f"{file} must hold keys with values")
         if twice := sorted(content.keys() & part.keys()):
             raise InputError(f"{file}: {twice[0]} already stands in another file of {folder}")
         content |= part

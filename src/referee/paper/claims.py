@@ -12,7 +12,7 @@ from math import sqrt
 from types import ModuleType
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
 
 from referee.errors import InputError
 from referee.words import counted, listed
@@ -82,9 +82,9 @@ FunctionCall = Annotated[dict[str, dict[str, Any]], BeforeValidator(_call), Fiel
 class Tolerance(Part):
     """How far our number may lie from the printed one, in one of three ways."""
 
-    absolute: float | None = None
-    factor: float | None = None  # by which it may be larger or smaller
-    standard_deviations: float | None = None  # of the printed spread
+    absolute: PositiveFloat | None = None
+    factor: float | None = Field(None, gt=1)  # by which it may be larger or smaller
+    standard_deviations: PositiveFloat | None = None  # of the printed spread
     reason: str  # for this width
 
     @model_validator(mode="after")
@@ -162,17 +162,26 @@ class Claim(Part):
 
     @property
     def width(self) -> float:
-        """Width of the tolerance: in units of the score, as a factor, or as given.
+        """Width of the tolerance on each side, in units of the score.
 
         Standard deviations are multiplied with the printed `std`; the mean of k datasets varies
-        less than the score of one, by a factor of 1/√k. Raises InputError without a tolerance.
+        less than the score of one, by a factor of 1/√k. Raises InputError where the tolerance is
+        a factor, or missing.
         """
-        if self.tolerance is None:
-            raise InputError(f"claim {self.id!r} has no tolerance")
+        if self.tolerance is None or self.tolerance.factor is not None:
+            ways = "absolute or in standard_deviations"
+            raise InputError(f"claim {self.id!r}: its judge needs a tolerance that is {ways}")
         if self.tolerance.standard_deviations is None:
-            return float(self.tolerance.absolute or self.tolerance.factor or 0)
+            return float(self.tolerance.absolute or 0)
         width = self.tolerance.standard_deviations * self.number("std").value
         return width / sqrt(len(self.datasets) or 1)
+
+    @property
+    def factor(self) -> float:
+        """The tolerance as a factor; raises InputError where it is none."""
+        if self.tolerance is None or self.tolerance.factor is None:
+            raise InputError(f"claim {self.id!r}: its judge needs a tolerance that is a factor")
+        return self.tolerance.factor
 
     def around(self, value: float) -> tuple[float, float]:
         """Return the ends of the tolerance around a value."""

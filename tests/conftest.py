@@ -53,6 +53,11 @@ def authors_csv(path: Path, *, clips_per_class: int = 12, dimension: int = 8) ->
 ENVIRONMENT = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that run the pipeline are slow: they come first, so that no worker ends alone."""
+    items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
+
+
 @dataclass
 class Project:
     """A folder with the workflow in it."""

@@ -12,7 +12,7 @@ from snakemake.exceptions import WorkflowError
 from qmoe import attic, failures
 from qmoe.config import difference, load
 from qmoe.errors import UserError
-from qmoe.grid import Grid
+from qmoe.grid import Experiment, Grid
 from referee import provenance
 from referee.errors import InputError
 from referee.paper import read as read_paper
@@ -45,9 +45,7 @@ def stale(record, files=(), key=GRID.key):
 def stale_rows(table, column, folder):
     """The same for a tidy table that must have a row for each cell, with its folder in a column."""
     rows = [
-        {"arm": e.arm, column: folder(e, fold).as_posix()}
-        for e in GRID.experiments
-        for fold in e.folds
+        {"arm": e.arm, column: folder(e, fold).as_posix()} for e, fold in GRID.runs
     ]
     return outdated(table, not provenance.holds(Path(table), rows))
 
@@ -67,11 +65,6 @@ def tables_of(group, formats):
         (table.folder, name) for name, table in TABLES.items() if table.group == group
     ]
     return [f"results/{folder}/{name}.{f}" for folder, name in names for f in formats]
-
-
-def cell_of(experiment, fold):
-    """The folder of a cell."""
-    return experiment.cell(fold)
 
 
 # Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.

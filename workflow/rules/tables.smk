@@ -9,7 +9,7 @@ rule collect:
     """All cells in one tidy table; names the missing ones."""
     input:
         cells=ancient(cells_of(GRID.experiments)),
-        stale=stale_rows("results/cells.csv", "cell", cell_of),
+        stale=stale_rows("results/cells.csv", "cell", Experiment.cell),
     output:
         table="results/cells.csv",
         summaries=directory("results/summaries"),

@@ -44,9 +44,7 @@ def stale(record, files=(), key=GRID.key):
 
 def stale_rows(table, column, folder):
     """The same for a tidy table that must have a row for each cell, with its folder in a column."""
-    rows = [
-        {"arm": e.arm, column: folder(e, fold).as_posix()} for e, fold in GRID.runs
-    ]
+    rows = [{"arm": e.arm, column: folder(e, fold).as_posix()} for e, fold in GRID.runs]
     return outdated(table, not provenance.holds(Path(table), rows))
 
 

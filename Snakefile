@@ -22,13 +22,16 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
-if workflow.is_main_process:
-    attic.restore(GRID)
-    for marker in STALE:
-        marker.write_text(str(time.time_ns()))
+onstart:
+    RUN.begin()
+
+
+onsuccess:
+    RUN.end()
 
 
 onerror:
+    RUN.end()
     raise SystemExit(failures.report([Path(path) for path in log]))
 
 
@@ -45,9 +48,3 @@ rule all:
         rules.latex.output,
         rules.page.output,
         rules.notebook.output,
-
-
-onstart:
-    print(
-        "`qmoe progress` in another terminal shows what is done and the time that remains."
-    )

@@ -3,16 +3,28 @@
 #         data/embeddings (one table a dataset)
 
 
+def audio_of(wildcards):
+    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
+    return RUN.audio(wildcards.dataset)
+
+
+def archive_of(wildcards):
+    """The archive of a public dataset: downloaded, or a file of the user."""
+    folder = Path("data/audio") / wildcards.folder
+    archives = (s.archive for s in GRID.sources.values() if s.audio == folder)
+    return RUN.derived.dated(next(archives))
+
+
 rule embeddings:
     """The embeddings of all datasets in the grid."""
     input:
-        [str(source.table) for source in GRID.sources.values()],
+        lambda wildcards: RUN.tables(),
 
 
 rule audio:
     """The clips of all synthetic and public datasets in the grid."""
     input:
-        [str(source.audio) for source in GRID.sources.values() if source.made],
+        lambda wildcards: RUN.clips(),
 
 
 rule render:
@@ -30,11 +42,11 @@ rule render:
         mem_mb=escalating(1000),
         runtime=escalating(30),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Rendering the synthetic clips of {wildcards.dataset}"
     shell:
-        "qmoe render {wildcards.dataset} {output} {params.set} 2> {log}"
+        "qmoe render {wildcards.dataset} {output} --params {params.parameters} 2> {log}"
 
 
 rule download:
@@ -49,11 +61,11 @@ rule download:
         "../envs/qmoe.yaml"
     threads: 1
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Downloading {output}"
     shell:
-        "qmoe download {output} {params.set} 2>&1 | tee {log}"
+        "qmoe download {output} --params {params.parameters} 2>&1 | tee {log}"
 
 
 rule unpack:
@@ -73,11 +85,11 @@ rule unpack:
         mem_mb=escalating(1000),
         runtime=escalating(120),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Unpacking {input}"
     shell:
-        "qmoe unpack {output} {params.set} 2> {log}"
+        "qmoe unpack {output} --params {params.parameters} 2> {log}"
 
 
 rule embed:
@@ -97,8 +109,8 @@ rule embed:
         mem_mb=escalating(4000),
         runtime=escalating(240),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Embedding {wildcards.dataset}"
     shell:
-        "qmoe embed {wildcards.dataset} {output} --workers {threads} {params.set} 2> {log}"
+        "qmoe embed {wildcards.dataset} {output} --workers {threads} --params {params.parameters} 2> {log}"

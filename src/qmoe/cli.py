@@ -13,7 +13,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 import qmoe
-
 from qmoe import store
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
@@ -22,8 +21,9 @@ from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
 from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD
+from records.files import sync
 from records.home import ForeignPackage, require_home
-from records.record import Damaged, seal
+from records.record import Damaged, is_whole, seal
 from referee import cli as judge
 from referee.errors import InputError
 
@@ -66,6 +66,7 @@ def render(dataset: Dataset, folder: Path, params: Parameters) -> None:
     recipe = grid.params.datasets[dataset].model_dump(exclude={"kind", "folds"})
     sound = grid.params.embedding.model_dump(include={"duration_s", "sample_rate_hz"})
     synthesise(folder, **recipe, **sound)
+    store.keep(folder)
 
 
 @app.command()
@@ -86,6 +87,7 @@ def unpack(folder: Path, params: Parameters) -> None:
     archives = {s.audio: s.archive for s in _grid(params).sources.values() if s.archive}
     require_same(folder if folder in archives else "no such folder", folder)
     extract(archives[folder], folder)
+    store.keep(folder)
 
 
 @app.command()
@@ -98,7 +100,16 @@ def embed(
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
     grid = _grid(params)
     require_same(grid.source(dataset).table, table)
+    record = table.with_suffix(f".{RECORD}")
+    if is_whole(store.stored(record), table.stem):
+        store.restore(table)
+        store.restore(record)
+        return
     write_table(grid.params, dataset, grid.source(dataset), workers)
+    sync(table)
+    seal(record, table.stem, [table])
+    store.keep(table)
+    store.keep(record)
 
 
 @app.command()

@@ -79,9 +79,7 @@ def read_scores(experiment: Experiment, fold: int) -> dict[str, Any]:
     }
     agree = all(abs(told[name] - value) <= 1e-12 for name, value in computed.items())
     if not (agree and _most_probable(predictions)):
-        raise Damaged(
-            f"{cell}: the scores are not those of the predictions: {_AGAIN}"
-        )
+        raise Damaged(f"{cell}: the scores are not those of the predictions: {_AGAIN}")
     return {name: told[name] for name in _TOLD}
 
 

@@ -72,7 +72,7 @@ class Run:
     @cached_property
     def cells(self) -> Contents:
         """The finished cells."""
-        found = {}
+        found: Contents = {}
         for experiment in self.grid.experiments:
             whole = {}
             for fold in experiment.folds:

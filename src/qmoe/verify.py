@@ -1,4 +1,4 @@
-"""Verification of what is on disk: every file against its record, and the records against a grid."""
+"""Verification of what is on disk: files against their records, and records against a grid."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator
@@ -48,9 +48,7 @@ def faults(folder: Path) -> Iterator[Fault]:
         if wrong:
             yield Fault(record, wrong, unit or record)
     for path in sorted(folder.rglob("*")):
-        costly = any(
-            path.is_relative_to(root) for root in (CELLS, PACKED, EMBEDDINGS, MEASUREMENTS)
-        )
+        costly = any(map(path.is_relative_to, (CELLS, PACKED, EMBEDDINGS, MEASUREMENTS)))
         if costly and path.is_file() and path.name[0] != "." and path not in named:
             yield Fault(path, "is named by no record", _unit(path) or path)
     for path in sorted(folder.rglob(f"{PARAMETERS.name}/*.json")):

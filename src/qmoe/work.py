@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qmoe import cells, store
-from qmoe.deploy import check as checks
-from qmoe.deploy.export import export
+from qmoe import store
 from qmoe.errors import UserError
 from qmoe.keys import key, write_json
 from qmoe.paths import CELLS, CHECK, CHECK_RECORD, RECORD, SPEC
@@ -30,6 +28,8 @@ def work(order: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _train(path: Path, spec: dict[str, Any], folds: list[int], _: Path) -> Iterator[str]:
+    from qmoe import cells  # torch is slow to import, and ONNX, below, is no faster
+
     if not (store.stored(path) / SPEC).exists():
         write_spec(spec, store.stored(path))
     for cell, seconds in cells.train(spec, folds, store.stored(path)):
@@ -49,6 +49,8 @@ def _pack(path: Path, _: dict[str, Any], folds: list[int], root: Path) -> Iterat
 def pack(cell: Path, folder: Path) -> None:
     """Pack a cell into a folder, with a record that names what it was packed from. Raises UserError
     where there is no cell, Damaged where it is not as it was written."""
+    from qmoe.deploy.export import export
+
     export(cell, folder)
     files = sorted(folder.iterdir())
     for file in files:
@@ -69,6 +71,8 @@ def _check(path: Path, _: dict[str, Any], folds: list[int], root: Path) -> Itera
 def check(folder: Path) -> None:
     """Prove that a packed model agrees with its cell, and write down how. Raises UserError where it
     does not, Damaged where one of its files, or of the cell, is not as it was written."""
+    from qmoe.deploy import check as checks
+
     agreement = checks.check(folder)
     if not agreement.holds:
         raise UserError(

@@ -14,12 +14,12 @@ rule train:
         needs,
     output:
         touch("results/orders/{order}.done"),
-    wildcard_constraints:
-        order="[0-9a-f]+-train-[0-9]+",
     log:
         "logs/train/{order}.log",
     benchmark:
         "logs/train/{order}.tsv"
+    wildcard_constraints:
+        order="[0-9a-f]+-train-[0-9]+",
     conda:
         "../envs/qmoe.yaml"
     threads: 1

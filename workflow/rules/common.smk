@@ -39,7 +39,7 @@ EVERY_CORE = workflow.resource_settings.cores or 1
 
 
 def outdated(record, outputs, inputs=()):
-    """One more input of a rule whose outputs are not those of this run: see `RUN.outdated`."""
+    """One more input where the outputs are not those of this run; see `RUN.outdated`."""
     return lambda wildcards: RUN.outdated(record, outputs, inputs)
 
 
@@ -56,6 +56,30 @@ def parameters(wildcards):
 def needs(wildcards):
     """What an order needs. Only the process that wrote it knows; a job elsewhere just reads it."""
     return RUN.needs(wildcards.order) if workflow.is_main_process else []
+
+
+def audio_of(wildcards):
+    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
+    return RUN.audio(wildcards.dataset)
+
+
+def archive_of(wildcards):
+    """The archive of a public dataset: downloaded, or a file of the user."""
+    folder = Path("data/audio") / wildcards.folder
+    archives = (s.archive for s in GRID.sources.values() if s.audio == folder)
+    return RUN.derived.dated(next(archives))
+
+
+def measured(wildcards):
+    """The tables of measurements of this grid."""
+    return [
+        f"{GRID.measurements}/{what}.csv" for what in ("latency", "energy", "memory")
+    ]
+
+
+def measurements_folder(wildcards):
+    """The folder of the measurements of this grid."""
+    return GRID.measurements
 
 
 def tables_of(group, formats):

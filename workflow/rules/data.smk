@@ -3,18 +3,6 @@
 #         data/embeddings (one table a dataset)
 
 
-def audio_of(wildcards):
-    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
-    return RUN.audio(wildcards.dataset)
-
-
-def archive_of(wildcards):
-    """The archive of a public dataset: downloaded, or a file of the user."""
-    folder = Path("data/audio") / wildcards.folder
-    archives = (s.archive for s in GRID.sources.values() if s.audio == folder)
-    return RUN.derived.dated(next(archives))
-
-
 rule embeddings:
     """The embeddings of all datasets in the grid."""
     input:

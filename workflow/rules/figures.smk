@@ -22,7 +22,12 @@ rule figures:
         outdated=outdated(
             "results/figures/provenance.json",
             FIGURES,
-            ["results/cells.csv", "results/packed.csv", "results/claims.csv", *SIGNIFICANCE],
+            [
+                "results/cells.csv",
+                "results/packed.csv",
+                "results/claims.csv",
+                *SIGNIFICANCE,
+            ],
         ),
     output:
         FIGURES,

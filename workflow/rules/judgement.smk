@@ -69,7 +69,9 @@ rule audit:
         cells="results/cells.csv",
         run="results/run.json",
         outdated=outdated(
-            "results/audit.provenance.json", AUDIT, ["results/cells.csv", "results/run.json"]
+            "results/audit.provenance.json",
+            AUDIT,
+            ["results/cells.csv", "results/run.json"],
         ),
     output:
         AUDIT,
@@ -95,7 +97,9 @@ rule claims:
         packed="results/packed.csv",
         measurements=measured,
         outdated=outdated(
-            "results/claims.provenance.json", CLAIMS, ["results/cells.csv", "results/packed.csv"]
+            "results/claims.provenance.json",
+            CLAIMS,
+            ["results/cells.csv", "results/packed.csv"],
         ),
     output:
         CLAIMS,

@@ -5,16 +5,6 @@
 # -j says. On a cluster the profile reserves a node for it.
 
 
-def measured(wildcards):
-    """The tables of measurements of this grid."""
-    return [f"{GRID.measurements}/{what}.csv" for what in ("latency", "energy", "memory")]
-
-
-def measurements_folder(wildcards):
-    """The folder of the measurements of this grid."""
-    return GRID.measurements
-
-
 rule measurements:
     """Everything that is measured."""
     input:

@@ -14,12 +14,12 @@ rule pack:
         needs,
     output:
         touch("results/orders/{order}.done"),
-    wildcard_constraints:
-        order="[0-9a-f]+-pack-[0-9]+",
     log:
         "logs/pack/{order}.log",
     benchmark:
         "logs/pack/{order}.tsv"
+    wildcard_constraints:
+        order="[0-9a-f]+-pack-[0-9]+",
     conda:
         "../envs/qmoe.yaml"
     threads: 1
@@ -38,12 +38,12 @@ rule check:
         needs,
     output:
         touch("results/orders/{order}.done"),
-    wildcard_constraints:
-        order="[0-9a-f]+-check-[0-9]+",
     log:
         "logs/check/{order}.log",
     benchmark:
         "logs/check/{order}.tsv"
+    wildcard_constraints:
+        order="[0-9a-f]+-check-[0-9]+",
     conda:
         "../envs/qmoe.yaml"
     threads: 1

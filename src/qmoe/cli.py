@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 import qmoe
-from qmoe import store
+from qmoe import rows, store
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD
+from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
 from records.files import sync
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
@@ -193,30 +193,32 @@ def measure(
     if busy_percent > hardware.BUSY_PERCENT:
         print(f"other programs use {busy_percent:.0f} % of the machine: do not trust these numbers")
     machine["pinned_to_processor"] = pin_to_one_thread()
-    rows = import_module(f"qmoe.measure.{what}").measure(grid)
+    calls = import_module(f"qmoe.measure.{what}").measure(grid)
     about = table.with_suffix(".json")
     write_json(about, machine)
-    write_atomically(table, rows.to_csv(index=False))
+    write_atomically(table, calls.to_csv(index=False))
     seal(table.with_suffix(f".{RECORD}"), grid.measurements.name, [about, table])
 
 
 @app.command()
-def collect_packed(table: Table, params: Parameters, key: Key = "") -> None:
+def collect_packed(table: Table, params: Parameters) -> None:
     """Gather the bytes and the agreement of all packed models in one tidy table."""
     from qmoe.collect import collect_packed as gather
     from qmoe.collect import write
 
-    write(table, gather(_grid(params)), key)
+    grid = _grid(params)
+    write(table, gather(grid), rows.packed_key(grid, rows.checked(grid)))
 
 
 @app.command()
-def collect(table: Table, params: Parameters, key: Key = "") -> None:
+def collect(table: Table, params: Parameters) -> None:
     """Gather all cells of the grid in one tidy table, and write the summaries."""
     from qmoe import collect as tidy
 
     grid = _grid(params)
-    rows = tidy.collect(grid)
-    tidy.write(table, rows, key, tidy.write_summaries(grid, rows))
+    cells = tidy.collect(grid)
+    key = rows.cells_key(grid, rows.cells(grid))
+    tidy.write(table, cells, key, tidy.write_summaries(grid, cells))
 
 
 @app.command()
@@ -278,8 +280,10 @@ def verify(
 
 
 @app.command()
-def keep() -> None:
-    """Link everything that is costly to make into .store, where DVC does not delete it."""
+def keep(params: Parameters) -> None:
+    """Link everything that is costly to make into .store, where DVC does not delete it, and write
+    the parameters that decide what is trained to results/grid.json."""
+    write_json(GRID, _grid(params).method)
     for folder in KEPT:
         if folder.is_dir():
             store.keep(folder)

@@ -141,6 +141,11 @@ class Grid:
         """All experiments, in the order of the grid's lists."""
         return list(_expand(self.params, self.sources))
 
+    @property
+    def method(self) -> dict[str, Any]:
+        """The parameters that decide what is trained, by section of params.yaml."""
+        return self.params.model_dump(mode="json", exclude={"embedding", "measurement", "paper"})
+
     def source(self, dataset: str) -> DataSource:
         """Return where a dataset's data lie, or raise UserError where it is not in the grid."""
         if dataset not in self.sources:

@@ -35,6 +35,8 @@ class Derived:
         if record not in self._answers:
             files = [Path(output) for output in outputs]
             self._outputs += [*files, Path(record)]
+            for path in self._outputs:
+                _own(path)
             latest_ns = max((_mtime_ns(Path(self.dated(p))) for p in inputs), default=0)
             self._set_changed_aside(Path(record))
             self._answers[record] = self._answer(Path(record), key, files, latest_ns)
@@ -72,17 +74,24 @@ class Derived:
         """Remember the outputs as they are: Snakemake removes those of a job before it runs."""
         self.end()
         for path in filter(Path.is_file, self._outputs):
-            if not os.access(path, os.W_OK):  # a protected link into DVC's cache
-                draft = path.with_name(f".{path.name}.draft")
-                shutil.copyfile(path, draft)
-                draft.replace(path)
             store.link(path, BEFORE / path)
 
     def end(self) -> None:
         """Bring back the outputs that were removed and not made again, and forget the others."""
         for kept in (path for path in BEFORE.rglob("*") if path.is_file()):
-            store.link(kept, kept.relative_to(BEFORE))
+            if not kept.relative_to(BEFORE).exists():
+                store.link(kept, kept.relative_to(BEFORE))
         shutil.rmtree(BEFORE, ignore_errors=True)
+
+
+def _own(path: Path) -> None:
+    """Put a copy in place of a link into DVC's cache, which nobody may write, nor date."""
+    if path.is_symlink() or (path.exists() and not os.access(path, os.W_OK)):
+        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        shutil.copyfile(path, draft)
+        shutil.copystat(path, draft)
+        draft.chmod(0o644)
+        draft.replace(path)
 
 
 def _mtime_ns(path: Path) -> int:

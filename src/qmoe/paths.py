@@ -11,6 +11,7 @@ MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
 ORDERS = Path("results/orders")  # what each job of a run is to make
 PARAMETERS = Path("results/params")  # the resolved parameters of each run
+GRID = Path("results/grid.json")  # the parameters that results/ was made with
 DAMAGED = Path("results/damaged")  # files that were not as their records say
 STORE = Path(".store")
 KEPT = (AUDIO, EMBEDDINGS, CELLS, PACKED, MEASUREMENTS)  # what the store keeps

@@ -10,15 +10,16 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from qmoe import orders, spec, store
+from qmoe import orders, rows, spec, store
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
-from qmoe.keys import key, source_key, write_json
+from qmoe.keys import key, write_json
 from qmoe.orders import Order, Runs
 from qmoe.outdated import Derived
 from qmoe.paths import (
     CHECK,
     CHECK_RECORD,
+    GRID,
     MANIFEST,
     ORDERS,
     PARAMETERS,
@@ -27,6 +28,7 @@ from qmoe.paths import (
     SPEC,
     STORE,
 )
+from qmoe.rows import Contents
 from records import files
 from records import record as records
 
@@ -45,7 +47,6 @@ DERIVED = {
     "results/notebook.provenance.json": "report_key",
 }
 PACK_S = CHECK_S = 0.4  # predicted seconds of packing, and of checking, a cell
-Contents = dict[str, str]
 
 
 class Run:
@@ -232,9 +233,9 @@ class Run:
     def key_of(self, record: str) -> str:
         """Return the key that a record of derived files has in this run."""
         if record == CELLS_RECORD:
-            return rows_key(self.grid, self.cells, lambda e, fold: e.cell(fold))
+            return rows.cells_key(self.grid, self.cells)
         if record == PACKED_RECORD:
-            return rows_key(self.grid, self.checked, self.grid.packed)
+            return rows.packed_key(self.grid, self.checked)
         return str(getattr(self.grid, DERIVED[record]))
 
     def outdated(
@@ -250,6 +251,7 @@ class Run:
         for old in (*ORDERS.glob("*"), *PARAMETERS.glob("*"), *STORE.glob("*.draft")):
             old.unlink()
         write_json(self.parameters, self.grid.params.model_dump(mode="json"))
+        write_json(GRID, self.grid.method)
         for order in chain.from_iterable(self._orders.values()):
             files.write(ORDERS / f"{order.name}.json", order.text())
             for experiment, fold in order.runs:
@@ -275,10 +277,3 @@ class Run:
             Path(order.done).exists() for order in chain.from_iterable(self._orders.values())
         ):
             shutil.rmtree(ORDERS, ignore_errors=True)
-
-
-def rows_key(grid: Grid, made: Contents, place: Callable[[Experiment, int], Path]) -> str:
-    """Return the key of a table with a row for each cell: of what the rows say of the experiments,
-    and of the content of every cell or packed model, which is None where it is missing."""
-    rows = [[e.columns, folder := str(place(e, fold)), made.get(folder)] for e, fold in grid.runs]
-    return key([rows, source_key("collect.py", "nominal.py")])

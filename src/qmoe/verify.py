@@ -1,25 +1,23 @@
 """Verification of what is on disk: files against their records, and records against a grid."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from qmoe import store
-from qmoe.grid import Experiment, Grid
+from qmoe import rows, store
+from qmoe.grid import Grid
 from qmoe.keys import key
 from qmoe.paths import (
     CELLS,
-    CHECK_RECORD,
     DAMAGED,
     EMBEDDINGS,
     MEASUREMENTS,
     PACKED,
     PARAMETERS,
-    RECORD,
     SPEC,
 )  # fmt: skip
-from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Contents, rows_key
+from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
 from records import record as records
 
 
@@ -91,11 +89,9 @@ def repair(found: Iterable[Fault]) -> Iterator[tuple[Path, Path]]:
 def strangers(grid: Grid) -> Iterator[Fault]:
     """Yield the records of derived files on disk that are of another grid, or of other cells, and
     the cells of the grid that are not there."""
-    cells = _contents(grid, lambda e, fold: e.cell(fold), RECORD)
-    checked = _contents(grid, grid.packed, CHECK_RECORD)
     keys = {name: getattr(grid, of_grid) for name, of_grid in DERIVED.items()}
-    keys[CELLS_RECORD] = rows_key(grid, cells, lambda e, fold: e.cell(fold))
-    keys[PACKED_RECORD] = rows_key(grid, checked, grid.packed)
+    keys[CELLS_RECORD] = rows.cells_key(grid, rows.cells(grid))
+    keys[PACKED_RECORD] = rows.packed_key(grid, rows.checked(grid))
     for name, expected in keys.items():
         record = Path(name)
         try:
@@ -104,15 +100,3 @@ def strangers(grid: Grid) -> Iterator[Fault]:
             continue
         if made != expected:
             yield Fault(record, "is of another grid than these parameters", record)
-
-
-def _contents(grid: Grid, place: Callable[[Experiment, int], Path], name: str) -> Contents:
-    """The hash of the record in the folder of each cell or packed model that has one."""
-    found = {}
-    for experiment, fold in grid.runs:
-        folder = place(experiment, fold)
-        try:
-            found[str(folder)] = records.read(folder / name)[records.SELF]
-        except records.Damaged:
-            continue
-    return found

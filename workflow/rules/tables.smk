@@ -19,13 +19,11 @@ rule collect:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=key_of("results/cells.provenance.json"),
         parameters=parameters,
     message:
         "Collecting the cells"
     shell:
-        "qmoe collect {output.table} --params {params.parameters} --key {params.key}"
-        " > {log} 2>&1"
+        "qmoe collect {output.table} --params {params.parameters} > {log} 2>&1"
 
 
 rule tables:
@@ -68,13 +66,11 @@ rule collect_packed:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=key_of("results/packed.provenance.json"),
         parameters=parameters,
     message:
         "Collecting sizes and agreement"
     shell:
-        "qmoe collect-packed {output.table} --params {params.parameters} --key {params.key}"
-        " > {log} 2>&1"
+        "qmoe collect-packed {output.table} --params {params.parameters} > {log} 2>&1"
 
 
 rule measured_tables:

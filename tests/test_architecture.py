@@ -1,8 +1,9 @@
-"""The rules of the two packages, read from their source: nothing is imported here.
+"""The rules of the packages, read from their source: nothing is imported here.
 
-`qmoe` is the method and trains; `referee` judges files, whoever wrote them; `papers/` holds each
-paper as data. The rules say who may import whom, where names of the paper may stand, how large the
-code may grow, and that DVC knows which code each of its stages runs.
+`qmoe` is the method and trains; `referee` judges files, whoever wrote them; `records` is what both
+know of a file on disk; `papers/` holds each paper as data. The rules say who may import whom, where
+names of the paper may stand, how large the code may grow, what the workflow may not contain, and
+that DVC knows which code each of its stages runs.
 """
 
 import ast
@@ -24,9 +25,10 @@ PAPER = PAPERS / "curious_qmoe"
 # Rooms of each package from the lowest to the highest: a room imports only rooms on lines above
 # its own, so rooms on one line do not import each other.
 ORDER = {
+    "records": [{"files", "home"}, {"record"}],
     "referee": [
         {"errors", "words"},
-        {"provenance", "stats"},
+        {"stats"},
         {"paper"},
         {"contract"},
         {"tables"},
@@ -39,18 +41,22 @@ ORDER = {
     ],
     "qmoe": [
         {"errors", "failures", "nominal", "paths"},
-        {"keys"},
-        {"config"},
+        {"keys", "store"},
+        {"config", "finished", "outdated", "spec"},
         {"data", "judge", "nn"},
         {"train"},
         {"cells", "grid"},
-        {"attic", "collect", "deploy", "estimate", "progress"},
-        {"measure"},
-        {"describe"},
+        {"aliases", "collect", "deploy", "estimate", "orders", "progress", "rows"},
+        {"measure", "work", "workflow"},
+        {"describe", "verify"},
         {"cli"},
     ],
 }
-FORBIDDEN_IN_REFEREE = {"qmoe", "torch", "onnxruntime", "snakemake"}
+# What a package may not import, whatever its room.
+FORBIDDEN = {
+    "records": {"qmoe", "referee", "torch", "snakemake"},
+    "referee": {"qmoe", "torch", "onnxruntime", "snakemake"},
+}
 BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 
 # The aim for referee is 7,500 lines. It holds 97 more, and may lose lines but not gain any.
@@ -61,11 +67,13 @@ LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 350, 50
 # schema of what the room of its name does (referee.paper.tables, referee.tables).
 SHARED_FILE_NAMES = {"__init__", "cli", "errors"}
 
-# The commands behind the Snakemake targets of each stage of dvc.yaml.
+# The commands behind the Snakemake targets of each stage of dvc.yaml. `qmoe work`, which carries out
+# the orders of three of them, runs the same code as the commands that make one thing each.
+OF_ORDERS = {"qmoe train", "qmoe export", "qmoe check"}
 COMMANDS = {
     "data": ["qmoe render", "qmoe download", "qmoe unpack"],
     "embeddings": ["qmoe embed"],
-    "cells": ["qmoe plan", "qmoe train"],
+    "cells": ["qmoe train"],
     "scores": ["qmoe collect"],
     "packed": ["qmoe export", "qmoe check", "qmoe collect-packed"],
     "measurements": ["qmoe measure"],
@@ -187,12 +195,13 @@ def modules_of(package: str) -> list[str]:
     return [module for module in MODULES if module.split(".")[0] == package]
 
 
-def test_referee_imports_neither_the_method_nor_what_trains() -> None:
+@pytest.mark.parametrize("package", FORBIDDEN)
+def test_judge_and_records_import_neither_the_method_nor_what_trains(package: str) -> None:
     broken = [
         f"{module} imports {name}"
-        for module in modules_of("referee")
+        for module in modules_of(package)
         for name in imported_names(parsed(MODULES[module]), module)
-        if name.split(".")[0] in FORBIDDEN_IN_REFEREE
+        if name.split(".")[0] in FORBIDDEN[package]
     ]
     expect_none(broken)
 
@@ -238,6 +247,31 @@ def test_no_room_imports_one_above_it(package: str) -> None:
             room, other = module.split(".")[1], name.split(".")[1]
             if room != other and level[room] <= level[other]:
                 broken.append(f"{module} imports {name}")
+    expect_none(broken)
+
+
+# --- the workflow ---
+
+# Snakemake 9.27.1 ends with exit code 0 and without a file where a job is masked by another one and
+# all files between them are `ancient`; docs/caching.md has the nine lines. `update` keeps the output
+# of a job that was killed, half as it may be. And a rule that is made in a loop has no name that
+# `--set-resources` could know, and makes as many rules as there are experiments.
+NOT_IN_RULES = {
+    r"\bancient\(": "an input that is ancient",
+    r"\bupdate\(": "an output that is updated",
+    r"^[ \t]+(rule|checkpoint)\b": "a rule in a loop or under a condition",
+}
+
+
+def test_the_workflow_holds_nothing_that_hides_a_missing_file() -> None:
+    files = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
+    broken = [
+        f"{relative(path)}:{number}: {what}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for pattern, what in NOT_IN_RULES.items()
+        if re.search(pattern, line)
+    ]
     expect_none(broken)
 
 
@@ -407,8 +441,9 @@ def stages() -> dict[str, dict[str, list[str]]]:
 
 def test_the_walk_finds_what_a_stage_forgets() -> None:
     commands = ["qmoe measure"]
-    assert not forgotten(commands, ["src/qmoe"])
-    deps = [relative(path) for path in python_files(SRC / "qmoe") if path.stem != "latency"]
+    assert not forgotten(commands, ["src/qmoe", "src/records"])
+    files = [*python_files(SRC / "qmoe"), *python_files(SRC / "records")]
+    deps = [relative(path) for path in files if path.stem != "latency"]
     assert forgotten(commands, deps) == ["src/qmoe/measure/latency.py"]  # imported by a string
     assert "papers/curious_qmoe/paper.yaml" in forgotten(["referee verdicts"], ["src"])
 
@@ -422,4 +457,4 @@ def test_every_stage_and_every_command_of_the_rules_is_walked() -> None:
     assert stages().keys() == COMMANDS.keys()
     rules = "".join(path.read_text() for path in (ROOT / "workflow/rules").glob("*.smk"))
     in_rules = set(re.findall(r'^ +"((?:qmoe|referee) [a-z-]+)', rules, re.MULTILINE))
-    assert in_rules == set().union(*COMMANDS.values())
+    assert in_rules - {"qmoe work"} | OF_ORDERS == set().union(*COMMANDS.values())

@@ -17,7 +17,7 @@ from qmoe.paths import (
     PARAMETERS,
     SPEC,
 )  # fmt: skip
-from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
+from qmoe.workflow import CELLS_RECORD, DERIVED, PACKED_RECORD
 from records import record as records
 
 

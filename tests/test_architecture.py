@@ -67,8 +67,8 @@ LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 350, 50
 # schema of what the room of its name does (referee.paper.tables, referee.tables).
 SHARED_FILE_NAMES = {"__init__", "cli", "errors"}
 
-# The commands behind the Snakemake targets of each stage of dvc.yaml. `qmoe work`, which carries out
-# the orders of three of them, runs the same code as the commands that make one thing each.
+# The commands behind the Snakemake targets of each stage of dvc.yaml. `qmoe work`, which carries
+# out orders, runs the same code as the commands that train, pack or check alone.
 OF_ORDERS = {"qmoe train", "qmoe export", "qmoe check"}
 COMMANDS = {
     "data": ["qmoe render", "qmoe download", "qmoe unpack"],
@@ -252,10 +252,10 @@ def test_no_room_imports_one_above_it(package: str) -> None:
 
 # --- the workflow ---
 
-# Snakemake 9.27.1 ends with exit code 0 and without a file where a job is masked by another one and
-# all files between them are `ancient`; docs/caching.md has the nine lines. `update` keeps the output
-# of a job that was killed, half as it may be. And a rule that is made in a loop has no name that
-# `--set-resources` could know, and makes as many rules as there are experiments.
+# Snakemake 9.27.1 ends with exit code 0 and without a file where all files between it and a job
+# that runs are `ancient`; docs/caching.md has the nine lines. An output of `update` stays as a job that
+# was killed has left it. A rule that is made in a loop has a name that nobody can know in advance,
+# for `--set-resources` as an example, and there are as many as there are experiments.
 NOT_IN_RULES = {
     r"\bancient\(": "an input that is ancient",
     r"\bupdate\(": "an output that is updated",

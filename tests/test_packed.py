@@ -17,6 +17,7 @@ import onnx
 import pandas as pd
 import pytest
 import torch
+from conftest import parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -24,7 +25,6 @@ from safetensors.numpy import load as load_tensors
 from torch import nn
 
 from qmoe import cells, cli
-from qmoe.config import read
 from qmoe.data import table as tables
 from qmoe.data.embed import embed_files
 from qmoe.data.synth import render
@@ -44,7 +44,6 @@ from qmoe.nn.experts import build_expert
 from qmoe.nn.layers import quantize_after_training
 from qmoe.train import Cell, Normalizer
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 SMALL = {
     "datasets": {"demo": {"folds": 3}},
     "network": {"hidden": [13, 9]},
@@ -388,7 +387,7 @@ def spec(
     }
     over = copy.deepcopy(SMALL) | {"grid": grid, "normalization": normalization}
     over["router"]["top_k"] = top_k
-    return Grid(read(over, PARAMS)).experiments[0].spec
+    return Grid(parameters(over)).experiments[0].spec
 
 
 def table(n: int = 60) -> tables.EmbeddingTable:
@@ -774,8 +773,7 @@ def test_a_trained_cell_holds_what_check_promises(tmp_path: Path) -> None:
     described = spec(MIXTURE, "kl_divergence", 0.3) | {
         "embeddings": (tmp_path / "table.parquet").as_posix(),
     }
-    (tmp_path / "spec.json").write_text(json.dumps(described))
-    [cell] = cells.train(tmp_path / "spec.json", [1])
+    [(cell, _)] = cells.train(described, [1], tmp_path)
     export(cell, tmp_path / "packed")
     predictions = pd.read_parquet(cell / "predictions.parquet")
     found = check(tmp_path / "packed")
@@ -995,7 +993,7 @@ def test_predict_hears_by_the_recipe_of_training(
     """The recipe and the order of the files arrive; the vectors are then those of any CSV."""
     render(tmp_path / "demo", seed=0, recordings_per_class=1, takes_per_recording=1, duration_s=0.5)
     files = sorted((tmp_path / "demo").rglob("*.ogg")) or sorted((tmp_path / "demo").rglob("*.wav"))
-    recipe = read({}, PARAMS).embedding.model_dump(exclude={"backbone", "recipe"})
+    recipe = parameters({}).embedding.model_dump(exclude={"backbone", "recipe"})
     recipe |= {"duration_s": 0.5}
     folder = tmp_path / "model"
     folder.mkdir()

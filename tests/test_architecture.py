@@ -253,9 +253,9 @@ def test_no_room_imports_one_above_it(package: str) -> None:
 # --- the workflow ---
 
 # Snakemake 9.27.1 ends with exit code 0 and without a file where all files between it and a job
-# that runs are `ancient`; docs/caching.md has the nine lines. An output of `update` stays as a job that
-# was killed has left it. A rule that is made in a loop has a name that nobody can know in advance,
-# for `--set-resources` as an example, and there are as many as there are experiments.
+# that runs are `ancient`; docs/caching.md has the nine lines. An output of `update` stays as a job
+# that was killed has left it. A rule that is made in a loop has a name that nobody can know in
+# advance, for `--set-resources` as an example, and there are as many as there are experiments.
 NOT_IN_RULES = {
     r"\bancient\(": "an input that is ancient",
     r"\bupdate\(": "an output that is updated",

@@ -234,7 +234,7 @@ def test_arms_that_are_one(ran: Ran) -> None:
         predictions, its_record = Path(there, "predictions.parquet"), Path(there, "provenance.json")
         key, names = (record.read(its_record)[about] for about in ("key", "files"))
         shutil.copy(Path(here, predictions.name), predictions)
-        with pytest.raises(record.Damaged, match="is not the file that was written"):
+        with pytest.raises(record.Damaged, match=r"predictions\.parquet"):
             audited(grid, cells)
         record.seal(its_record, key, [Path(there, name) for name in names])
     found = grave(audited(grid, cells))

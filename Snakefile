@@ -28,10 +28,6 @@ if workflow.is_main_process:
         marker.write_text(str(time.time_ns()))
 
 
-onerror:
-    raise SystemExit(failures.report([Path(path) for path in log]))
-
-
 rule all:
     """Everything that is made by default."""
     default_target: True
@@ -45,9 +41,3 @@ rule all:
         rules.latex.output,
         rules.page.output,
         rules.notebook.output,
-
-
-onstart:
-    print(
-        "`qmoe progress` in another terminal shows what is done and the time that remains."
-    )

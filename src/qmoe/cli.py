@@ -20,7 +20,6 @@ from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
 from qmoe.paths import CELLS, CHECK
-from qmoe.progress import parts, watch
 from referee import cli as judge
 from referee.errors import InputError
 
@@ -245,12 +244,6 @@ def prune(
     """Set aside in results/attic what params.yaml no longer asks for."""
     for path in set_aside(_grid(overrides), roots):
         print(f"set aside: {path}")
-
-
-@app.command()
-def progress(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
-    """Show how much of a run in another terminal is done, and how long the rest will take."""
-    watch(parts(_grid(overrides, overlays)))
 
 
 @app.command()

@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 from snakemake.exceptions import WorkflowError
 
-from qmoe import attic, failures
+from qmoe import attic
 from qmoe.config import difference, load
 from qmoe.errors import UserError
 from qmoe.grid import Experiment, Grid

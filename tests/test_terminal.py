@@ -129,9 +129,9 @@ def test_off_a_terminal_a_run_is_a_few_plain_lines(ordered: Project) -> None:
     lines = re.sub(r"\d\d:\d\d:\d\d", "TIME", said).splitlines()[1:]
     assert lines[:3] == ["5 jobs: train 3, table 1, all 1", "to make: 12 cells", "TIME train"]
     progress = [line for line in lines if line.startswith("TIME cells ")]
-    assert 0 < len(progress) <= 10 and all(
-        re.search(r" \d+/12, \d\d:\d\d left$", p) for p in progress
-    )
+    assert 0 < len(progress) <= 10
+    assert all(re.fullmatch(r"TIME cells \d+/12, \d\d:\d\d left", line) for line in progress[:-1])
+    assert progress[-1] == "TIME cells 12/12"
     assert lines[-3] == "TIME table"
     assert re.fullmatch(r"Done in \d\d:\d\d, 5 jobs, 12 cells: results/tables", lines[-2])
     assert len(lines) == len(progress) + 6 and "\r" not in said
@@ -144,11 +144,10 @@ def test_off_a_terminal_a_run_is_a_few_plain_lines(ordered: Project) -> None:
 
 def test_on_a_terminal_one_line_tells_what_runs_and_what_remains(ordered: Project) -> None:
     said = on_a_terminal(ordered, "snakemake", "-j2")
-    drawn = re.findall(
-        r"(\d+)%\|[^|]+\| \d\d:\d\d, jobs (\d)/5, cells (\d+)/12(.*?)\|(.*?)\r", said
-    )
-    assert [int(cells) for _, _, cells, _, _ in drawn] == sorted(int(row[2]) for row in drawn)
-    assert any("left" in remains and "train x2" in runs for _, _, _, remains, runs in drawn)
+    drawn = re.findall(r"%\|[^|]+\| \d\d:\d\d, jobs \d/5, cells (\d+)/12(.*?)\|(.*?)\r", said)
+    cells = [int(made) for made, _, _ in drawn]
+    assert cells == sorted(cells) and len(set(cells)) > 1
+    assert any("left" in remains and "train x2" in runs for _, remains, runs in drawn)
     stays = left(said)[1:]
     assert stays[:2] == ["5 jobs: train 3, table 1, all 1", "to make: 12 cells"]
     assert stays[2].startswith("Done in") and stays[3].startswith("Log of") and len(stays) == 4
@@ -196,19 +195,25 @@ def test_a_retry_that_succeeds_is_no_failure(fates: Project) -> None:
     assert fates.snakemake("again", "--quiet", "all").splitlines()[1:] == []
 
 
-@pytest.mark.parametrize("whole_group", [True, False])
-def test_an_interrupt_is_no_failure(ordered: Project, whole_group: bool) -> None:
+def half_way(project: Project) -> subprocess.Popen[str]:
+    """A run that has made a first cell."""
     running = subprocess.Popen(
         ["snakemake", "-j2"],
-        cwd=ordered.folder,
+        cwd=project.folder,
         env=ENVIRONMENT,
         text=True,
         stderr=subprocess.PIPE,
         start_new_session=True,
     )
-    while not list(ordered.folder.rglob("scores.json")):
+    while not list(project.folder.rglob("scores.json")):
         assert running.poll() is None
         time.sleep(0.05)
+    return running
+
+
+@pytest.mark.parametrize("whole_group", [True, False])
+def test_an_interrupt_is_no_failure(ordered: Project, whole_group: bool) -> None:
+    running = half_way(ordered)
     (os.killpg if whole_group else os.kill)(running.pid, signal.SIGINT)
     said = running.communicate()[1]
     assert running.returncode == 1
@@ -217,9 +222,13 @@ def test_an_interrupt_is_no_failure(ordered: Project, whole_group: bool) -> None
 
 def test_errors_of_the_workflow_itself_are_told_whole(ordered: Project) -> None:
     assert "No rule to produce nowhere" in ordered.snakemake("nowhere", "--quiet", check=False)
-    locks = ordered.folder / ".snakemake/locks"
-    ordered.snakemake()
-    (locks / "0.output.lock").write_text(f"{ordered.folder}/results/tables/table.csv\n")
-    said = ordered.snakemake("--forceall", check=False)
+    running = half_way(ordered)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.communicate()
+    said = ordered.snakemake("--quiet", "all", check=False)
     assert "LockException" in said and "--unlock" in said
     assert "Unlocked" in ordered.snakemake("--unlock")
+    for number in range(3):
+        (ordered.folder / f"results/orders/run-train-000{number}.done").touch()
+    said = ordered.snakemake(check=False)
+    assert "IncompleteFilesException" in said and "--rerun-incomplete" in said

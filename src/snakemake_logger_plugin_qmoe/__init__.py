@@ -26,7 +26,6 @@ EVERY_S = 0.5  # from one look at the files of the running orders to the next
 
 # How Snakemake and its executor for SLURM begin what they say without an event.
 NOTHING = "Nothing to be done"
-FAILED = ("Exiting because a job execution failed", "WorkflowError:\nAt least one job did not")
 INTERRUPTED = ("Terminating processes on user request", "Will exit after finishing")
 REFUSED = "SLURM sbatch failed for array"
 NOISE = (
@@ -34,6 +33,8 @@ NOISE = (
     "Assuming unrestricted shared filesystem",
     "Config file ",
     "--keep-incomplete mode is set",
+    "Exiting because a job execution failed",
+    "WorkflowError:\nAt least one job did not complete",
 )
 
 
@@ -90,7 +91,7 @@ class LogHandler(LogHandlerBase):
         try:
             with self.mutex:
                 if event != LogEvent.JOB_ERROR and record.thread in self.untold:
-                    self._tell(self.untold.pop(record.thread))
+                    self._tell_error(self.untold.pop(record.thread))
                 if self.common_settings.verbose or event == LogEvent.DEBUG_DAG:
                     self.screen.say(self.format(record) or "")
                 if take:
@@ -106,7 +107,7 @@ class LogHandler(LogHandlerBase):
                 self.ticker.join()
             self.screen.close()
             for text in self.untold.values():
-                self._tell(text)
+                self._tell_error(text)
             for text in filter(None, self._end()):
                 self.screen.say(text)
         super().close()
@@ -148,6 +149,8 @@ class LogHandler(LogHandlerBase):
         self.running.discard(record.job_id)
         self.finished.add(record.job_id)
         self.work.stop(self.jobs[record.job_id].order, finished=True)
+        if self.tells_progress and not self.screen.is_live:
+            self._tell_tenths()
 
     def _job_error(self, record: Any) -> None:
         job = self.jobs.get(record.jobid) or Job(record.rule_name, record.rule_name, record.log)
@@ -172,11 +175,11 @@ class LogHandler(LogHandlerBase):
     def _failed(self, jobid: int, job: Job, reason: str, logs: list[Path]) -> None:
         self.running.discard(jobid)
         self.work.stop(job.order, finished=False)
-        if self.interrupted or reason in BY_USER:
+        if self.interrupted:
             return
         *above, last = reason.splitlines()
         self.failures[jobid] = lines.failure(job.name, reason, logs)
-        if self.tells_progress:
+        if self.tells_progress and last != BY_USER:
             self._tell(f"{lines.clock()} {job.name} failed: {'... ' if above else ''}{last}")
 
     def _message(self, record: Any) -> None:
@@ -189,6 +192,7 @@ class LogHandler(LogHandlerBase):
             self.log, self.ended_s = found[1].removeprefix(f"{Path.cwd()}/"), record.created
         elif text.startswith(INTERRUPTED):
             self.interrupted = True
+            self.failures = {n: text for n, text in self.failures.items() if BY_USER not in text}
         elif text.startswith(REFUSED):
             self.refused = text
         elif record.levelno >= WARNING:
@@ -201,9 +205,12 @@ class LogHandler(LogHandlerBase):
 
     def _tell(self, text: str) -> None:
         """Write text, unless it is noise or, under --verbose, was written in Snakemake's words."""
-        self.has_failed = self.has_failed or text.startswith(FAILED)
-        if not text.startswith((*FAILED, *NOISE)) and not self.common_settings.verbose:
+        if not text.startswith(NOISE) and not self.common_settings.verbose:
             self.screen.say(text)
+
+    def _tell_error(self, text: str) -> None:
+        self.has_failed = True
+        self._tell(text)
 
     def _tell_once(self, key: str, text: str) -> None:
         if key not in self.told:

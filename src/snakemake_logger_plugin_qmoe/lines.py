@@ -52,8 +52,8 @@ def jobs(stats: Mapping[str, int]) -> str:
 
 
 def left(remaining_s: float | None) -> str:
-    """The time that remains, where it is known."""
-    return "" if remaining_s is None else f", {tqdm.format_interval(remaining_s)} left"
+    """The time that remains, where it is known and not over."""
+    return f", {tqdm.format_interval(remaining_s)} left" if remaining_s else ""
 
 
 def tally(counts: Counts) -> str:

@@ -14,7 +14,7 @@ ENDED_BY_SLURM = {
     "cancelled": r"'CANCELLED'|CANCELLED AT",
 }
 KILLED = "killed by signal "
-BY_USER = (f"{KILLED}SIGINT", f"{KILLED}SIGTERM")
+BY_USER = f"{KILLED}SIGINT"
 
 _REFUSED = re.compile(r"SLURM sbatch failed.*?The error message was '(.*?)'\.$", re.S | re.M)
 _END = re.compile(r"returned non-zero exit status (\d+)\.|died with <Signals\.\w+: (\d+)>")

@@ -22,10 +22,16 @@ include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
 
 
-if workflow.is_main_process:
-    attic.restore(GRID)
-    for marker in STALE:
-        marker.write_text(str(time.time_ns()))
+onstart:
+    RUN.begin()
+
+
+onsuccess:
+    RUN.end()
+
+
+onerror:
+    RUN.end()
 
 
 rule all:

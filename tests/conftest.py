@@ -69,7 +69,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=ENVIRONMENT,
+            env=self.environment,
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -77,6 +77,11 @@ class Project:
         if check and done.returncode:
             raise AssertionError(f"{command} exited with {done.returncode}:\n{done.stdout[-3000:]}")
         return done.stdout
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Variables under which the packages of the folder run, and not those of another clone."""
+        return ENVIRONMENT | {"PYTHONPATH": str(self.folder / "src")}
 
     def snakemake(self, *arguments: str, check: bool = True) -> str:
         return self.run("snakemake", "-j2", *arguments, check=check)

@@ -12,7 +12,7 @@ import pytest
 from conftest import Project
 
 pytestmark = pytest.mark.pipeline
-COSTLY = {"embed", "train", "export", "check", "latency", "energy", "memory"}
+COSTLY = {"embed", "train", "pack", "check", "measure"}
 JOBS = COSTLY | {"claims", "figures", "latex", "page", "notebook"}
 
 

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ENVIRONMENT, Project
+from conftest import ROOT, Project
 
 pytestmark = pytest.mark.pipeline
 STAYS = "What has finished stays, and the same command goes on from there."
@@ -83,6 +83,7 @@ def folder_with(tmp_path: Path, snakefile: str) -> Project:
     (tmp_path / "profiles/default/config.yaml").write_text("logger: qmoe\nlatency-wait: 0\n")
     (tmp_path / "results/orders").mkdir(parents=True)
     (tmp_path / "Snakefile").write_text(snakefile)
+    (tmp_path / "src").symlink_to(ROOT / "src")
     return Project(tmp_path)
 
 
@@ -101,7 +102,7 @@ def on_a_terminal(project: Project, *command: str) -> str:
     ours, its = pty.openpty()
     fcntl.ioctl(its, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     streams = {"stdin": its, "stdout": its, "stderr": its}
-    environment = ENVIRONMENT | {"TERM": "xterm"}
+    environment = project.environment | {"TERM": "xterm"}
     with subprocess.Popen(command, cwd=project.folder, env=environment, **streams):
         os.close(its)
         written = b""
@@ -200,7 +201,7 @@ def half_way(project: Project) -> subprocess.Popen[str]:
     running = subprocess.Popen(
         ["snakemake", "-j2"],
         cwd=project.folder,
-        env=ENVIRONMENT,
+        env=project.environment,
         text=True,
         stderr=subprocess.PIPE,
         start_new_session=True,

@@ -1,6 +1,7 @@
 """Cells on disk: training of those that are missing, writing them whole, loading them again."""
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,51 +12,53 @@ from safetensors.torch import save
 
 from qmoe.data import table as tables
 from qmoe.errors import UserError
-from qmoe.keys import sha256, write_atomically
+from qmoe.keys import key, sha256
 from qmoe.nn.build import Model, build_model
 from qmoe.nn.layers import quantize_after_training
-from qmoe.paths import is_complete
+from qmoe.paths import CELL_FILES, RECORD, SCORES
 from qmoe.train import Cell, Normalizer, train_cell
+from records import files, record
 
 
-def train(spec_file: Path, folds: list[int]) -> Iterator[Path]:
-    """Train the folds of an experiment that are not there yet; yield each folder when written.
-    Finished cells stay as they are, so that a job that was interrupted goes on where it stopped.
-    Raises UserError where the specification or its embeddings are missing, or do not fit."""
-    try:
-        spec = json.loads(spec_file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{spec_file} is not here: `qmoe plan` writes it") from None
+def train(spec: dict[str, Any], folds: list[int], folder: Path) -> Iterator[tuple[Path, float]]:
+    """Train the folds of an experiment that are not in its folder yet; yield the folder of each
+    cell when it is written, and the seconds that it took. Raises UserError where the embeddings are
+    missing or do not fit the specification, Damaged where they are not as they were written."""
     beyond = [fold for fold in folds if not 0 <= fold < spec["n_folds"]]
     if beyond:
-        raise UserError(f"{spec_file} has folds 0 to {spec['n_folds'] - 1}, not {beyond[0]}")
-    todo = [fold for fold in folds if not is_complete(spec_file.parent / f"fold{fold}")]
+        raise UserError(f"{folder} has folds 0 to {spec['n_folds'] - 1}, not {beyond[0]}")
+    todo = [fold for fold in folds if not (folder / f"fold{fold}" / SCORES).exists()]
     if not todo:
         return
     embeddings = Path(spec["embeddings"])
     if not embeddings.exists():
         raise UserError(f"{embeddings} is not here: `snakemake {embeddings}` makes it")
+    record.require_whole(embeddings)
     table = tables.read(embeddings)
     embeddings_sha256 = sha256(embeddings)
     for fold in todo:
+        start_s = time.process_time()
         cell = train_cell(table, spec, fold)
         cell.scores["embeddings_sha256"] = embeddings_sha256
-        folder = spec_file.parent / f"fold{fold}"
-        write(folder, cell, spec, table.metadata)
-        yield folder
+        write(folder / f"fold{fold}", cell, spec, table.metadata)
+        yield folder / f"fold{fold}", time.process_time() - start_s
 
 
 def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, object]) -> None:
-    """Write the four files of a cell, each whole or not at all, the scores last. The model's file
-    also holds the specification, and `embedding`, the metadata of the table of embeddings."""
+    """Write the files of a cell and their record, each whole or not at all, the scores last. The
+    model's file also holds the specification, and `embedding`, the metadata of the embeddings."""
     about = {"spec": spec, "classes": cell.classes, "embedding": embedding}
     # A single metadata entry, because safetensors writes several in random order.
     metadata = {"qmoe": json.dumps(about, sort_keys=True)}
-    write_atomically(folder / "model.safetensors", save(cell.state, metadata=metadata))
-    write_atomically(folder / "history.csv", cell.history.to_csv(index=False))
-    write_atomically(folder / "predictions.parquet", cell.predictions.to_parquet(index=False))
-    scores = json.dumps(cell.scores, indent=1, sort_keys=True)
-    write_atomically(folder / "scores.json", scores + "\n")
+    contents = {
+        "model.safetensors": save(cell.state, metadata=metadata),
+        "history.csv": cell.history.to_csv(index=False).encode(),
+        "predictions.parquet": cell.predictions.to_parquet(index=False),
+        SCORES: (json.dumps(cell.scores, indent=1, sort_keys=True) + "\n").encode(),
+    }
+    contents[RECORD] = record.text(f"{key(spec)}/{folder.name}", contents).encode()
+    for name in sorted(contents, key=lambda name: name == SCORES):
+        files.write(folder / name, contents[name])
 
 
 @dataclass(frozen=True)
@@ -75,9 +78,11 @@ class Trained:
 
 
 def load(cell: Path) -> Trained:
-    """Return the model of a cell, as it was scored. Raises UserError where a file is missing."""
-    if not is_complete(cell):
-        raise UserError(f"{cell} is not a trained cell: `qmoe train` makes it")
+    """Return the model of a cell, as it was scored. Raises UserError where a file is missing, and
+    Damaged where the model is not as it was written."""
+    if not all((cell / name).is_file() for name in (*CELL_FILES, RECORD)):
+        raise UserError(f"{cell} is not a trained cell: `snakemake cells` makes it")
+    record.require_whole(cell / "model.safetensors")
     with safe_open(cell / "model.safetensors", "pt") as file:
         about = json.loads(file.metadata()["qmoe"])
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118

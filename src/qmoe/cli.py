@@ -12,38 +12,38 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from qmoe.attic import prune as set_aside
-from qmoe.config import merge, read, read_yaml, schema_table
+import qmoe
+from qmoe import rows, store
+from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, CHECK
+from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
+from records.files import sync
+from records.home import ForeignPackage, require_home
+from records.record import Damaged, is_whole, seal
 from referee import cli as judge
 from referee.errors import InputError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
-Overrides = Annotated[str, typer.Option("--set", help="JSON that replaces values of params.yaml")]
-Overlays = Annotated[
-    list[Path] | None,
-    typer.Argument(help="files whose values replace those of params.yaml: configs/paper.yaml"),
+Parameters = Annotated[
+    Path, typer.Option("--params", help="params.yaml, or a file that a run wrote to results/params")
 ]
-Key = Annotated[str, typer.Option(help="stop unless the grid has this key")]
+Overlays = Annotated[
+    list[Path],
+    typer.Argument(help="params.yaml and files put over it, the last on top: configs/paper.yaml"),
+]
+Key = Annotated[str, typer.Option(help="of what the files are made from; it is recorded")]
 Dataset = Annotated[str, typer.Argument(help="a dataset of params.yaml")]
 Table = Annotated[Path, typer.Argument(help="the tidy table to write")]
 
 
-def _grid(overrides: str, overlays: list[Path] | None = None, key: str = "") -> Grid:
-    """The grid of params.yaml under files, the last one on top, and JSON; it must have the key."""
-    try:
-        over: dict[str, Any] = json.loads(overrides)
-    except json.JSONDecodeError as error:
-        raise UserError(f"--set is not JSON: {error}") from None
-    for path in reversed(overlays or []):
-        over = merge(read_yaml(path), over)
-    grid = Grid(read(over))
+def _grid(params: Path, key: str = "") -> Grid:
+    """The grid of a file of parameters; it must have the key, if one is given."""
+    grid = Grid(read(params))
     if key:
         require_same(grid.key, key)
     return grid
@@ -57,72 +57,85 @@ def _one_thread() -> None:
 
 
 @app.command()
-def render(dataset: Dataset, folder: Path, overrides: Overrides = "{}") -> None:
+def render(dataset: Dataset, folder: Path, params: Parameters) -> None:
     """Render the clips of a synthetic dataset."""
     from qmoe.data.synth import render as synthesise
 
-    grid = _grid(overrides)
+    grid = _grid(params)
     require_same(grid.source(dataset).audio, folder)
     recipe = grid.params.datasets[dataset].model_dump(exclude={"kind", "folds"})
     sound = grid.params.embedding.model_dump(include={"duration_s", "sample_rate_hz"})
     synthesise(folder, **recipe, **sound)
+    store.keep(folder)
 
 
 @app.command()
-def download(archive: Path, overrides: Overrides = "{}") -> None:
+def download(archive: Path, params: Parameters) -> None:
     """Download the archive of a public dataset, or the rest of it after an interruption."""
     from qmoe.data.acquire import download as fetch
 
-    remotes = {s.archive: s.remotes for s in _grid(overrides).sources.values() if s.remotes}
+    remotes = {s.archive: s.remotes for s in _grid(params).sources.values() if s.remotes}
     require_same(archive if archive in remotes else "no such archive", archive)
     fetch(archive, remotes[archive])
 
 
 @app.command()
-def unpack(folder: Path, overrides: Overrides = "{}") -> None:
+def unpack(folder: Path, params: Parameters) -> None:
     """Unpack the archive of a public dataset."""
     from qmoe.data.unpack import unpack as extract
 
-    archives = {s.audio: s.archive for s in _grid(overrides).sources.values() if s.archive}
+    archives = {s.audio: s.archive for s in _grid(params).sources.values() if s.archive}
     require_same(folder if folder in archives else "no such folder", folder)
     extract(archives[folder], folder)
+    store.keep(folder)
 
 
 @app.command()
 def embed(
     dataset: Dataset,
     table: Path,
+    params: Parameters,
     workers: Annotated[int, typer.Option(help="threads; the bytes do not depend on it")] = 1,
-    overrides: Overrides = "{}",
 ) -> None:
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
-    grid = _grid(overrides)
+    grid = _grid(params)
     require_same(grid.source(dataset).table, table)
+    record = table.with_suffix(f".{RECORD}")
+    if is_whole(store.stored(record), table.stem):
+        store.restore(table)
+        store.restore(record)
+        return
     write_table(grid.params, dataset, grid.source(dataset), workers)
+    sync(table)
+    seal(record, table.stem, [table])
+    store.keep(table)
+    store.keep(record)
 
 
 @app.command()
-def plan(key: Key = "", overrides: Overrides = "{}") -> None:
-    """Write the specification of every experiment of the grid that has none yet."""
-    _grid(overrides, key=key).write_specs()
+def work(order: Annotated[Path, typer.Argument(help="a file of results/orders")]) -> None:
+    """Carry out an order of the workflow: train, pack or check the cells that it lists."""
+    from qmoe.orders import read as read_order
+    from qmoe.work import work as carry_out
+
+    _one_thread()
+    for line in carry_out(read_order(order)):
+        print(line, flush=True)
 
 
 @app.command()
 def train(
-    specs: Annotated[list[Path], typer.Argument(help="files spec.json of experiments")],
+    spec: Annotated[Path, typer.Argument(help="spec.json of an experiment")],
     folds: Annotated[str, typer.Option(help="numbers of the folds, from 0: 0,1,2")],
+    into: Annotated[Path, typer.Option(help="folder for the cells")],
 ) -> None:
-    """Train the cells of experiments that are not there yet."""
+    """Train cells of an experiment into a folder, where they are not there yet."""
     from qmoe import cells
+    from qmoe.spec import read as read_spec
 
     _one_thread()
-    for spec in specs:
-        trained = 0
-        for cell in cells.train(spec, [int(fold) for fold in folds.split(",")]):
-            print(cell, flush=True)
-            trained += 1
-        if not trained:
-            print(f"{spec.parent}: every fold is there already")
+    for cell, seconds in cells.train(read_spec(spec), [int(f) for f in folds.split(",")], into):
+        print(f"{cell} {seconds:.2f} s", flush=True)
 
 
 @app.command()
@@ -131,7 +144,7 @@ def export(
     root: Annotated[Path, typer.Option(help="folder for the packed models, named as the cells")],
 ) -> None:
     """Pack trained cells: write the files of models that run without torch."""
-    from qmoe.deploy.export import export as pack
+    from qmoe.work import pack
 
     _one_thread()
     for cell in cells:
@@ -144,23 +157,12 @@ def export(
 @app.command()
 def check(packed: Annotated[list[Path], typer.Argument(help="folders of packed models")]) -> None:
     """Prove that packed models agree with the trained ones on their whole test fold."""
-    from qmoe.deploy import check as checks
+    from qmoe.work import check as prove
 
     _one_thread()
     for folder in packed:
-        agreement = checks.check(folder)
-        if not agreement.holds:
-            raise UserError(
-                f"{folder} disagrees with the trained model: classes agree on "
-                f"{agreement.bounded_argmax_agreement:.4f} of {agreement.n_bounded} clips and "
-                f"routes on {agreement.expert_agreement:.4f} of {agreement.n} (at least "
-                f"{checks.LEAST_ARGMAX_AGREEMENT}), logits differ by up to "
-                f"{agreement.bounded_logit_difference:.3g} (at most "
-                f"{checks.LARGEST_LOGIT_DIFFERENCE}); compare the processor and the versions "
-                "with those in its manifest.json"
-            )
-        write_json(folder / CHECK, agreement.as_dict())
-        print(folder, agreement.argmax_agreement, agreement.max_logit_difference, flush=True)
+        prove(folder)
+        print(folder, flush=True)
 
 
 @app.command()
@@ -178,38 +180,45 @@ def predict(
 def measure(
     what: Literal["latency", "energy", "memory"],
     table: Annotated[Path, typer.Argument(help="CSV to write; a .json beside it has the machine")],
-    overrides: Overrides = "{}",
+    params: Parameters,
 ) -> None:
     """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
     from qmoe.measure import hardware
     from qmoe.measure.subjects import pin_to_one_thread
 
-    grid = _grid(overrides)
+    grid = _grid(params)
     require_same(grid.measurements, table.parent)
     machine = hardware.describe()
     busy_percent = machine["busy_percent_before"]
     if busy_percent > hardware.BUSY_PERCENT:
         print(f"other programs use {busy_percent:.0f} % of the machine: do not trust these numbers")
     machine["pinned_to_processor"] = pin_to_one_thread()
-    rows = import_module(f"qmoe.measure.{what}").measure(grid)
-    write_json(table.with_suffix(".json"), machine)
-    write_atomically(table, rows.to_csv(index=False))
+    calls = import_module(f"qmoe.measure.{what}").measure(grid)
+    about = table.with_suffix(".json")
+    write_json(about, machine)
+    write_atomically(table, calls.to_csv(index=False))
+    seal(table.with_suffix(f".{RECORD}"), grid.measurements.name, [about, table])
 
 
 @app.command()
-def collect_packed(table: Table, overrides: Overrides = "{}") -> None:
+def collect_packed(table: Table, params: Parameters) -> None:
     """Gather the bytes and the agreement of all packed models in one tidy table."""
     from qmoe.collect import collect_packed as gather
+    from qmoe.collect import write
 
-    write_atomically(table, gather(_grid(overrides)).to_csv(index=False))
+    grid = _grid(params)
+    write(table, gather(grid), rows.packed_key(grid, rows.checked(grid)))
 
 
 @app.command()
-def collect(table: Table, key: Key = "", overrides: Overrides = "{}") -> None:
+def collect(table: Table, params: Parameters) -> None:
     """Gather all cells of the grid in one tidy table, and write the summaries."""
-    from qmoe.collect import write
+    from qmoe import collect as tidy
 
-    write(_grid(overrides, key=key), table)
+    grid = _grid(params)
+    cells = tidy.collect(grid)
+    key = rows.cells_key(grid, rows.cells(grid))
+    tidy.write(table, cells, key, tidy.write_summaries(grid, cells))
 
 
 @app.command()
@@ -217,8 +226,7 @@ def audit(
     what: Annotated[
         Path, typer.Argument(help="folder of results, or one table of embeddings (.parquet, .csv)")
     ] = Path("results"),
-    key: Key = "",
-    overrides: Overrides = "{}",
+    params: Annotated[Path | None, typer.Option(help="of a folder: params.yaml")] = None,
 ) -> None:
     """Describe the run, and check data, protocol and results: writes run.json and audit.*."""
     from qmoe.describe import facts_of_file
@@ -226,32 +234,67 @@ def audit(
     from referee.audit.findings import audit_dataset, to_markdown
     from referee.contract.run import DatasetFacts
 
-    paper = paper_folder()
     if not what.is_dir():
         facts = DatasetFacts.model_validate_json(json.dumps(facts_of_file(what)))
+        paper = paper_folder()
         known = papers.read(paper) if paper.exists() else None
         print(to_markdown(audit_dataset(what.stem, facts, known)))
         return
-    describe(what / "run.json", key, overrides)
-    judge.audit(what, paper)
+    if params is None:
+        raise UserError(f"which parameters made {what}? Name them: --params params.yaml")
+    describe(what / "run.json", params)
+    judge.audit(what, paper_folder(read(params).paper))
 
 
 @app.command()
-def prune(
-    roots: Annotated[list[str], typer.Argument(help="audio, embeddings, cells, packed...")],
-    overrides: Overrides = "{}",
+def verify(
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="by default results and data/embeddings")
+    ] = None,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="set aside what is damaged: Snakemake makes it again")
+    ] = False,
+    params: Annotated[
+        Path | None, typer.Option(help="params.yaml: also tell what is of another grid than this")
+    ] = None,
 ) -> None:
-    """Set aside in results/attic what params.yaml no longer asks for."""
-    for path in set_aside(_grid(overrides), roots):
-        print(f"set aside: {path}")
+    """Compare every file with its record. The exit code is 1 where anything is damaged."""
+    from qmoe import verify as verifying
+
+    there = folders or [path for path in (Path("results"), EMBEDDINGS) if path.exists()]
+    for folder in there:
+        if not folder.is_dir():
+            raise UserError(f"{folder} is not a folder")
+    found = [fault for folder in there for fault in verifying.faults(folder)]
+    if params is not None:
+        found += verifying.strangers(_grid(params))
+    for fault in found:
+        print(f"{fault.path} {fault.wrong}")
+    if repair:
+        for path, place in verifying.repair(found):
+            print(f"{path} is set aside in {place}; the same command of Snakemake makes it again")
+    elif found:
+        raise UserError(f"{len(found)} faults; --repair sets aside what they damage")
+    else:
+        print(f"every file in {', '.join(map(str, there))} is as its record says")
 
 
 @app.command()
-def estimate(overlays: Overlays = None, overrides: Overrides = "{}") -> None:
+def keep(params: Parameters) -> None:
+    """Link everything that is costly to make into .store, where DVC does not delete it, and write
+    the parameters that decide what is trained to results/grid.json."""
+    write_json(GRID, _grid(params).method)
+    for folder in KEPT:
+        if folder.is_dir():
+            store.keep(folder)
+
+
+@app.command()
+def estimate(files: Overlays) -> None:
     """Print how many cells, core hours and gigabytes a grid needs, before anything is made."""
     from qmoe.estimate import report
 
-    print(report(_grid(overrides, overlays), _grid("{}")))
+    print(report(Grid(read(*files)), Grid(read(files[0]))))
 
 
 @app.command()
@@ -262,14 +305,17 @@ def schema() -> None:
 
 @app.command()
 def describe(
-    file: Annotated[Path, typer.Argument(help="the file to write")] = Path("results/run.json"),
+    file: Annotated[Path, typer.Argument(help="the file to write")],
+    params: Parameters,
     key: Key = "",
-    overrides: Overrides = "{}",
 ) -> None:
     """Write what only the method can tell of the run, for the judge: run.json."""
     from qmoe.describe import describe as facts_of
 
-    write_json(file, facts_of(_grid(overrides, key=key)))
+    grid = _grid(params)
+    write_json(file, facts_of(grid))
+    tables = [source.table for source in grid.sources.values()]
+    seal(file.with_suffix(f".{RECORD}"), key, [file], tables)
 
 
 def _alias(command: Callable[..., None]) -> Callable[..., None]:
@@ -296,8 +342,9 @@ app.command("paper")(_alias(judge.notebook))
 def main() -> None:
     """Run the command line; a mistake of the user is one line on stderr and exit code 1."""
     try:
+        require_home("qmoe", qmoe.__file__, Path())
         app()
-    except (UserError, InputError) as error:
+    except (UserError, InputError, Damaged, ForeignPackage) as error:
         print(f"qmoe: {error}", file=sys.stderr)
         sys.exit(1)
 

@@ -1,35 +1,54 @@
 """Tidy tables of a grid: one row for each cell, one for each packed model; and summaries."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
-from sklearn.metrics import f1_score
+from sklearn.metrics import accuracy_score, f1_score
 
 from qmoe.errors import UserError
-from qmoe.grid import Grid
-from qmoe.keys import named, sha256, write_atomically, write_json
+from qmoe.grid import Experiment, Grid
+from qmoe.keys import named, write_atomically, write_json
 from qmoe.nominal import theoretical_bytes
-from qmoe.paths import CHECK, is_complete
+from qmoe.paths import CELL_FILES, CHECK, RECORD, SCORES, SUMMARIES
+from records.files import sha256
+from records.record import Damaged, read, require_whole, seal
+
+# What a row tells of a cell, from its scores.json; whatever else is written there is not read.
+_TOLD = (
+    "accuracy",
+    "dimension",
+    "embeddings_sha256",
+    "epochs",
+    "f1_weighted",
+    "n_classes",
+    "n_fit",
+    "n_stop",
+    "n_test",
+    "parameter_count",
+    "scored_epoch",
+    "stop_f1_weighted",
+)
 
 
 def collect(grid: Grid) -> pd.DataFrame:
     """Return a row for every cell of the grid: what identifies it, its scores, its folder.
-    Raises UserError where cells are missing, a score is not the F1 of its predictions, or cells
-    were trained on other embeddings than those on disk. The message names the cells."""
-    missing = [cell for cell in grid.cells if not is_complete(cell)]
+    Raises UserError where cells are missing, or were trained on other embeddings than those on
+    disk; Damaged where a cell is not as it was written. The message names the cells."""
+    missing = [cell for cell in grid.cells if not all((cell / f).is_file() for f in CELL_FILES)]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(grid.cells)} cells are missing or lack a file: "
-            f"{named(missing)}; remove these folders, `snakemake -j8 cells` trains them"
+            f"{named(missing)}; `snakemake -j8 cells` makes them"
         )
     tables = {name: source.table for name, source in grid.sources.items()}
     embeddings = {name: sha256(path) for name, path in tables.items() if path.exists()}
     rows = []
     for experiment, fold in grid.runs:
         cell = experiment.cell(fold)
-        scores = json.loads((cell / "scores.json").read_bytes())
-        _check_f1(cell, scores["f1_weighted"])
+        scores = read_scores(experiment, fold)
         trained_on = scores["embeddings_sha256"]
         if trained_on != embeddings.get(experiment.dataset, trained_on):
             raise UserError(
@@ -40,19 +59,43 @@ def collect(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _check_f1(cell: Path, score: float) -> None:
-    predictions = pd.read_parquet(cell / "predictions.parquet", columns=["label", "prediction"])
-    f1 = f1_score(*predictions.to_numpy().T, average="weighted", zero_division=0)
-    if abs(f1 - score) > 1e-12:
-        raise UserError(
-            f"{cell}: scores.json says F1 {score}, predictions.parquet {f1}; "
-            "one was edited: remove the folder to train it again"
-        )
+def read_scores(experiment: Experiment, fold: int) -> dict[str, Any]:
+    """Return the scores of a cell, after computing F1 and accuracy from its predictions. Raises
+    Damaged where its files are not as they were written, are those of another cell, or its scores
+    are not those of its predictions."""
+    cell = experiment.cell(fold)
+    written = read(cell / RECORD)["key"]
+    if written != f"{experiment.key}/fold{fold}":
+        raise Damaged(f"{cell} holds the files of {written}, another cell: {_AGAIN}")
+    for name in (SCORES, "predictions.parquet"):
+        require_whole(cell / name)
+    told = json.loads((cell / SCORES).read_bytes())
+    predictions = pd.read_parquet(cell / "predictions.parquet")
+    truth, predicted = (predictions[name].to_numpy() for name in ("label", "prediction"))
+    computed = {
+        "f1_weighted": f1_score(truth, predicted, average="weighted", zero_division=0),
+        "accuracy": accuracy_score(truth, predicted),
+        "n_test": len(truth),
+    }
+    agree = all(abs(told[name] - value) <= 1e-12 for name, value in computed.items())
+    if not (agree and _most_probable(predictions)):
+        raise Damaged(f"{cell}: the scores are not those of the predictions: {_AGAIN}")
+    return {name: told[name] for name in _TOLD}
+
+
+_AGAIN = "`qmoe verify --repair` sets the cell aside, and `snakemake -j8 cells` makes it again"
+
+
+def _most_probable(predictions: pd.DataFrame) -> bool:
+    """Whether each clip was given the class with its highest probability."""
+    of_classes = predictions.filter(regex=r"^p_\d+$").to_numpy()
+    return bool((of_classes.argmax(axis=1) == predictions["prediction"].to_numpy()).all())
 
 
 def collect_packed(grid: Grid) -> pd.DataFrame:
     """Return a row for every packed model: what identifies it, its bytes, its agreement.
-    Raises UserError where packed models or their checks are missing; the message names them."""
+    Raises UserError where packed models or their checks are missing; the message names them.
+    Raises Damaged where a check is not as it was written."""
     packed = [grid.packed(experiment, fold) for experiment, fold in grid.runs]
     missing = [folder for folder in packed if not (folder / CHECK).is_file()]
     if missing:
@@ -63,20 +106,30 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
     rows = []
     for (experiment, fold), folder in zip(grid.runs, packed, strict=True):
         cell, spec = experiment.cell(fold), experiment.spec
-        scores = json.loads((cell / "scores.json").read_bytes())
+        require_whole(cell / SCORES)
+        scores = json.loads((cell / SCORES).read_bytes())
         dimension, classes = scores["dimension"], scores["n_classes"]
         hidden, router = spec["network"]["hidden"], spec.get("router")
         published = theoretical_bytes(experiment.experts, dimension, hidden, classes, router)
+        require_whole(folder / CHECK)
         sizes = json.loads((folder / CHECK).read_bytes()) | {"published_bytes": published}
         folders = {"packed": folder.as_posix(), "cell": cell.as_posix()}
         rows.append(experiment.columns | {"fold": fold} | sizes | folders)
     return pd.DataFrame(rows)
 
 
-def write(grid: Grid, table: Path) -> None:
-    """Write the tidy table of cells, and `summary.json` of every experiment. A summary has the keys
-    of the original research code, whose ddof of 0 it takes; tables of this project have ddof 1."""
-    cells = collect(grid)
+def write(table: Path, rows: pd.DataFrame, key: str, more: Iterable[Path] = ()) -> None:
+    """Write a tidy table, and the record of it and of `more` files that belong to it."""
+    write_atomically(table, rows.to_csv(index=False))
+    seal(table.with_suffix(f".{RECORD}"), key, [table, *more])
+
+
+def write_summaries(grid: Grid, cells: pd.DataFrame) -> list[Path]:
+    """Write `summary.json` of every experiment, and return the files. A summary has the keys of the
+    original research code, whose ddof of 0 it takes; tables of this project have ddof 1."""
+    wanted = [experiment.summary for experiment in grid.experiments]
+    for stale in set(SUMMARIES.rglob("summary.json")) - set(wanted):
+        stale.unlink()
     for experiment in grid.experiments:
         folders = [experiment.cell(fold).as_posix() for fold in experiment.folds]
         folds = cells[cells["cell"].isin(folders)]
@@ -91,4 +144,4 @@ def write(grid: Grid, table: Path) -> None:
             .to_dict("records"),
         }
         write_json(experiment.summary, summary)
-    write_atomically(table, cells.to_csv(index=False))
+    return wanted

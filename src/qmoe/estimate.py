@@ -2,6 +2,7 @@
 taken to cost in proportion to clips x values x epochs x expert networks. Early stopping varies, so
 that the hours give the order of magnitude only."""
 
+import re
 from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,6 @@ from qmoe.config import CsvDataset, PublicDataset, SyntheticDataset
 from qmoe.config.datasets import REGISTRY
 from qmoe.data.clips import SUFFIXES
 from qmoe.grid import Experiment, Grid
-from qmoe.paths import is_complete
 
 DIMENSION = {"efficientnet_lite0": 1280, "efficientnet_b3": 1536}
 # Measured on 2 cores of this project's machine: a default run trains 170 cells, 370 networks, in
@@ -24,6 +24,7 @@ _EMBED_S = {"efficientnet_lite0": 0.030, "efficientnet_b3": 0.130}  # a clip, on
 _VALUE_BYTES = 4
 _CELL_GB = 30e-6  # of the files of a cell other than its weights
 _TRAIN_LOGS = Path("logs/train")
+_TRAINED = re.compile(r"^(results/cells/\S+) (\d+\.\d+) s$", re.MULTILINE)
 
 
 class _Size(NamedTuple):
@@ -57,9 +58,9 @@ def estimate(grid: Grid, measured: Iterable[Grid]) -> tuple[pd.DataFrame, str]:
     return pd.DataFrame(rows), basis
 
 
-def report(grid: Grid, default: Grid) -> str:
+def report(grid: Grid, other: Grid) -> str:
     """Return the estimate in Markdown, its cost of training from finished jobs of either grid."""
-    table, basis = estimate(grid, [grid, default])
+    table, basis = estimate(grid, [grid, other])
     total = table.sum(numeric_only=True)
     rows = pd.concat([table, total.to_frame().T.assign(dataset="total")])
     whole = {"clips": int, "cells": int}
@@ -75,22 +76,30 @@ def _work(experiment: Experiment, size: _Size) -> float:
     return len(experiment.folds) * train * size.dimension * epochs * len(experiment.experts)
 
 
+def cost_s(grid: Grid, runs: Iterable[tuple[Experiment, int]]) -> list[float]:
+    """Return the predicted core seconds of training each cell."""
+    unit_s, _ = _cost([grid])
+    sizes = {name: _size(grid, name) for name in grid.sources}
+    return [unit_s * _work(e, sizes[e.dataset]) / len(e.folds) for e, _ in runs]
+
+
 def _cost(measured: Iterable[Grid]) -> tuple[float, str]:
-    """Core seconds of a unit of work, from benchmark files of jobs whose cells are all there."""
+    """Core seconds of a unit of work, from the logs of jobs that trained cells of the grids."""
+    took_s: dict[str, float] = {}
+    for log in sorted(_TRAIN_LOGS.glob("*.log")):
+        for cell, seconds in _TRAINED.findall(log.read_text(errors="replace")):
+            took_s[cell] = float(seconds)
     seconds = work = 0.0
-    jobs = 0
-    for grid in measured:
-        for name, batch in grid.batches.items():
-            log = _TRAIN_LOGS / f"{name}.tsv"
-            cells = (e.cell(fold) for e in batch for fold in e.folds)
-            if log.exists() and all(map(is_complete, cells)):
-                size = _size(grid, batch[0].dataset)
-                work += sum(_work(experiment, size) for experiment in batch)
-                seconds += pd.read_csv(log, sep="\t")["cpu_time"].sum()
-                jobs += 1
+    for grid in measured if took_s else ():
+        sizes = {name: _size(grid, name) for name in grid.sources}
+        for experiment in grid.experiments:
+            made = [took_s.pop(str(experiment.cell(f)), None) for f in experiment.folds]
+            of_cells = [second for second in made if second is not None]
+            seconds += sum(of_cells)
+            work += _work(experiment, sizes[experiment.dataset]) * len(of_cells) / len(made)
     if seconds and work:
-        return seconds / work, f"cost of training: {jobs} finished jobs in {_TRAIN_LOGS}"
-    return _DEFAULT_S, "cost of training: this project's default run (no finished job in logs)"
+        return seconds / work, f"cost of training: cells in the logs of {_TRAIN_LOGS}"
+    return _DEFAULT_S, "cost of training: this project's default run (no trained cell in logs)"
 
 
 def _size(grid: Grid, name: str) -> _Size:

@@ -3,11 +3,10 @@ ends in a key: the hash of the parameters, data, code and library versions that 
 content, so that a file that exists is valid. Snakemake expands the grid at every start: nothing
 here may import torch."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import groupby, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from qmoe import judge
 from qmoe.config import Params, SyntheticDataset
 from qmoe.data.sources import DataSource, locate
 from qmoe.errors import UserError
-from qmoe.keys import key, source_key, versions, write_atomically
+from qmoe.keys import key, source_key, versions
 from qmoe.paths import CELLS, MEASUREMENTS, PACKED, SUMMARIES
 
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
@@ -69,16 +68,6 @@ class Experiment:
     def path(self) -> Path:
         """Folder of the specification and the cells."""
         return CELLS / f"{self.name}-{self.key}"
-
-    @property
-    def spec_file(self) -> Path:
-        """The file that tells the training process everything it needs."""
-        return self.path / "spec.json"
-
-    @property
-    def spec_text(self) -> str:
-        """The content of `spec_file`."""
-        return json.dumps(self.spec, indent=1, sort_keys=True) + "\n"
 
     def cell(self, fold: int) -> Path:
         """Return the folder of one fold."""
@@ -146,7 +135,16 @@ class Grid:
     def __init__(self, params: Params) -> None:
         self.params = params
         self.sources = {name: locate(params, name) for name in params.grid.datasets}
-        self.experiments = list(_expand(params, self.sources))
+
+    @cached_property
+    def experiments(self) -> list[Experiment]:
+        """All experiments, in the order of the grid's lists."""
+        return list(_expand(self.params, self.sources))
+
+    @property
+    def method(self) -> dict[str, Any]:
+        """The parameters that decide what is trained, by section of params.yaml."""
+        return self.params.model_dump(mode="json", exclude={"embedding", "measurement", "paper"})
 
     def source(self, dataset: str) -> DataSource:
         """Return where a dataset's data lie, or raise UserError where it is not in the grid."""
@@ -188,17 +186,6 @@ class Grid:
         settings = self.params.measurement.model_dump()
         return MEASUREMENTS / key([models, self.packed_root.name, settings, *code])
 
-    @property
-    def batches(self) -> dict[str, list[Experiment]]:
-        """Experiments that a job trains, all with the same folds, by its name `DATASET_NUMBER`."""
-        size = self.params.experiments_per_job
-        batches: dict[str, list[Experiment]] = {}
-        for dataset, of_dataset in groupby(self.experiments, lambda e: e.dataset):
-            alike = [list(group) for _, group in groupby(of_dataset, lambda e: e.folds)]
-            jobs = [some[at : at + size] for some in alike for at in range(0, len(some), size)]
-            batches |= {f"{dataset}_{number}": job for number, job in enumerate(jobs)}
-        return batches
-
     @cached_property
     def key(self) -> str:
         """Hash of what the tables are made from, and of the code that makes them."""
@@ -214,10 +201,3 @@ class Grid:
     def report_key(self) -> str:
         """Hash of what the results page and the notebook are made from, figures included."""
         return judge.report_key(self.figures_key)
-
-    def write_specs(self) -> None:
-        """Write the specification of every experiment that has none yet, and print the counts."""
-        for experiment in self.experiments:
-            if not experiment.spec_file.exists():
-                write_atomically(experiment.spec_file, experiment.spec_text)
-        print(f"{len(self.experiments)} experiments, {len(self.cells)} cells")

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from qmoe.config import PAPER, PARAMS, read_yaml
+from qmoe.config import PAPER
 from qmoe.keys import key, sha256, source_key, versions
 from qmoe.paths import NOTEBOOK
 
@@ -14,11 +14,9 @@ CODE = Path(str(find_spec("referee").origin)).parent  # type: ignore[union-attr]
 _SHOWING = ("explain", "figures", "report")  # subpackages of referee that do not affect the tables
 
 
-def paper_folder(paper: str | None = None) -> Path:
-    """Return the paper's folder, below the current one or else beside this package's source. Its
-    path is `paper`, or what params.yaml says where that is None."""
-    if paper is None:
-        paper = read_yaml(PARAMS).get("paper", PAPER) if PARAMS.exists() else PAPER
+def paper_folder(paper: str = PAPER) -> Path:
+    """Return the folder of a paper, below the current folder or else beside this package's source.
+    `paper` is its path, as in the key `paper` of params.yaml."""
     here, beside = Path(paper), Path(__file__).parents[2] / paper
     return here if here.exists() or not beside.exists() else beside
 

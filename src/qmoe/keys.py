@@ -3,13 +3,13 @@
 import ast
 import hashlib
 import json
-import os
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from qmoe.errors import UserError
+from records import files
 
 SOURCE = Path(__file__).parent
 MEMO = Path("data/.fingerprints.json")
@@ -22,6 +22,7 @@ REWRITTEN = {
     "61a03370fa": "427f33fc86",  # packing
     "218554e99b": "4f418b0f56",  # measuring: the same calls in the same order
 }
+write_atomically, sha256 = files.write, files.sha256
 LENGTH = 10  # hexadecimal digits: among 5,000 keys two are equal with a probability of 1e-5
 
 
@@ -65,12 +66,6 @@ def versions(*packages: str) -> dict[str, str]:
         raise UserError(f"package {error.name} is not installed: `make env` installs it") from None
 
 
-def sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def fingerprint(path: Path) -> str:
     """Return the hash of a file, or of the names and bytes of all files in a folder. Files are read
     again only once their size or time changes. Raises UserError where `path` does not exist."""
@@ -92,14 +87,6 @@ def fingerprint(path: Path) -> str:
         write_atomically(MEMO, json.dumps(memo | seen))
     hashes = {f.relative_to(path).as_posix(): str(seen[str(f.resolve())][2]) for f in files}
     return hashes["."] if path.is_file() else key(hashes)
-
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader sees the old one or the new one, each of them whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_bytes(content.encode() if isinstance(content, str) else content)
-    draft.replace(path)
 
 
 def write_json(path: Path, content: Any) -> None:

@@ -9,12 +9,17 @@ CELLS = Path("results/cells")
 PACKED = Path("results/packed")
 MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
-ATTIC = Path("results/attic")
+ORDERS = Path("results/orders")  # what each job of a run is to make
+PARAMETERS = Path("results/params")  # the resolved parameters of each run
+GRID = Path("results/grid.json")  # the parameters that results/ was made with
+DAMAGED = Path("results/damaged")  # files that were not as their records say
+STORE = Path(".store")
+KEPT = (AUDIO, EMBEDDINGS, CELLS, PACKED, MEASUREMENTS)  # what the store keeps
 NOTEBOOK = Path("notebooks/paper.ipynb")
-CHECK = "check.json"  # the last file in the folder of a packed model
-CELL_FILES = ("scores.json", "predictions.parquet", "model.safetensors", "history.csv")
-
-
-def is_complete(cell: Path) -> bool:
-    """Return whether every file of a cell is there. They appear whole, the scores last."""
-    return all((cell / name).is_file() for name in CELL_FILES)
+SPEC = "spec.json"
+RECORD = "provenance.json"
+MANIFEST = "manifest.json"  # of a packed model
+CHECK = "check.json"  # of a packed model: how it agrees with the trained one
+CHECK_RECORD = "check.provenance.json"
+SCORES = "scores.json"  # the file of a cell that is written last
+CELL_FILES = (SCORES, "predictions.parquet", "model.safetensors", "history.csv")

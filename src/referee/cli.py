@@ -3,16 +3,19 @@
 import json
 import os
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from referee import provenance
+import referee
+from records.files import write_files
+from records.home import ForeignPackage, require_home
+from records.record import Damaged, seal
 from referee.errors import InputError
 from referee.paper import read
-from referee.provenance import write_whole
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 
@@ -41,7 +44,8 @@ def measured_tables(
     key: Key = "",
 ) -> None:
     """Write the tables of what was measured as CSV, Markdown and LaTeX."""
-    _write_tables("measured", folder / "measured.json", key, paper, cells, packed, measurements)
+    record = folder / "measured.provenance.json"
+    _write_tables("measured", record, key, paper, cells, packed, measurements)
 
 
 @app.command()
@@ -69,8 +73,23 @@ def _write_tables(
     files = write.files(made, inputs.paper, folder)
     if chosen == "scores":
         numbers = json.dumps(write.metrics(made, inputs), indent=1) + "\n"
-        files += write_whole({folder.parent / "metrics.json": numbers})
-    provenance.write(record, key, files, inputs.measurements)
+        files += write_files({folder.parent / "metrics.json": numbers})
+    _seal(record, key, files, [cells, *measured], inputs.measurements)
+
+
+def _seal(
+    record: Path,
+    key: str,
+    files: list[Path],
+    inputs: Iterable[Path | None],
+    measurements: Path | None = None,
+) -> None:
+    """Write the record of files, of what they were read from (files, or all files of a folder), and
+    of the folder of measurements that `referee explain` looks into."""
+    found = [path for path in inputs if path is not None]
+    read_from = [file for p in found for file in ([p] if p.is_file() else sorted(p.glob("*.*")))]
+    about = {"measurements": os.path.relpath(measurements, record.parent)} if measurements else {}
+    seal(record, key, files, read_from, **about)
 
 
 @app.command()
@@ -97,7 +116,7 @@ def compare(
     is_markdown = out is not None and out.suffix == ".md"
     text = people.comparisons_markdown(table) + "\n" if is_markdown else table.to_csv(index=False)
     if out:
-        write_whole({out: text})
+        write_files({out: text})
     else:
         print(text, end="")
 
@@ -106,6 +125,7 @@ def compare(
 def audit(
     results: Annotated[Path, typer.Argument(help="folder, or a table of scores")] = Path("results"),
     paper: PaperFolder = None,
+    key: Key = "",
 ) -> None:
     """Check data, protocol and results: audit.json and audit.md of a folder; prints a table's."""
     from referee.audit import findings as checks
@@ -118,7 +138,8 @@ def audit(
         print(checks.to_markdown(made.findings))
     else:
         texts = {"json": checks.to_json(made.findings), "md": checks.to_markdown(made.findings)}
-        write_whole({results / f"audit.{suffix}": text for suffix, text in texts.items()})
+        files = write_files({results / f"audit.{suffix}": text for suffix, text in texts.items()})
+        _seal(results / "audit.provenance.json", key, files, [results / "cells.csv", run])
         print(checks.summary(made.findings))
     for sentence in made.unchecked:
         print(sentence)
@@ -148,7 +169,7 @@ def verdicts(
     inputs = ledger.read_inputs(claims, cells, packed, measurements)
     entries = ledger.ledger(claims, inputs)
     files = output.write(entries, claims, inputs, folder)
-    provenance.write(folder / "claims.provenance.json", key, files)
+    _seal(folder / "claims.provenance.json", key, files, [cells, packed, measurements])
     print(", ".join(f"{n} {verdict}" for verdict, n in output.counts(entries).items()))
 
 
@@ -170,7 +191,8 @@ def figures(
 
     run = RunFiles(cells, packed, measurements, significance, claims, paper)
     files = book.make(folder, run, min(workers, os.cpu_count() or 1))
-    provenance.write(folder / "provenance.json", key, files, measurements)
+    read_from = [cells, packed, measurements, significance, claims]
+    _seal(folder / "provenance.json", key, files, read_from, measurements)
 
 
 @app.command()
@@ -183,8 +205,8 @@ def latex(
     """Write a LaTeX document that shows the tables and figures with their captions."""
     from referee.tables import latex as make
 
-    files = write_whole({out: make.document(tables, figures, out.parent)})
-    provenance.write(out.with_suffix(".provenance.json"), key, files)
+    files = write_files({out: make.document(tables, figures, out.parent)})
+    _seal(out.with_suffix(".provenance.json"), key, files, [*tables, figures])
 
 
 @app.command()
@@ -215,8 +237,8 @@ def page(results: Results = Path("results"), paper: PaperFolder = None, key: Key
     from referee.report import results_page
 
     texts = results_page.render(results, read(paper))
-    files = write_whole({results / name: text for name, text in texts.items()})
-    provenance.write(results / "index.provenance.json", key, files)
+    files = write_files({results / name: text for name, text in texts.items()})
+    _seal(results / "index.provenance.json", key, files, results_page.inputs(results))
 
 
 @app.command()
@@ -230,20 +252,23 @@ def notebook(
     import nbformat
 
     from referee.report import notebook as story
+    from referee.report import results_page
 
     folders = {"results": str(results)} | ({"paper_folder": str(paper)} if paper else {})
     made = story.run(notebook, folders)
     texts = {".ipynb": nbformat.writes(made), ".html": story.to_html(made)}
     stem = results / notebook.name
-    files = write_whole({stem.with_suffix(suffix): text for suffix, text in texts.items()})
-    provenance.write(results / "notebook.provenance.json", key, files)
+    files = write_files({stem.with_suffix(suffix): text for suffix, text in texts.items()})
+    read_from = [notebook, *results_page.inputs(results)]
+    _seal(results / "notebook.provenance.json", key, files, read_from)
 
 
 def main() -> None:
     """Run the command line; a mistake of the user is one line on stderr and exit code 1."""
     try:
+        require_home("referee", referee.__file__, Path())
         app()
-    except InputError as error:
+    except (InputError, Damaged, ForeignPackage) as error:
         print(f"referee: {error}", file=sys.stderr)
         sys.exit(1)
 

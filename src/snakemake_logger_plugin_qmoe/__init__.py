@@ -18,9 +18,9 @@ from snakemake_interface_logger_plugins.base import LogHandlerBase
 from snakemake_interface_logger_plugins.common import LogEvent
 
 from snakemake_logger_plugin_qmoe import lines
+from snakemake_logger_plugin_qmoe.progress import Work, names, read
 from snakemake_logger_plugin_qmoe.reasons import BY_USER, actual, why
 from snakemake_logger_plugin_qmoe.screen import Screen
-from snakemake_logger_plugin_qmoe.work import Work, names, read
 
 EVERY_S = 0.5  # from one look at the files of the running orders to the next
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from snakemake_logger_plugin_qmoe.work import UNITS
+from snakemake_logger_plugin_qmoe.progress import KINDS
 
 STAYS = "What has finished stays, and the same command goes on from there."
 PLACES = ("results/index.html", "results/tables")
@@ -22,7 +22,7 @@ def clock() -> str:
 def plan(stats: Mapping[str, int], counts: Counts) -> str:
     """How many jobs of which rule will run, and what the orders make."""
     rules = ", ".join(f"{rule} {n}" for rule, n in stats.items() if rule != "total")
-    units = ", ".join(f"{total} {UNITS[kind][0]}" for kind, (_, total) in counts.items())
+    units = ", ".join(f"{total} {KINDS[kind][0]}" for kind, (_, total) in counts.items())
     text = f"{jobs(stats)}: {rules}" + (f"\nto make: {units}" if units else "")
     return "\n".join(textwrap.fill(line, 79, subsequent_indent="  ") for line in text.split("\n"))
 
@@ -58,12 +58,12 @@ def left(remaining_s: float | None) -> str:
 
 def tally(counts: Counts) -> str:
     """How many units of each kind are made."""
-    return "".join(f", {UNITS[kind][0]} {n}/{total}" for kind, (n, total) in counts.items())
+    return "".join(f", {KINDS[kind][0]} {n}/{total}" for kind, (n, total) in counts.items())
 
 
 def done(stats: Mapping[str, int], counts: Counts, took_s: float, outputs: list[str]) -> str:
     """What was made, and where to look: the page, the tables, else the last file."""
-    units = "".join(f", {total} {UNITS[kind][0]}" for kind, (_, total) in counts.items())
+    units = "".join(f", {total} {KINDS[kind][0]}" for kind, (_, total) in counts.items())
     places = [place for place in PLACES if any(path.startswith(place) for path in outputs)]
     where = f": {', '.join(places or outputs[-1:])}" if outputs else ""
     return f"Done in {tqdm.format_interval(took_s)}, {jobs(stats)}{units}{where}"

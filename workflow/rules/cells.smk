@@ -5,52 +5,28 @@
 rule cells:
     """Every cell of the grid."""
     input:
-        cells_of(GRID.experiments),
+        lambda wildcards: RUN.done("train") or RUN.derived.newer,
 
 
-rule plan:
-    """Write the specification of each experiment; the path contains its hash."""
+rule train:
+    """Train the cells of an order that are not there yet."""
+    input:
+        needs,
     output:
-        update([str(e.spec_file) for e in GRID.experiments]),
+        touch("results/orders/{order}.done"),
     log:
-        "logs/plan.log",
-    localrule: True
+        "logs/train/{order}.log",
+    benchmark:
+        "logs/train/{order}.tsv"
+    wildcard_constraints:
+        order="[0-9a-f]+-train-[0-9]+",
     conda:
         "../envs/qmoe.yaml"
-    params:
-        key=GRID.key,
-        set=SET,
+    threads: 1
+    resources:
+        mem_mb=escalating(2000),
+        runtime=escalating(240),
     message:
-        "Writing the specifications of the grid"
+        "Training the cells of {wildcards.order}"
     shell:
-        "qmoe plan --key {params.key} {params.set} > {log} 2>&1"
-
-
-# A job trains a few experiments of a dataset, so that torch is imported once for all of them. Its
-# outputs are marked `update`: existing cells are kept, and the job trains only the missing ones.
-for name, batch in GRID.batches.items():
-
-    rule:
-        name:
-            f"train_{name}"
-        input:
-            embeddings=ancient(str(GRID.sources[batch[0].dataset].table)),
-            specs=ancient([str(e.spec_file) for e in batch]),
-        output:
-            update(cells_of(batch)),
-        log:
-            f"logs/train/{name}.log",
-        benchmark:
-            f"logs/train/{name}.tsv"
-        conda:
-            "../envs/qmoe.yaml"
-        threads: 1
-        resources:
-            mem_mb=escalating(2000),
-            runtime=escalating(240),
-        params:
-            folds=",".join(map(str, batch[0].folds)),
-        message:
-            f"Training the missing cells of {', '.join(e.name for e in batch)}"
-        shell:
-            "qmoe train {input.specs} --folds {params.folds} > {log} 2>&1"
+        "qmoe work results/orders/{wildcards.order}.json > {log} 2>&1"

@@ -1,60 +1,84 @@
 # Needs:  params.yaml, validated by qmoe.config
-# Makes:  GRID, the experiments and their paths; PAPER, the folder of the paper that is judged;
-#         TABLES, its tables;
-#         OVERRIDES, what --config put over params.yaml
-import json
-import time
+# Makes:  GRID, the experiments and their paths; RUN, what is finished and what this run has to make;
+#         PAPER, the folder of the paper that is judged; TABLES, its tables
+import os
 from pathlib import Path
 
-import yaml
-from snakemake.exceptions import WorkflowError
-
-from qmoe import attic
-from qmoe.config import difference, load
+import qmoe
+from qmoe.config import load
 from qmoe.errors import UserError
-from qmoe.grid import Experiment, Grid
-from referee import provenance
+from qmoe.grid import Grid
+from qmoe.run import Run
+from records.home import ForeignPackage, require_home
 from referee.errors import InputError
 from referee.paper import read as read_paper
+from snakemake.exceptions import WorkflowError
 
 try:
+    require_home("qmoe", qmoe.__file__, Path(workflow.basedir))
     GRID = Grid(load(config))
     TABLES = read_paper(Path(GRID.params.paper)).tables
-except (UserError, InputError) as error:
+except (UserError, InputError, ForeignPackage) as error:
     raise WorkflowError(str(error))
 
-with open(workflow.source_path("../../params.yaml")) as file:
-    OVERRIDES = json.dumps(difference(yaml.safe_load(file), config))
 PAPER = GRID.params.paper
-SET = f"--set '{OVERRIDES}'" if OVERRIDES != "{}" else ""
-
-STALE = []  # markers that the main process writes before any job
 
 
-def stale(record, files=(), key=GRID.key):
-    """Return a marker file that forces a rule to run where the files on disk belong to another grid.
-
-    File times alone would keep such files after a checkout. The content of the marker is new, too,
-    because Snakemake ignores a newer file whose content it remembers.
-    """
-    return outdated(
-        record, not provenance.is_current(Path(record), key, map(Path, files))
-    )
+def slots():
+    """Jobs that run at a time, and whether that is on a cluster."""
+    if workflow.local_exec:
+        return workflow.resource_settings.cores or 1, False
+    return workflow.resource_settings.nodes or 1, True
 
 
-def stale_rows(table, column, folder):
-    """The same for a tidy table that must have a row for each cell, with its folder in a column."""
-    rows = [{"arm": e.arm, column: folder(e, fold).as_posix()} for e, fold in GRID.runs]
-    return outdated(table, not provenance.holds(Path(table), rows))
+RUN = Run(GRID, slots, newer=os.path.relpath(Path(workflow.basedir) / "workflow"))
+
+# Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.
+EVERY_CORE = workflow.resource_settings.cores or 1
 
 
-def outdated(file, is_outdated):
-    """The marker of a file that must be made again, or nothing."""
-    if not is_outdated:
-        return []
-    marker = Path("results") / f".stale-{Path(file).stem}"
-    STALE.append(marker)
-    return [str(marker)]
+def outdated(record, outputs, inputs=()):
+    """One more input where the outputs are not those of this run; see `RUN.outdated`."""
+    return lambda wildcards: RUN.outdated(record, outputs, inputs)
+
+
+def key_of(record):
+    """The key of a record in this run, for the command that writes it."""
+    return lambda wildcards: RUN.key_of(record)
+
+
+def parameters(wildcards):
+    """The file that tells a command the parameters of this run."""
+    return RUN.parameters
+
+
+def needs(wildcards):
+    """What an order needs. Only the process that wrote it knows; a job elsewhere just reads it."""
+    return RUN.needs(wildcards.order) if workflow.is_main_process else []
+
+
+def audio_of(wildcards):
+    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
+    return RUN.audio(wildcards.dataset)
+
+
+def archive_of(wildcards):
+    """The archive of a public dataset: downloaded, or a file of the user."""
+    folder = Path("data/audio") / wildcards.folder
+    archives = (s.archive for s in GRID.sources.values() if s.audio == folder)
+    return RUN.derived.dated(next(archives))
+
+
+def measured(wildcards):
+    """The tables of measurements of this grid."""
+    return [
+        f"{GRID.measurements}/{what}.csv" for what in ("latency", "energy", "memory")
+    ]
+
+
+def measurements_folder(wildcards):
+    """The folder of the measurements of this grid."""
+    return GRID.measurements
 
 
 def tables_of(group, formats):
@@ -65,37 +89,9 @@ def tables_of(group, formats):
     return [f"results/{folder}/{name}.{f}" for folder, name in names for f in formats]
 
 
-# Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.
-EVERY_CORE = workflow.resource_settings.cores or 1
-
-
 def escalating(first):
     """A resource that doubles with every retry."""
     return lambda wildcards, attempt: first * 2 ** (attempt - 1)
-
-
-def cells_of(experiments):
-    """The cells of the experiments: of each, the file that is written last."""
-    return [f"{e.cell(fold)}/scores.json" for e in experiments for fold in e.folds]
-
-
-def packed_of(experiments, file=""):
-    """The packed models of the experiments, or a file in each."""
-    return [str(GRID.packed(e, fold) / file) for e in experiments for fold in e.folds]
-
-
-def audio_of(wildcards):
-    """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
-    source = GRID.sources[wildcards.dataset]
-    return ancient(str(source.audio)) if source.made else []
-
-
-def archive_of(wildcards):
-    """The archive of a public dataset: downloaded, or a file of the user."""
-    folder = Path("data/audio") / wildcards.folder
-    return ancient(
-        str(next(s.archive for s in GRID.sources.values() if s.audio == folder))
-    )
 
 
 wildcard_constraints:
@@ -103,3 +99,4 @@ wildcard_constraints:
     folder="[a-z0-9]+[.][0-9a-f]{10}",
     dataset="[A-Za-z0-9][A-Za-z0-9_-]*?",
     key="[0-9a-f]{10}",
+    what="latency|energy|memory",

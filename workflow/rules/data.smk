@@ -6,13 +6,13 @@
 rule embeddings:
     """The embeddings of all datasets in the grid."""
     input:
-        [str(source.table) for source in GRID.sources.values()],
+        lambda wildcards: RUN.tables(),
 
 
 rule audio:
     """The clips of all synthetic and public datasets in the grid."""
     input:
-        [str(source.audio) for source in GRID.sources.values() if source.made],
+        lambda wildcards: RUN.clips(),
 
 
 rule render:
@@ -30,11 +30,11 @@ rule render:
         mem_mb=escalating(1000),
         runtime=escalating(30),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Rendering the synthetic clips of {wildcards.dataset}"
     shell:
-        "qmoe render {wildcards.dataset} {output} {params.set} 2> {log}"
+        "qmoe render {wildcards.dataset} {output} --params {params.parameters} 2> {log}"
 
 
 rule download:
@@ -49,11 +49,11 @@ rule download:
         "../envs/qmoe.yaml"
     threads: 1
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Downloading {output}"
     shell:
-        "qmoe download {output} {params.set} 2>&1 | tee {log}"
+        "qmoe download {output} --params {params.parameters} 2>&1 | tee {log}"
 
 
 rule unpack:
@@ -73,11 +73,11 @@ rule unpack:
         mem_mb=escalating(1000),
         runtime=escalating(120),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Unpacking {input}"
     shell:
-        "qmoe unpack {output} {params.set} 2> {log}"
+        "qmoe unpack {output} --params {params.parameters} 2> {log}"
 
 
 rule embed:
@@ -97,8 +97,8 @@ rule embed:
         mem_mb=escalating(4000),
         runtime=escalating(240),
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Embedding {wildcards.dataset}"
     shell:
-        "qmoe embed {wildcards.dataset} {output} --workers {threads} {params.set} 2> {log}"
+        "qmoe embed {wildcards.dataset} {output} --workers {threads} --params {params.parameters} 2> {log}"

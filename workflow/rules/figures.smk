@@ -16,14 +16,22 @@ rule figures:
     input:
         cells="results/cells.csv",
         packed="results/packed.csv",
-        measurements=MEASURED,
+        measurements=measured,
         significance=SIGNIFICANCE,
         claims="results/claims.csv",
-        stale=stale("results/figures/provenance.json", FIGURES, GRID.figures_key),
+        outdated=outdated(
+            "results/figures/provenance.json",
+            FIGURES,
+            [
+                "results/cells.csv",
+                "results/packed.csv",
+                "results/claims.csv",
+                *SIGNIFICANCE,
+            ],
+        ),
     output:
         FIGURES,
         "results/figures/provenance.json",
-        experiments=directory("results/figures/experiments"),
     log:
         "logs/figures.log",
     localrule: True
@@ -31,8 +39,8 @@ rule figures:
         "../envs/qmoe.yaml"
     threads: 8
     params:
-        key=GRID.figures_key,
-        folder=GRID.measurements,
+        key=key_of("results/figures/provenance.json"),
+        folder=measurements_folder,
         paper=PAPER,
     message:
         "Drawing the figures"
@@ -48,8 +56,10 @@ rule latex:
     input:
         tables=[f for f in F1_TABLES + MEASURED_TABLES if f.endswith(".tex")],
         figures="results/figures/figures.json",
-        stale=stale(
-            "results/paper.provenance.json", ["results/paper.tex"], GRID.figures_key
+        outdated=outdated(
+            "results/paper.provenance.json",
+            ["results/paper.tex"],
+            [*F1_TABLES, *MEASURED_TABLES, "results/figures/figures.json"],
         ),
     output:
         "results/paper.tex",
@@ -60,7 +70,7 @@ rule latex:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.figures_key,
+        key=key_of("results/paper.provenance.json"),
     message:
         "Writing the LaTeX document"
     shell:

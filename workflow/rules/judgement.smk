@@ -4,6 +4,7 @@
 #         data, protocol or results; results/claims.{csv,json,md}, the verdict on every claim
 
 SIGNIFICANCE = tables_of("tests", ["csv", "md"])
+AUDIT = ["results/audit.json", "results/audit.md"]
 CLAIMS = [
     *expand("results/claims.{format}", format=["csv", "json", "md"]),
     "results/verdicts.json",
@@ -14,30 +15,34 @@ CLAIMS = [
 rule describe:
     """Facts of the run that only the method can tell: its grid, data, splits and rules."""
     input:
-        ancient([str(source.table) for source in GRID.sources.values()]),
-        stale("results/run.json"),
+        tables=lambda wildcards: RUN.tables(),
+        outdated=outdated("results/run.provenance.json", ["results/run.json"]),
     output:
-        "results/run.json",
+        run="results/run.json",
+        record="results/run.provenance.json",
     log:
         "logs/describe.log",
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        set=SET,
+        key=key_of("results/run.provenance.json"),
+        parameters=parameters,
     message:
         "Describing the run"
     shell:
-        "qmoe describe {output} --key {params.key} {params.set} > {log} 2>&1"
+        "qmoe describe {output.run} --params {params.parameters} --key {params.key}"
+        " > {log} 2>&1"
 
 
 rule significance:
     """The significance files: as published and corrected, from the same cells."""
     input:
         cells="results/cells.csv",
-        measurements=MEASURED,
-        stale=stale("results/significance/provenance.json", SIGNIFICANCE),
+        measurements=measured,
+        outdated=outdated(
+            "results/significance/provenance.json", SIGNIFICANCE, ["results/cells.csv"]
+        ),
     output:
         SIGNIFICANCE,
         "results/significance/provenance.json",
@@ -47,8 +52,8 @@ rule significance:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        folder=GRID.measurements,
+        key=key_of("results/significance/provenance.json"),
+        folder=measurements_folder,
         paper=PAPER,
     message:
         "Testing the differences"
@@ -61,22 +66,28 @@ rule significance:
 rule audit:
     """Check data, protocol and results for anything that makes a number misleading."""
     input:
-        "results/cells.csv",
-        "results/run.json",
+        cells="results/cells.csv",
+        run="results/run.json",
+        outdated=outdated(
+            "results/audit.provenance.json",
+            AUDIT,
+            ["results/cells.csv", "results/run.json"],
+        ),
     output:
-        "results/audit.json",
-        "results/audit.md",
+        AUDIT,
+        "results/audit.provenance.json",
     log:
         "logs/audit.log",
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     params:
+        key=key_of("results/audit.provenance.json"),
         paper=PAPER,
     message:
         "Auditing data, protocol and results"
     shell:
-        "referee audit results --paper {params.paper} > {log} 2>&1"
+        "referee audit results --paper {params.paper} --key {params.key} > {log} 2>&1"
 
 
 rule claims:
@@ -84,8 +95,12 @@ rule claims:
     input:
         cells="results/cells.csv",
         packed="results/packed.csv",
-        measurements=MEASURED,
-        stale=stale("results/claims.provenance.json", CLAIMS),
+        measurements=measured,
+        outdated=outdated(
+            "results/claims.provenance.json",
+            CLAIMS,
+            ["results/cells.csv", "results/packed.csv"],
+        ),
     output:
         CLAIMS,
         "results/claims.provenance.json",
@@ -95,8 +110,8 @@ rule claims:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        folder=GRID.measurements,
+        key=key_of("results/claims.provenance.json"),
+        folder=measurements_folder,
         paper=PAPER,
     message:
         "Judging the claims"

@@ -1,42 +1,35 @@
 # Needs:  packed models, checked
 # Makes:  results/measurements/KEY/{latency,energy,memory}.csv, the machine in .json beside each
 #
-# Time and energy are measured without other jobs: each measuring job reserves every core, whatever
+# Time and energy are measured without other jobs: a measuring job reserves every core, whatever
 # -j says. On a cluster the profile reserves a node for it.
-
-MEASURED = expand(
-    f"{GRID.measurements}/{{what}}.csv", what=["latency", "energy", "memory"]
-)
 
 
 rule measurements:
     """Everything that is measured."""
     input:
-        MEASURED,
+        measured,
 
 
-for what, cores in {"latency": EVERY_CORE, "energy": EVERY_CORE, "memory": 1}.items():
-
-    rule:
-        name:
-            what
-        input:
-            ancient(packed_of(GRID.measured, "check.json")),
-        output:
-            table=f"{GRID.measurements}/{what}.csv",
-            machine=f"{GRID.measurements}/{what}.json",
-        log:
-            f"logs/measure/{what}.log",
-        conda:
-            "../envs/qmoe.yaml"
-        threads: cores
-        resources:
-            mem_mb=escalating(4000),
-            runtime=escalating(240),
-        params:
-            what=what,
-            set=SET,
-        message:
-            f"Measuring {what}"
-        shell:
-            "qmoe measure {params.what} {output.table} {params.set} > {log} 2>&1"
+rule measure:
+    """Measure the packed models of the grid."""
+    input:
+        lambda wildcards: RUN.measurement(wildcards.what),
+    output:
+        table="results/measurements/{key}/{what}.csv",
+        machine="results/measurements/{key}/{what}.json",
+        record="results/measurements/{key}/{what}.provenance.json",
+    log:
+        "logs/measure/{key}-{what}.log",
+    conda:
+        "../envs/qmoe.yaml"
+    threads: EVERY_CORE
+    resources:
+        mem_mb=escalating(4000),
+        runtime=escalating(240),
+    params:
+        parameters=parameters,
+    message:
+        "Measuring {wildcards.what}"
+    shell:
+        "qmoe measure {wildcards.what} {output.table} --params {params.parameters} > {log} 2>&1"

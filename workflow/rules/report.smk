@@ -8,13 +8,12 @@ STORY = [
     "results/cells.csv",
     "results/packed.csv",
     "results/run.json",
-    MEASURED,
-    rules.tables.output,
-    rules.measured_tables.output,
-    rules.significance.output,
-    rules.audit.output,
-    rules.claims.output,
-    rules.figures.output,
+    *F1_TABLES,
+    *MEASURED_TABLES,
+    *SIGNIFICANCE,
+    *AUDIT,
+    *CLAIMS,
+    *FIGURES,
 ]
 
 
@@ -22,7 +21,8 @@ rule page:
     """The results page: verdicts on top, and where every number comes from."""
     input:
         STORY,
-        stale("results/index.provenance.json", ["results/index.html"], GRID.report_key),
+        measured,
+        outdated("results/index.provenance.json", ["results/index.html"], STORY),
     output:
         "results/index.html",
         report(
@@ -39,7 +39,7 @@ rule page:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.report_key,
+        key=key_of("results/index.provenance.json"),
         paper=PAPER,
     message:
         "Writing the results page"
@@ -51,10 +51,11 @@ rule notebook:
     """The paper's story in the numbers of this run."""
     input:
         STORY,
-        stale(
+        measured,
+        outdated(
             "results/notebook.provenance.json",
             ["results/paper.ipynb", "results/paper.html"],
-            GRID.report_key,
+            [*STORY, "notebooks/paper.ipynb"],
         ),
         notebook="notebooks/paper.ipynb",
     output:
@@ -72,7 +73,7 @@ rule notebook:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.report_key,
+        key=key_of("results/notebook.provenance.json"),
         paper=PAPER,
     message:
         "Running the notebook"

@@ -8,30 +8,31 @@ MEASURED_TABLES = tables_of("measured", ["csv", "md", "tex"])
 rule collect:
     """All cells in one tidy table; names the missing ones."""
     input:
-        cells=ancient(cells_of(GRID.experiments)),
-        stale=stale_rows("results/cells.csv", "cell", Experiment.cell),
+        orders=lambda wildcards: RUN.done("train"),
+        outdated=outdated("results/cells.provenance.json", ["results/cells.csv"]),
     output:
         table="results/cells.csv",
-        summaries=directory("results/summaries"),
+        record="results/cells.provenance.json",
     log:
         "logs/collect.log",
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        set=SET,
+        parameters=parameters,
     message:
         "Collecting the cells"
     shell:
-        "qmoe collect {output.table} --key {params.key} {params.set} > {log} 2>&1"
+        "qmoe collect {output.table} --params {params.parameters} > {log} 2>&1"
 
 
 rule tables:
     """Table 1, and what it was made from."""
     input:
         cells="results/cells.csv",
-        stale=stale("results/tables/provenance.json", F1_TABLES),
+        outdated=outdated(
+            "results/tables/provenance.json", F1_TABLES, ["results/cells.csv"]
+        ),
     output:
         F1_TABLES,
         "results/metrics.json",
@@ -42,7 +43,7 @@ rule tables:
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
+        key=key_of("results/tables/provenance.json"),
         paper=PAPER,
     message:
         "Writing Table 1"
@@ -54,21 +55,22 @@ rule tables:
 rule collect_packed:
     """Bytes of every packed model, and how it agrees with the trained one."""
     input:
-        checks=ancient(packed_of(GRID.experiments, "check.json")),
-        stale=stale_rows("results/packed.csv", "packed", GRID.packed),
+        orders=lambda wildcards: RUN.done("check"),
+        outdated=outdated("results/packed.provenance.json", ["results/packed.csv"]),
     output:
-        "results/packed.csv",
+        table="results/packed.csv",
+        record="results/packed.provenance.json",
     log:
         "logs/packed.log",
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     params:
-        set=SET,
+        parameters=parameters,
     message:
         "Collecting sizes and agreement"
     shell:
-        "qmoe collect-packed {output} {params.set} > {log} 2>&1"
+        "qmoe collect-packed {output.table} --params {params.parameters} > {log} 2>&1"
 
 
 rule measured_tables:
@@ -76,19 +78,23 @@ rule measured_tables:
     input:
         cells="results/cells.csv",
         packed="results/packed.csv",
-        measurements=MEASURED,
-        stale=stale("results/tables/measured.json", MEASURED_TABLES),
+        measurements=measured,
+        outdated=outdated(
+            "results/tables/measured.provenance.json",
+            MEASURED_TABLES,
+            ["results/cells.csv", "results/packed.csv"],
+        ),
     output:
         MEASURED_TABLES,
-        "results/tables/measured.json",
+        "results/tables/measured.provenance.json",
     log:
         "logs/measured_tables.log",
     localrule: True
     conda:
         "../envs/qmoe.yaml"
     params:
-        key=GRID.key,
-        folder=GRID.measurements,
+        key=key_of("results/tables/measured.provenance.json"),
+        folder=measurements_folder,
         paper=PAPER,
     message:
         "Writing Tables 2, 3, 4 and the carbon table"

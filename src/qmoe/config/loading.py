@@ -46,10 +46,13 @@ def _message(error: dict[str, Any]) -> str:
     return ": ".join(filter(None, [where, text[0].lower() + text[1:] + shown]))
 
 
-def read(overrides: dict[str, Any] | None = None, path: Path = PARAMS) -> params.Params:
-    """Read params.yaml, put `overrides` over it as Snakemake does, and validate the result.
-    Raises UserError where the file is missing, is not YAML, or does not validate."""
-    return load(merge(read_yaml(path), overrides or {}))
+def read(*files: Path) -> params.Params:
+    """Read files of parameters, each put over those before it as Snakemake does, and validate the
+    whole. Raises UserError where a file is missing or is not YAML, or the whole is not valid."""
+    whole: dict[str, Any] = {}
+    for file in files:
+        whole = merge(whole, read_yaml(file))
+    return load(whole)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -70,17 +73,6 @@ def merge(base: dict[str, Any], over: dict[str, Any]) -> dict[str, Any]:
         if isinstance(value, dict) and isinstance(base.get(key), dict)
         else value
         for key, value in over.items()
-    }
-
-
-def difference(base: dict[str, Any], changed: dict[str, Any]) -> dict[str, Any]:
-    """Return the values of `changed` that differ from `base`: `merge(base, them)` is `changed`."""
-    return {
-        key: difference(base[key], value)
-        if isinstance(value, dict) and isinstance(base.get(key), dict)
-        else value
-        for key, value in changed.items()
-        if base.get(key) != value or key not in base
     }
 
 

@@ -169,7 +169,6 @@ class Params(Section):
     split_seed: int = about("seed of the folds; 42 in the paper", ge=0)
     device: Literal["cpu", "cuda", "mps"] = about("device that trains")
     measurement: Measurement
-    experiments_per_job: Count = about("experiments that one job trains in turn; changes no result")
     paper: str = about("folder of the paper whose claims are judged", PAPER)
 
     @model_validator(mode="after")

@@ -13,10 +13,10 @@ import pandas as pd
 import yaml
 from scipy.stats import f as f_distribution
 
+from records.files import sha256
 from referee.contract import NO_RULE, Finding, Run, read_history, read_predictions
 from referee.contract.run import DatasetFacts, RunExperiment, SplitFacts
 from referee.paper import Score
-from referee.provenance import sha256
 
 CHECKS: dict[str, dict[str, Any]] = yaml.safe_load(
     Path(__file__).with_name("checks.yaml").read_text(encoding="utf-8")

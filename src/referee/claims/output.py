@@ -8,11 +8,11 @@ from typing import Any, get_args
 
 import pandas as pd
 
+from records.files import write_files
 from referee.claims.judgement import Judgement, Verdict
 from referee.claims.ledger import Entry, Outcome
 from referee.claims.view import Inputs
 from referee.paper import Paper
-from referee.provenance import write_whole
 from referee.words import spaced
 
 NOTHING = Judgement(nan, family=0)  # where nothing could be judged
@@ -122,4 +122,4 @@ def write(entries: list[Entry], paper: Paper, inputs: Inputs, folder: Path) -> l
     }
     if inputs.routing is not None:
         texts["significance/precision_routing.csv"] = inputs.routing.to_csv(index=False)
-    return write_whole({folder / name: text for name, text in texts.items()})
+    return write_files({folder / name: text for name, text in texts.items()})

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from records.record import require_whole
 from referee.contract import is_mixture
 from referee.paper import Paper
 
@@ -29,6 +30,8 @@ def precision_routing(cells: pd.DataFrame, paper: Paper) -> pd.DataFrame | None:
     rows: list[dict[str, Any]] = []
     for _, cell in cells[is_mixture(cells)].iterrows():
         path = Path(cell["cell"]) / "predictions.parquet"
+        if path.exists():
+            require_whole(path)
         predictions = pd.read_parquet(path) if path.exists() else pd.DataFrame()
         if "uncertainty" in predictions and predictions["uncertainty"].notna().all():
             of_experts = of_cell(predictions, cell["experts"].split("+"), bits)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from records.record import require_whole
 from referee.contract.columns import INFERENCE, PACKED, TABLES, WHAT, Column, TableFile
 from referee.errors import InputError
 from referee.paper import Paper, Score
@@ -114,6 +115,7 @@ def _machine(path: Path) -> dict[str, Any]:
 
 def _read(reader: Callable[[Path], Any], path: Path, kind: str, advice: str = "") -> Any:
     try:
+        require_whole(path)
         return reader(path)
     except FileNotFoundError:
         raise InputError(f"{path} is not here: {advice}") from None

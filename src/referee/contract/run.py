@@ -11,6 +11,7 @@ from typing import Any, Literal
 import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from records.record import require_whole
 from referee.contract.columns import NO_RULE
 from referee.errors import InputError, first_mistake
 
@@ -145,6 +146,7 @@ class Run(RunPart):
 def read_run(path: Path) -> Run:
     """Read `run.json`; raises InputError where it is missing, or names its first mistake."""
     try:
+        require_whole(path)
         return Run.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `qmoe describe {path}` writes it") from None

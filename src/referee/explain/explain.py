@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from records.record import require_whole
 from referee.contract import IDENTITY, read_run
 from referee.errors import InputError
 from referee.explain.written_table import WrittenTable, in_words, layout_of
@@ -188,6 +189,7 @@ def explain_cell(folder: Path, paper: Paper, training_source: str | None = None)
     here, the run tells it. Raises InputError where the folder is not a finished cell.
     """
     try:
+        require_whole(folder / "scores.json")
         scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{folder} is not a cell: it has no scores.json") from None
@@ -238,7 +240,7 @@ def _experiment(experiment: dict[str, Any]) -> str:
 
 - data: {spec["embeddings"]}, SHA-256 {experiment["embeddings_sha256"]}
 - trained by {trained_by} (source key {spec["source"]}), {versions}
-- remove the folders of its cells, then either of these trains them anew:
+- this trains its cells again, into a folder of their own, to compare them with these:
 
 ```
 {commands}
@@ -254,9 +256,10 @@ def spec_of(experiment: Path) -> dict[str, Any]:
     """The specification of an experiment; raises InputError where it is not on disk."""
     path = experiment / "spec.json"
     try:
+        require_whole(path)
         spec: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
-        raise InputError(f"{path} is not here: `qmoe plan` writes it") from None
+        raise InputError(f"{path} is not here: `snakemake -j8 cells` writes it") from None
     return spec
 
 
@@ -280,15 +283,14 @@ def experiments(cells: pd.DataFrame, source: str | None) -> list[dict[str, Any]]
     for folder, rows in cells.groupby(folders, sort=False):
         spec = spec_of(Path(folder))
         folds = ",".join(map(str, sorted(rows["fold"])))
-        targets = " ".join(f"{cell}/scores.json" for cell in rows["cell"])
-        train = f"qmoe train {folder}/spec.json --folds {folds}"
+        train = f"qmoe train {folder}/spec.json --folds {folds} --into trained_again"
         made.append(
             {
                 "folder": folder,
                 "spec": spec,
                 "embeddings_sha256": rows["embeddings_sha256"].iloc[0],
                 "same_training_code": None if source is None else spec["source"] == source,
-                "commands": [f"snakemake -j1 {targets}", train],
+                "commands": [train],
             }
         )
     return made

@@ -18,11 +18,11 @@ from referee.tables.sheet import TABLE, Formula, Selection, Sheet, Values, key, 
 from referee.tables.tidy import CELLS, FILES, SIZES, TableFiles, tidy_tables
 from referee.tables.write import DEFINITIONS
 
-RECORDS = {"tables": "measured.json", "significance": "provenance.json"}
+RECORDS = {"tables": "measured.provenance.json", "significance": "provenance.json"}
 
 
 def measurements(record: Path) -> Path:
-    """The folder of measurements that a record of `provenance.write` names.
+    """The folder of measurements that a record names.
 
     Raises InputError where the record is missing or names none.
     """

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from records.files import write_files
 from referee.figures import EXPERIMENTS, FIGURES, FORMATS, experiments, file_names, frames, style
 from referee.figures.frames import Frames, RunFiles
-from referee.provenance import write_whole
 
 
 def draw(name: str, run: Frames) -> style.Picture:
@@ -38,7 +38,7 @@ def make(folder: Path, files: RunFiles, workers: int = 1) -> list[Path]:
     else:
         entries = [task() for task in tasks]
     index = folder / "figures.json"
-    write_whole({index: json.dumps(entries, indent=1, ensure_ascii=False) + "\n"})
+    write_files({index: json.dumps(entries, indent=1, ensure_ascii=False) + "\n"})
     names = file_names(run.paper.folder)
     return [*(folder / f"{names[name]}.{end}" for name in FIGURES for end in FORMATS), index]
 
@@ -60,7 +60,7 @@ def _experiment(folder: Path, name: str, files: RunFiles, cells: pd.DataFrame) -
         for _, cell in cells.iterrows():
             for file, content in experiments.fold_files(cell, clips[cell["fold"]]):
                 path = f"{name}/fold{cell['fold']}/{file}"
-                write_whole({folder / path: content})
+                write_files({folder / path: content})
                 entry["files"].append(path)
     return entry
 
@@ -70,6 +70,6 @@ def _write(folder: Path, name: str, section: str, picture: style.Picture) -> dic
     with style.context():
         style.settle(picture.figure)
         for file, suffix in zip(files, FORMATS, strict=True):
-            write_whole({folder / file: style.encode(picture.figure, suffix)})
+            write_files({folder / file: style.encode(picture.figure, suffix)})
     words = {"title": picture.title, "caption": picture.caption, "alt": picture.alt}
     return {"name": name} | words | {"section": section, "inputs": picture.inputs, "files": files}

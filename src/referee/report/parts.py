@@ -11,6 +11,8 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from pandas.api.types import is_numeric_dtype
 
+from records.record import require_whole
+from referee import contract
 from referee.contract import IDENTITY, Measured, of_packed
 from referee.errors import InputError
 from referee.explain import explain
@@ -34,6 +36,7 @@ TEMPLATES.filters |= {"heading": heading, "capitalised": capitalised}
 def read_text(path: Path) -> str:
     """The text of a file of a run; raises InputError where it is missing."""
     try:
+        require_whole(path)
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
@@ -46,7 +49,7 @@ def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, S
     """
     layout = paper.tables[name]
     path = results / layout.folder / f"{name}.csv"
-    frame = pd.read_csv(path)
+    frame = contract.read_csv(path)
     if layout.folder == "tables":
         words = people.for_people(frame, paper.score)
         values = frame[[column for column in frame if not column.endswith("_std")]]
@@ -165,7 +168,7 @@ def row_origins(table: str, origins: Iterable[Origin], anchors: Mapping[str, str
 def figures(folder: Path) -> list[Shown]:
     """The figures of `figures.json` in a folder, each with its PNG as base64; none if absent."""
     index = folder / "figures.json"
-    listed = json.loads(index.read_text(encoding="utf-8")) if index.exists() else []
+    listed = json.loads(read_text(index)) if index.exists() else []
     return [
         figure | {"png": base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()}
         for figure in listed

@@ -34,10 +34,16 @@ def render(results: Path, paper: Paper) -> dict[str, str]:
     return {"index.html": whole.render(index, linked=True)} | pages
 
 
+def inputs(results: Path) -> list[Path]:
+    """The files, and folders of files, of a run that its page and its notebook show."""
+    names = ("cells.csv", "packed.csv", "run.json", "audit.json", "claims.json", "claims.md")
+    return [results / n for n in (*names, "verdicts.json", "tables", "significance", "figures")]
+
+
 def _index(results: Path, paper: Paper) -> Shown:
     """All that the results page shows."""
     cells = contract.read_scores(results / "cells.csv", paper)
-    record, packed = results / "tables/measured.json", results / "packed.csv"
+    record, packed = results / "tables/measured.provenance.json", results / "packed.csv"
     measured = contract.read_measurements(measurements(record) if record.exists() else None, paper)
     columns = contract.PACKED_MODELS
     sizes = contract.read_table(packed, columns, paper.decides) if packed.exists() else None

@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from records.record import require_whole
 from referee.errors import InputError
 
 COLUMNS = 10  # more than these lie on their side
@@ -61,6 +62,7 @@ def document(tables: Sequence[Path], figures: Path, folder: Path) -> str:
 def _read(path: Path) -> str:
     if not path.exists():
         raise InputError(f"{path} is not here: `snakemake -j8` makes it")
+    require_whole(path)
     return path.read_text(encoding="utf-8")
 
 

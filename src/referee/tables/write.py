@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from records.files import write_files
 from referee.paper import Paper
 from referee.paper.tables import TableLayout
-from referee.provenance import write_whole
 from referee.tables import measured, people, significance
 from referee.tables.latex import escape
 from referee.tables.sheet import ARM, Definition, Tidy, built
@@ -57,7 +57,7 @@ def write(name: str, frame: pd.DataFrame, paper: Paper, folder: Path, caption: s
         latex = words.rename(columns=escape)
         texts["tex"] = latex.to_latex(index=False, caption=escape(caption))
     texts["md"] = f"{caption}\n\n{markdown}\n"
-    return write_whole({folder / f"{name}.{suffix}": text for suffix, text in texts.items()})
+    return write_files({folder / f"{name}.{suffix}": text for suffix, text in texts.items()})
 
 
 def write_all(names: Iterable[str], inputs: TableFiles, folder: Path) -> dict[str, pd.DataFrame]:

@@ -7,15 +7,15 @@ from pathlib import Path
 ORDERS = Path("results/orders")
 
 # Of each kind of order: what it makes, and the file that appears last of each.
-UNITS = {
+KINDS = {
     "train": ("cells", "scores.json"),
     "pack": ("packed models", "manifest.json"),
-    "check": ("checked models", "check.json"),
+    "check": ("checks", "check.json"),
 }
 
 
 @dataclass
-class Order:
+class Units:
     """The files that a job makes, how many of them are there, and the predicted time in seconds."""
 
     kind: str
@@ -25,10 +25,10 @@ class Order:
     running: bool = False
 
 
-def read(name: str) -> Order:
+def read(name: str) -> Units:
     """Read an order. Packed models lie below `packed_root` as the cells do below results/cells."""
     order = json.loads((ORDERS / f"{name}.json").read_text())
-    kind, last = order["kind"], UNITS[order["kind"]][1]
+    kind, last = order["kind"], KINDS[order["kind"]][1]
     roots = [Path(experiment["path"]) for experiment in order["experiments"]]
     if kind != "train":
         roots = [Path(order["packed_root"]) / root.relative_to("results/cells") for root in roots]
@@ -37,7 +37,7 @@ def read(name: str) -> Order:
         for root, experiment in zip(roots, order["experiments"], strict=True)
         for fold in experiment["folds"]
     ]
-    return Order(kind, files, order.get("cost_s") or len(files))
+    return Units(kind, files, order.get("cost_s") or len(files))
 
 
 def names() -> set[str]:
@@ -48,7 +48,7 @@ def names() -> set[str]:
 class Work:
     """The orders of one run, by name."""
 
-    def __init__(self, orders: dict[str, Order]) -> None:
+    def __init__(self, orders: dict[str, Units]) -> None:
         self.orders = orders
         self.begun_s: float | None = None  # when the first order began
 
@@ -73,7 +73,7 @@ class Work:
     def counts(self) -> dict[str, tuple[int, int]]:
         """Return how many units of each kind are made, and of how many."""
         found = {}
-        for kind in UNITS:
+        for kind in KINDS:
             orders = [order for order in self.orders.values() if order.kind == kind]
             if orders:
                 found[kind] = sum(o.made for o in orders), sum(len(o.files) for o in orders)

@@ -1,0 +1,77 @@
+"""Which costly files are finished: those that are as their records say. Folders whose files have
+kept their sizes and times since they were read are not read again."""
+
+import json
+import os
+from hashlib import blake2b
+from pathlib import Path
+
+from qmoe.paths import STORE
+from records import record as records
+from records.files import write
+
+MISSING = "is missing"
+
+
+class Finished:
+    """Inspects folders, and remembers between runs of the workflow what it has read."""
+
+    def __init__(self, memory: Path = STORE / "seen.json") -> None:
+        self._memory = memory
+        try:
+            self._seen: dict[str, list[str]] = json.loads(memory.read_bytes())
+        except (FileNotFoundError, ValueError):
+            self._seen = {}
+        self._known = dict(self._seen)
+
+    def fault(self, record: str, key: str, last: str) -> str | None:
+        """Return what is wrong with the files of a record: None where they are whole and have the
+        key, `MISSING` where it or `last`, the file that is written last, is not there."""
+        stamp = _stamp(record, last)
+        if stamp is None:
+            return MISSING
+        if self._seen.get(record, [])[:2] == [stamp, key]:
+            return None
+        path = Path(record)
+        try:
+            content = records.read(path)
+            for file, wrong in records.damage(path):
+                return f"{file.name} {wrong}"
+        except records.Damaged as damage:
+            return str(damage)
+        if content["key"] != key:
+            return f"it is of {content['key']}"
+        self._seen[record] = [stamp, key, content[records.SELF]]
+        return None
+
+    def trust(self, record: str, last: str) -> None:
+        """Take the files of a record, which a job of this run has just written, as whole."""
+        stamp = _stamp(record, last)
+        if stamp and record not in self._seen:
+            content = records.read(Path(record))
+            self._seen[record] = [stamp, content["key"], content[records.SELF]]
+
+    def content(self, record: str) -> str:
+        """Return the hash of a record whose files were found whole; it stands for their content."""
+        return self._seen[record][2]
+
+    def remember(self) -> None:
+        """Write down what was read, if that was anything new."""
+        if self._seen != self._known:
+            write(self._memory, json.dumps(self._seen))
+            self._known = dict(self._seen)
+
+
+def _stamp(record: str, last: str) -> str | None:
+    """Names, sizes and times of the files beside a record, hashed; None where the record is not
+    there, or the file that is written `last`."""
+    folder, name = os.path.split(record)  # a Path a cell would be slow
+    try:
+        with os.scandir(folder) as entries:
+            found = {e.name: e.stat() for e in entries if e.name[0] != "."}
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if name not in found or last not in found:
+        return None
+    text = "".join(f"{n}/{s.st_size}/{s.st_mtime_ns}\n" for n, s in sorted(found.items()))
+    return blake2b(text.encode(), digest_size=8).hexdigest()

@@ -1,0 +1,112 @@
+"""Derived files: those that are made from all cells, and are cheap to make again. A rule makes them
+again where their record does not fit the key or the inputs of this run; their times say nothing."""
+
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from qmoe import store
+from qmoe.paths import STORE
+from records import record as records
+
+BEFORE = STORE / "before"  # what the outputs of a run were before it
+LONG_AGO_NS = 10**9
+
+
+class Derived:
+    """The derived files of a run. `newer` is a folder that is there in every clone: Snakemake runs
+    a job again only for an input that exists and is newer than its outputs, and it looks through
+    the new time of a file whose content it knows, but not through that of a folder."""
+
+    def __init__(self, newer: str) -> None:
+        self.newer = newer
+        self._outputs: list[Path] = []
+        self._answers: dict[str, list[str]] = {}
+
+    def outdated(
+        self, record: str, key: str, outputs: Iterable[str], inputs: Iterable[str] = ()
+    ) -> list[str]:
+        """Return what a rule lists as one more input: nothing where its outputs have the key and
+        were made from the inputs on disk. Else they are dated long ago, and the input is newer.
+        Files that were changed since they were written are set aside."""
+        if record not in self._answers:
+            files = [Path(output) for output in outputs]
+            self._outputs += [*files, Path(record)]
+            for path in self._outputs:
+                _own(path)
+            latest_ns = max((_mtime_ns(Path(self.dated(p))) for p in inputs), default=0)
+            self._set_changed_aside(Path(record))
+            self._answers[record] = self._answer(Path(record), key, files, latest_ns)
+        return self._answers[record]
+
+    def _answer(self, record: Path, key: str, files: list[Path], latest_ns: int) -> list[str]:
+        there = [path for path in files if path.exists()]
+        if records.is_current(record, key):
+            for path in there:
+                if _mtime_ns(path) < latest_ns:
+                    _date(path, latest_ns)
+            return []
+        for path in there:
+            _date(path, LONG_AGO_NS)
+        return [self.dated(self.newer)] if there else []
+
+    def dated(self, path: str | Path) -> str:
+        """Return a path after dating it now if it is dated in the future, which Snakemake takes for
+        a fault of the clock."""
+        now_ns = time.time_ns()
+        if _mtime_ns(Path(path)) > now_ns:
+            _date(Path(path), now_ns)
+        return str(path)
+
+    def _set_changed_aside(self, record: Path) -> None:
+        try:
+            changed = [(path, wrong) for path, wrong in records.damage(record) if path.exists()]
+        except records.Damaged:
+            return
+        for path, wrong in changed:
+            place = store.set_aside(path)
+            print(f"{path} {wrong}. It is set aside in {place} and made again.", file=sys.stderr)
+
+    def begin(self) -> None:
+        """Remember the outputs as they are: Snakemake removes those of a job before it runs."""
+        self.end()
+        for path in filter(Path.is_file, self._outputs):
+            store.link(path, BEFORE / path)
+
+    def end(self) -> None:
+        """Bring back the outputs that were removed and not made again, and forget the others."""
+        for kept in (path for path in BEFORE.rglob("*") if path.is_file()):
+            if not kept.relative_to(BEFORE).exists():
+                store.link(kept, kept.relative_to(BEFORE))
+        shutil.rmtree(BEFORE, ignore_errors=True)
+
+
+def _own(path: Path) -> None:
+    """Put a copy in place of a link into DVC's cache, which nobody may write, nor date."""
+    if path.is_symlink() or (path.exists() and not os.access(path, os.W_OK)):
+        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        shutil.copyfile(path, draft)
+        shutil.copystat(path, draft)
+        draft.chmod(0o644)
+        draft.replace(path)
+
+
+def _mtime_ns(path: Path) -> int:
+    """The time of a file, or that which Snakemake gives a folder; 0 where there is none."""
+    stamp = path / ".snakemake_timestamp"
+    try:
+        return (stamp if stamp.exists() else path).stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _date(path: Path, time_ns: int) -> None:
+    for file in (path, path / ".snakemake_timestamp"):
+        if file.exists():
+            try:
+                os.utime(file, ns=(time_ns, time_ns))
+            except PermissionError:  # of somebody else: made again at worst
+                return

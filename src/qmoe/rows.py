@@ -1,0 +1,54 @@
+"""Keys of the tables with a row for each cell: of what the rows say of the experiments, and of the
+content of every cell or packed model, for which the hash of its record stands."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from qmoe.grid import Experiment, Grid
+from qmoe.keys import key, source_key
+from qmoe.paths import CHECK_RECORD, RECORD
+from records import record
+
+Contents = dict[str, str]  # the hash of a record, by the folder that it is in
+
+
+def cells(grid: Grid) -> Contents:
+    """Return the contents of the cells that are on disk, as their records say."""
+    return _contents(grid, _cell, RECORD)
+
+
+def checked(grid: Grid) -> Contents:
+    """Return the contents of the checks of packed models that are on disk."""
+    return _contents(grid, grid.packed, CHECK_RECORD)
+
+
+def cells_key(grid: Grid, contents: Contents) -> str:
+    """Return the key of `cells.csv` and the summaries."""
+    return _key(grid, _cell, contents)
+
+
+def packed_key(grid: Grid, contents: Contents) -> str:
+    """Return the key of `packed.csv`."""
+    return _key(grid, grid.packed, contents)
+
+
+def _cell(experiment: Experiment, fold: int) -> Path:
+    return experiment.cell(fold)
+
+
+def _contents(grid: Grid, place: Callable[[Experiment, int], Path], name: str) -> Contents:
+    found = {}
+    for experiment, fold in grid.runs:
+        folder = place(experiment, fold)
+        try:
+            found[str(folder)] = record.read(folder / name)[record.SELF]
+        except record.Damaged:
+            continue
+    return found
+
+
+def _key(grid: Grid, place: Callable[[Experiment, int], Path], contents: Contents) -> str:
+    rows = [
+        [e.columns, folder := str(place(e, fold)), contents.get(folder)] for e, fold in grid.runs
+    ]
+    return key([rows, source_key("collect.py", "nominal.py")])

@@ -1,0 +1,102 @@
+"""Verification of what is on disk: files against their records, and records against a grid."""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from qmoe import rows, store
+from qmoe.grid import Grid
+from qmoe.keys import key
+from qmoe.paths import (
+    CELLS,
+    DAMAGED,
+    EMBEDDINGS,
+    MEASUREMENTS,
+    PACKED,
+    PARAMETERS,
+    SPEC,
+)  # fmt: skip
+from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
+from records import record as records
+
+
+class Fault(NamedTuple):
+    """A file that is not as it should be, what is wrong, and what is set aside to repair it."""
+
+    path: Path
+    wrong: str
+    unit: Path  # the file itself, or the folder of a cell, which is made again whole
+
+
+def faults(folder: Path) -> Iterator[Fault]:
+    """Yield every file in a folder and below it that is not as its record says, every damaged
+    record, and every costly file that no record names."""
+    named = set[Path]()
+    for record in sorted(folder.rglob(f"*{records.SUFFIX}")):
+        if record.is_relative_to(DAMAGED) or record.name.startswith("."):
+            continue
+        unit = _unit(record)
+        try:
+            named |= {record, *(record.parent / name for name in records.read(record)["files"])}
+            yield from (Fault(p, wrong, unit or p) for p, wrong in records.damage(record))
+        except records.Damaged as damage:
+            yield Fault(record, str(damage), unit or record)
+        wrong = _foreign(record)
+        if wrong:
+            yield Fault(record, wrong, unit or record)
+    for path in sorted(folder.rglob("*")):
+        costly = any(map(path.is_relative_to, (CELLS, PACKED, EMBEDDINGS, MEASUREMENTS)))
+        if costly and path.is_file() and path.name[0] != "." and path not in named:
+            yield Fault(path, "is named by no record", _unit(path) or path)
+    for path in sorted(folder.rglob(f"{PARAMETERS.name}/*.json")):
+        try:
+            whole = key(json.loads(path.read_bytes())) == path.stem
+        except ValueError:
+            whole = False
+        if not whole:
+            yield Fault(path, "is not the content that it is named after", path)
+
+
+def _unit(path: Path) -> Path | None:
+    """The folder that is made whole, if the file lies in that of a cell or packed model."""
+    inside = path.is_relative_to(CELLS) or path.is_relative_to(PACKED)
+    return path.parent if inside and path.parent.name.startswith("fold") else None
+
+
+def _foreign(record: Path) -> str:
+    """What is wrong with the place of a record: that of a cell names the cell."""
+    if not record.is_relative_to(CELLS):
+        return ""
+    try:
+        made = records.read(record)["key"]
+    except records.Damaged:
+        return ""
+    experiment = record.parent if (record.parent / SPEC).exists() else record.parent.parent
+    place = experiment.name.rpartition("-")[2]
+    expected = place if experiment == record.parent else f"{place}/{record.parent.name}"
+    return "" if made == expected else f"is of {made}, not of {expected}"
+
+
+def repair(found: Iterable[Fault]) -> Iterator[tuple[Path, Path]]:
+    """Set aside what is damaged, here and in the store; yield each path and its new place."""
+    for unit in sorted({fault.unit for fault in found}):
+        if unit.exists():
+            yield unit, store.set_aside(unit)
+        store.forget(unit)
+
+
+def strangers(grid: Grid) -> Iterator[Fault]:
+    """Yield the records of derived files on disk that are of another grid, or of other cells, and
+    the cells of the grid that are not there."""
+    keys = {name: getattr(grid, of_grid) for name, of_grid in DERIVED.items()}
+    keys[CELLS_RECORD] = rows.cells_key(grid, rows.cells(grid))
+    keys[PACKED_RECORD] = rows.packed_key(grid, rows.checked(grid))
+    for name, expected in keys.items():
+        record = Path(name)
+        try:
+            made = records.read(record)["key"] if record.exists() else expected
+        except records.Damaged:
+            continue
+        if made != expected:
+            yield Fault(record, "is of another grid than these parameters", record)

@@ -1,0 +1,1 @@
+"""Files written whole, and records that prove them: what both packages know of a file on disk."""

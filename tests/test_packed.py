@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from torch import nn
 
-from qmoe import cells, cli
+from qmoe import cells, cli, work
 from qmoe.data import table as tables
 from qmoe.data.embed import embed_files
 from qmoe.data.synth import render
@@ -43,6 +43,7 @@ from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import build_expert
 from qmoe.nn.layers import quantize_after_training
 from qmoe.train import Cell, Normalizer
+from records import record
 
 SMALL = {
     "datasets": {"demo": {"folds": 3}},
@@ -692,7 +693,7 @@ def test_a_cut_off_export_leaves_what_was_there(
 
 
 def test_a_missing_cell_is_a_user_error_and_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="qmoe train"):
+    with pytest.raises(UserError, match="`snakemake cells` makes it"):
         export(tmp_path / "fold0", tmp_path / "packed")
     assert list(tmp_path.iterdir()) == []
 
@@ -804,7 +805,7 @@ def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | N
 
 
 def tamper(packed: Path, other: Path, *names: str) -> None:
-    """Put files of another model in its place, with a manifest that knows them."""
+    """Put files of another model in its place, with a manifest and a record that know them."""
     manifest = json.loads((packed / "manifest.json").read_text())
     for name in names:
         content = (other / name).read_bytes()
@@ -812,6 +813,9 @@ def tamper(packed: Path, other: Path, *names: str) -> None:
         digest = hashlib.sha256(content).hexdigest()
         manifest["files"][name] = {"bytes": len(content), "sha256": digest}
     (packed / "manifest.json").write_text(json.dumps(manifest))
+    written = record.read(packed / "provenance.json")
+    paths = [packed / name for name in written["files"]]
+    record.seal(packed / "provenance.json", written["key"], paths)
 
 
 @pytest.mark.parametrize("names", [["router.onnx"], ["expert0-bitnet.safetensors"]])
@@ -824,7 +828,7 @@ def test_check_finds_other_weights_behind_a_true_manifest(
     made_from = spec(MIXTURE)
     for seed in (0, 1):
         (tmp_path / str(seed)).mkdir()
-        export(cell_of(tmp_path / str(seed), made_from, seed), tmp_path / f"packed{seed}")
+        work.pack(cell_of(tmp_path / str(seed), made_from, seed), tmp_path / f"packed{seed}")
     monkeypatch.chdir(tmp_path)
     assert exit_code(monkeypatch, "check", "packed0") == 0
     written = json.loads((tmp_path / "packed0/check.json").read_text())

@@ -31,7 +31,9 @@ def slots():
     return workflow.resource_settings.nodes or 1, True
 
 
-RUN = WorkflowRun(GRID, slots, newer=os.path.relpath(Path(workflow.basedir) / "workflow"))
+RUN = WorkflowRun(
+    GRID, slots, newer=os.path.relpath(Path(workflow.basedir) / "workflow")
+)
 
 # Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.
 EVERY_CORE = workflow.resource_settings.cores or 1

@@ -47,6 +47,7 @@ DERIVED = {
     "results/notebook.provenance.json": "report_key",
 }
 PACK_S = CHECK_S = 0.4  # predicted seconds of packing, and of checking, a cell
+_BEFORE = {"pack": "train", "check": "pack"}  # the orders that make what those of a kind need
 
 
 class Run:
@@ -62,6 +63,7 @@ class Run:
         self.derived = Derived(newer)
         self._finished = Finished()
         self._orders: dict[str, list[Order]] = {}
+        self._files: dict[Path, str] = {}
 
     @cached_property
     def parameters(self) -> Path:
@@ -77,7 +79,7 @@ class Run:
         for experiment in self.grid.experiments:
             whole = {}
             for fold in experiment.folds:
-                folder = str(experiment.cell(fold))
+                folder = experiment.cell_name(fold)
                 content = self._take(folder, RECORD, f"{experiment.key}/fold{fold}", SCORES)
                 if content:
                     whole[folder] = content
@@ -90,26 +92,28 @@ class Run:
     @cached_property
     def packed(self) -> Contents:
         """The packed models of finished cells."""
-        return self._take_all(RECORD, MANIFEST, self.cells, lambda e, fold: e.cell(fold))
+        return self._take_all(RECORD, MANIFEST, self.cells, Experiment.cell_name)
 
     @cached_property
     def checked(self) -> Contents:
         """The checks of finished packed models."""
-        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed)
+        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed_name)
 
     def _take_all(
         self,
         record: str,
         last: str,
         made_from: Contents,
-        source: Callable[[Experiment, int], Path],
+        source: Callable[[Experiment, int], str],
     ) -> Contents:
         """Take what lies in the folders of packed models, and was made from what is finished."""
         found = {}
         for experiment, fold in self.grid.runs:
-            folder = str(self.grid.packed(experiment, fold))
-            content = made_from.get(str(source(experiment, fold)))
-            taken = content and self._take(folder, record, content, last)
+            content = made_from.get(source(experiment, fold))
+            if content is None:
+                continue
+            folder = self.grid.packed_name(experiment, fold)
+            taken = self._take(folder, record, content, last)
             if taken:
                 found[folder] = taken
         return found
@@ -150,6 +154,7 @@ class Run:
                 runs,
                 self._costs_s(kind, runs),
                 self.grid.packed_root,
+                self.orders(_BEFORE[kind]) if kind in _BEFORE else [],
                 workers=workers,
                 cluster=cluster,
             )
@@ -157,9 +162,9 @@ class Run:
 
     def _is_made(self, kind: str, experiment: Experiment, fold: int) -> bool:
         if kind == "train":
-            return str(experiment.cell(fold)) in self.cells
+            return experiment.cell_name(fold) in self.cells
         made = self.packed if kind == "pack" else self.checked
-        return str(self.grid.packed(experiment, fold)) in made
+        return self.grid.packed_name(experiment, fold) in made
 
     def _costs_s(self, kind: str, runs: Runs) -> Sequence[float]:
         if kind == "train" and runs:
@@ -175,10 +180,8 @@ class Run:
     def needs(self, name: str) -> list[str]:
         """Return the files that an order needs before it can be carried out."""
         order = next(o for o in self.orders(name.split("-")[1]) if o.name == name)
-        before = {"pack": "train", "check": "pack"}.get(order.kind)
-        made = orders.done_of(self.orders(before), order.runs) if before else []
         datasets = dict.fromkeys(e.dataset for e, _ in order.runs) if order.kind != "pack" else []
-        return made + [self.table(dataset) for dataset in datasets]
+        return order.after + [self.table(dataset) for dataset in datasets]
 
     def table(self, dataset: str) -> str:
         """Return the table of embeddings of a dataset, restored from the store if it is there."""
@@ -214,6 +217,11 @@ class Run:
     def _take_file(self, path: Path, key_: str) -> str:
         """Return a file, from its place or else from the store; where neither is as its record
         says, it is no longer there afterwards, and has to be made."""
+        if path not in self._files:
+            self._files[path] = self._find_file(path, key_)
+        return self._files[path]
+
+    def _find_file(self, path: Path, key_: str) -> str:
         record = path.with_suffix(f".{RECORD}")
         if not records.is_whole(record, key_):
             for damaged in filter(Path.exists, (path, record)):

@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from qmoe import orders, rows, spec, store
+from qmoe.estimate import cost_s
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
 from qmoe.keys import key, write_json
@@ -168,8 +169,6 @@ class Run:
 
     def _costs_s(self, kind: str, runs: Runs) -> Sequence[float]:
         if kind == "train" and runs:
-            from qmoe.estimate import cost_s  # reads tables, which is slow to import
-
             return cost_s(self.grid, runs)
         return [{"pack": PACK_S, "check": CHECK_S}.get(kind, 0.0)] * len(runs)
 

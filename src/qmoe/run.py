@@ -88,36 +88,35 @@ class Run:
                 spec.write(experiment.spec, store.stored(experiment.path))
                 store.restore(experiment.path)
             found |= whole
+        self._finished.remember()  # at once: where nothing is to be done, no run begins
         return found
 
-    @cached_property
+    @property
     def packed(self) -> Contents:
         """The packed models of finished cells."""
-        return self._take_all(RECORD, MANIFEST, self.cells, Experiment.cell_name)
+        return self._packed_and_checked[0]
 
-    @cached_property
+    @property
     def checked(self) -> Contents:
         """The checks of finished packed models."""
-        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed_name)
+        return self._packed_and_checked[1]
 
-    def _take_all(
-        self,
-        record: str,
-        last: str,
-        made_from: Contents,
-        source: Callable[[Experiment, int], str],
-    ) -> Contents:
-        """Take what lies in the folders of packed models, and was made from what is finished."""
-        found = {}
+    @cached_property
+    def _packed_and_checked(self) -> tuple[Contents, Contents]:
+        packed: Contents = {}
+        checked: Contents = {}
         for experiment, fold in self.grid.runs:
-            content = made_from.get(source(experiment, fold))
-            if content is None:
-                continue
+            content = self.cells.get(experiment.cell_name(fold))
             folder = self.grid.packed_name(experiment, fold)
-            taken = self._take(folder, record, content, last)
-            if taken:
-                found[folder] = taken
-        return found
+            for found, record, last in (
+                (packed, RECORD, MANIFEST),
+                (checked, CHECK_RECORD, CHECK),
+            ):
+                content = content and self._take(folder, record, content, last)
+                if content:
+                    found[folder] = content
+        self._finished.remember()
+        return packed, checked
 
     def _take(self, folder: str, record: str, key_: str, last: str) -> str | None:
         """Return the hash of the record of a folder, from its place or else from the store; None
@@ -129,6 +128,7 @@ class Run:
                 store.keep(Path(folder))
             return self._finished.content(place)
         kept_fault = self._finished.fault(kept, key_, last)
+        self._finished.changed()
         if fault != MISSING:
             self._set_aside(Path(folder), fault)
         if kept_fault is None:

@@ -60,10 +60,10 @@ FORBIDDEN = {
 BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 
 # What each package holds; it may lose lines but not gain any without a reason. Records, work orders
-# and the store (a workflow that never says "done" when it is not) added 861 lines to qmoe. The aim
+# and the store (a workflow that never says "done" when it is not) added 939 lines to qmoe. The aim
 # for referee is 7,500 lines.
 LINES_OF_PYTHON = {
-    "src/qmoe": 6_345,
+    "src/qmoe": 6_423,
     "src/records": 192,
     "src/referee": 7_591,
     "src/snakemake_logger_plugin_qmoe": 520,

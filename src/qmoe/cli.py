@@ -21,7 +21,6 @@ from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
 from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
-from records.files import sync
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
 from referee import cli as judge
@@ -106,8 +105,6 @@ def embed(
         store.restore(record)
         return
     write_table(grid.params, dataset, grid.source(dataset), workers)
-    sync(table)
-    seal(record, table.stem, [table])
     store.keep(table)
     store.keep(record)
 

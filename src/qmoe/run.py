@@ -81,9 +81,11 @@ class Run:
                 content = self._take(folder, RECORD, f"{experiment.key}/fold{fold}", SCORES)
                 if content:
                     whole[folder] = content
-            if whole and not self._take(str(experiment.path), RECORD, experiment.key, SPEC):
+            place = str(experiment.path)
+            if whole and not self._take(place, RECORD, experiment.key, SPEC, alone=True):
                 spec.write(experiment.spec, store.stored(experiment.path))
-                store.restore(experiment.path)
+                for name in (SPEC, RECORD):
+                    store.restore(experiment.path / name)
             found |= whole
         return found
 
@@ -95,7 +97,7 @@ class Run:
     @cached_property
     def checked(self) -> Contents:
         """The checks of finished packed models."""
-        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed)
+        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed, alone=True)
 
     def _take_all(
         self,
@@ -103,20 +105,25 @@ class Run:
         last: str,
         made_from: Contents,
         source: Callable[[Experiment, int], Path],
+        *,
+        alone: bool = False,
     ) -> Contents:
         """Take what lies in the folders of packed models, and was made from what is finished."""
         found = {}
         for experiment, fold in self.grid.runs:
             folder = str(self.grid.packed(experiment, fold))
             content = made_from.get(str(source(experiment, fold)))
-            taken = content and self._take(folder, record, content, last)
+            taken = content and self._take(folder, record, content, last, alone=alone)
             if taken:
                 found[folder] = taken
         return found
 
-    def _take(self, folder: str, record: str, key_: str, last: str) -> str | None:
+    def _take(
+        self, folder: str, record: str, key_: str, last: str, *, alone: bool = False
+    ) -> str | None:
         """Return the hash of the record of a folder, from its place or else from the store; None
-        where neither is whole. What is damaged is set aside."""
+        where neither is whole. What is damaged is set aside: the folder, or, where the file stands
+        `alone` in it, that and the record only."""
         place, kept = f"{folder}/{record}", f"{STORE}/{folder}/{record}"
         fault = self._finished.fault(place, key_, last)
         if fault is None:
@@ -124,18 +131,15 @@ class Run:
                 store.keep(Path(folder))
             return self._finished.content(place)
         kept_fault = self._finished.fault(kept, key_, last)
+        paths = [Path(folder, last), Path(place)] if alone else [Path(folder)]
         if fault != MISSING:
-            self._set_aside(Path(folder), fault)
-        if kept_fault is None:
-            store.restore(Path(folder))
-            return self._finished.content(kept)
-        if kept_fault != MISSING:
-            store.forget(Path(folder))
-        return None
-
-    def _set_aside(self, path: Path, fault: str) -> None:
-        place = store.set_aside(path)
-        print(f"{path}: {fault}. It is set aside in {place} and made again.", file=sys.stderr)
+            _set_aside(paths, fault, restored=kept_fault is None)
+        for path in paths:
+            if kept_fault is None:
+                store.restore(path)
+            elif kept_fault != MISSING:
+                store.forget(path)
+        return None if kept_fault else self._finished.content(kept)
 
     # What is to be made.
 
@@ -215,10 +219,11 @@ class Run:
         """Return a file, from its place or else from the store; where neither is as its record
         says, it is no longer there afterwards, and has to be made."""
         record = path.with_suffix(f".{RECORD}")
-        if not records.is_whole(record, key_):
-            for damaged in filter(Path.exists, (path, record)):
-                self._set_aside(damaged, f"is not what {record.name} says")
-            if records.is_whole(store.stored(record), key_):
+        fault = records.fault(record, key_)
+        if fault:
+            kept = records.is_whole(store.stored(record), key_)
+            _set_aside([path, record], fault, restored=kept)
+            if kept:
                 for name in records.read(store.stored(record))["files"]:
                     store.restore(path.with_name(name))
                 store.restore(record)
@@ -277,3 +282,11 @@ class Run:
             Path(order.done).exists() for order in chain.from_iterable(self._orders.values())
         ):
             shutil.rmtree(ORDERS, ignore_errors=True)
+
+
+def _set_aside(paths: Iterable[Path], fault: str, *, restored: bool) -> None:
+    """Move what is damaged away, and say so."""
+    for path in filter(Path.exists, paths):
+        place = store.set_aside(path)
+        then = f"restored from {STORE}" if restored else "made again"
+        print(f"{path}: {fault}. It is set aside in {place}, and {then}.", file=sys.stderr)

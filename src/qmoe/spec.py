@@ -20,8 +20,11 @@ def write(spec: dict[str, Any], experiment: Path) -> None:
 def read(file: Path) -> dict[str, Any]:
     """Read spec.json. Raises UserError where it is missing, Damaged where it was changed."""
     try:
-        record.require_whole(file)
+        record.require_whole(file, recorded=True)
         spec: dict[str, Any] = json.loads(file.read_bytes())
     except FileNotFoundError:
         raise UserError(f"{file} is not here: `snakemake cells` writes it") from None
+    made = record.read(file.with_name(RECORD))["key"]
+    if key(spec) != made:
+        raise record.Damaged(f"{file} is not the specification of {made}: {record.AGAIN}")
     return spec

@@ -1,0 +1,264 @@
+"""Damage: every kind of file of a run, changed in every way. The next run notices it and makes the
+file anew, and a change that leaves size and time alone is found by whatever reads the file."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import chdir
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import Project
+
+from qmoe import cells, collect, verify
+from qmoe.config import read
+from qmoe.deploy.packed import PackedModel
+from qmoe.grid import Grid
+from qmoe.paths import CELLS, GRID, PACKED, PARAMETERS
+from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Run
+from qmoe.spec import read as read_spec
+from records import record as records
+from referee import contract
+from referee.paper import read as read_paper
+from referee.report import results_page
+
+pytestmark = pytest.mark.pipeline
+
+EXPERIMENT = "results/cells/small/corrected/bitnet+q4+q8/none/*"
+MODEL = "results/packed/*/small/corrected/bitnet+q4+q8/none/*/fold0"
+COSTLY = [
+    *(f"{EXPERIMENT}/{name}" for name in ("spec.json", "provenance.json")),
+    *(
+        f"{EXPERIMENT}/fold0/{name}"
+        for name in (
+            "scores.json",
+            "predictions.parquet",
+            "model.safetensors",
+            "history.csv",
+            "provenance.json",
+        )
+    ),
+    *(
+        f"{MODEL}/{name}"
+        for name in (
+            "expert0-bitnet.safetensors",
+            "expert1-q4.onnx",
+            "router.onnx",
+            "normalizer.safetensors",
+            "manifest.json",
+            "provenance.json",
+            "check.json",
+            "check.provenance.json",
+        )
+    ),
+    "data/embeddings/*.parquet",
+    "data/embeddings/*.json",
+    *(f"results/measurements/*/energy.{end}" for end in ("csv", "json", "provenance.json")),
+]
+MADE_FROM_ALL = [
+    *(f"results/{name}.csv" for name in ("cells", "packed", "claims")),
+    *(f"results/{name}.json" for name in ("run", "metrics", "audit", "claims", "verdicts")),
+    *(f"results/{name}.md" for name in ("audit", "claims")),
+    *(f"results/tables/table3.{end}" for end in ("csv", "md", "tex")),
+    *(f"results/significance/table1_f1.{end}" for end in ("csv", "md")),
+    *(f"results/figures/pareto.{end}" for end in ("png", "pdf")),
+    "results/figures/figures.json",
+    "results/figures/experiments/*/*.png",
+    "results/index.html",
+    "results/pages/Tables/table1.html",
+    *(f"results/paper.{end}" for end in ("ipynb", "html", "tex")),
+    "results/summaries/small/corrected/fp32/none/seed0/summary.json",
+    CELLS_RECORD,
+    PACKED_RECORD,
+    *DERIVED,
+]
+
+
+def _written(change: Callable[[bytes], bytes]) -> Callable[[Path, Path], None]:
+    """Damage in the file itself: also of its other names, which the store holds."""
+
+    def damage(file: Path, _: Path) -> None:
+        content = change(file.read_bytes())
+        with file.open("r+b") as opened:
+            opened.write(content)
+            opened.truncate(len(content))
+
+    return damage
+
+
+def _a_byte(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+def _a_digit(content: bytes) -> bytes:
+    at = max(match.start() for match in re.finditer(rb"[0-8]", content))
+    return content[:at] + bytes([content[at] + 1]) + content[at + 1 :]
+
+
+def _dated(seconds: int) -> Callable[[Path, Path], None]:
+    return lambda file, _: os.utime(file, (seconds, seconds))
+
+
+DAMAGES: dict[str, Callable[[Path, Path], object]] = {
+    "one byte changed": _written(_a_byte),
+    "one digit changed": _written(_a_digit),
+    "cut to half": _written(lambda content: content[: len(content) // 2]),
+    "emptied": _written(lambda content: b""),
+    "a copy of another": lambda file, other: (file.unlink(), shutil.copy2(other, file)),
+    "another moved here": lambda file, other: other.replace(file),
+    "deleted": lambda file, _: file.unlink(),
+    "dated in the past": _dated(10**9),
+    "dated in the future": _dated(4 * 10**9),
+}
+QUIET = ("one byte changed", "one digit changed")  # of these, size and time need not tell
+
+
+class Copy:
+    """A copy of the finished project, to be damaged."""
+
+    def __init__(self, whole: Project, folder: Path) -> None:
+        self.whole, self.folder = whole, folder
+        self.grid = self._grid()
+        self.before = self.contents()
+        with chdir(whole.folder):
+            names = [CELLS_RECORD, PACKED_RECORD, *DERIVED]
+            self.recorded = {name: list(records.read(Path(name))["files"]) for name in names}
+
+    def _grid(self) -> Grid:
+        with chdir(self.whole.folder):
+            grid = Grid(read(Path("params.yaml")))
+            assert grid.report_key and grid.measurements and grid.experiments
+            return grid
+
+    def contents(self) -> dict[str, bytes]:
+        """The bytes of every file that a run leaves, below the current folder or the original."""
+        there = self.whole.folder if not (self.folder / "results").exists() else self.folder
+        files = [*(there / "results").rglob("*"), *(there / "data/embeddings").rglob("*")]
+        names = {str(file.relative_to(there)): file for file in files if file.is_file()}
+        return {
+            name: file.read_bytes()
+            for name, file in names.items()
+            if not file.name.startswith(".") and not name.startswith("results/damaged/")
+        }
+
+    def renew(self) -> None:
+        """Copy anew all that is made, with the links between results and store."""
+        for name in ("results", "data", ".store"):
+            shutil.rmtree(self.folder / name, ignore_errors=True)
+        subprocess.run(
+            ["cp", "-a", "results", "data", ".store", "params.yaml", "papers", "notebooks", self.folder],
+            cwd=self.whole.folder,
+            check=True,
+        )
+
+    def pairs(self, pattern: str) -> tuple[Path, Path]:
+        """A file of a kind and another one of the same kind, or the nearest to it."""
+        file = min(Path().glob(pattern))
+        fold1 = Path(str(file).replace("/fold0/", "/fold1/"))
+        seed = Path(str(file).replace("/none/", "/kl_divergence-0.3/"))
+        others = [fold1, *Path().glob(str(seed.parent.parent / "*" / file.name))]
+        others += [*Path("results").rglob(f"*.{file.name.split('.', 1)[1]}")]
+        content = file.read_bytes()
+        return file, next(o for o in others if o.exists() and o.read_bytes() != content)
+
+    def run(self) -> tuple[list[str], set[str]]:
+        """What the next run makes, by order and record, and which files it does not make."""
+        run = Run(self.grid, lambda: (2, False))
+        made = [order for kind in ("train", "pack", "check") for order in run.done(kind)]
+        made += [table for table in run.tables() if not Path(table).exists()]
+        for what in ("latency", "energy", "memory"):
+            run.measurement(what)
+            table = self.grid.measurements / f"{what}.csv"
+            made += [] if table.exists() else [str(table)]
+        kept = set(self.before)
+        for record, files in self.recorded.items():
+            paths = [os.path.normpath(Path(record).parent / file) for file in files]
+            if run.outdated(record, paths) or not any(map(os.path.exists, paths)):
+                made.append(record)
+                kept -= {record, *paths}
+        return made, {name for name in kept if Path(name).exists()}
+
+
+@pytest.fixture(scope="module")
+def copy(whole: Project, tmp_path_factory: pytest.TempPathFactory) -> Copy:
+    return Copy(whole, tmp_path_factory.mktemp("damaged"))
+
+
+def _noticed(there: Copy, kind: str) -> None:
+    """Assert that the next run takes no file with another content for finished."""
+    made, kept = there.run()
+    wrong = [name for name in kept if Path(name).read_bytes() != there.before[name]]
+    assert not wrong, kind
+    lost = {name for name in there.before if name not in kept and not Path(name).exists()}
+    assert not lost or made, kind
+
+
+def sees(copy: Copy, pattern: str, kind: str) -> None:
+    """Damage a file, and assert that the next run notices it."""
+    copy.renew()
+    with chdir(copy.folder):
+        DAMAGES[kind](*copy.pairs(pattern))
+        if kind.startswith("dated"):
+            assert copy.run()[0] == [], kind  # nothing is made again
+            assert not Path("results/damaged").exists()
+            assert copy.contents() == copy.before
+        else:
+            _noticed(copy, kind)
+
+
+def finds(copy: Copy, pattern: str, kind: str) -> None:
+    """Damage a file, but not its size and time; assert that it is found, and repaired."""
+    copy.renew()
+    with chdir(copy.folder):
+        file, other = copy.pairs(pattern)
+        _quietly(DAMAGES[kind], file, other)
+        found = [f for f in ("results", "data/embeddings") for f in verify.faults(Path(f))]
+        assert file in {fault.path for fault in found}
+        assert list(verify.repair(found))
+        assert not file.exists()
+        _noticed(copy, kind)
+
+
+@pytest.mark.parametrize("pattern", [*COSTLY, *MADE_FROM_ALL])
+def test_every_damage_is_noticed(copy: Copy, pattern: str) -> None:
+    for kind in DAMAGES:
+        sees(copy, pattern, kind)
+    for kind in QUIET:
+        finds(copy, pattern, kind)
+
+
+def _quietly(damage: Callable[[Path, Path], object], file: Path, other: Path) -> None:
+    stat = file.stat()
+    damage(file, other)
+    os.utime(file, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert file.stat().st_size == stat.st_size
+
+
+def _scores(grid: Grid) -> object:
+    return collect.collect(grid)
+
+
+READERS: dict[str, Callable[[Grid, Path], object]] = {
+    f"{EXPERIMENT}/spec.json": lambda grid, file: read_spec(file),
+    f"{EXPERIMENT}/fold0/scores.json": lambda grid, file: collect.collect(grid),
+    f"{EXPERIMENT}/fold0/predictions.parquet": lambda grid, file: collect.collect(grid),
+    f"{EXPERIMENT}/fold0/model.safetensors": lambda grid, file: cells.load(file.parent),
+    f"{EXPERIMENT}/fold0/provenance.json": lambda grid, file: collect.collect(grid),
+    f"{EXPERIMENT}/fold0/history.csv": lambda grid, file: contract.read_history(
+        file.parent, read_paper(Path(grid.params.paper)).score
+    ),
+    **{
+        f"{MODEL}/{name}": lambda grid, file: PackedModel(file.parent)
+        for name in ("expert0-bitnet.safetensors", "expert1-q4.onnx", "router.onnx")
+    },
+    f"{MODEL}/manifest.json": lambda grid, file: PackedModel(file.parent),
+    f"{MODEL}/check.json": lambda grid, file: collect.collect_packed(grid),
+    "data/embeddings/*.parquet": lambda grid, file: list(
+        cells.train(grid.experiments[0].spec, [0], Path("again"))
+    ),
+}

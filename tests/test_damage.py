@@ -1,16 +1,14 @@
 """Damage: every kind of file of a run, changed in every way. The next run notices it and makes the
 file anew, and a change that leaves size and time alone is found by whatever reads the file."""
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
-import pandas as pd
 import pytest
 from conftest import Project
 
@@ -18,13 +16,11 @@ from qmoe import cells, collect, verify
 from qmoe.config import read
 from qmoe.deploy.packed import PackedModel
 from qmoe.grid import Grid
-from qmoe.paths import CELLS, GRID, PACKED, PARAMETERS
 from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Run
 from qmoe.spec import read as read_spec
 from records import record as records
 from referee import contract
 from referee.paper import read as read_paper
-from referee.report import results_page
 
 pytestmark = pytest.mark.pipeline
 
@@ -151,7 +147,17 @@ class Copy:
         for name in ("results", "data", ".store"):
             shutil.rmtree(self.folder / name, ignore_errors=True)
         subprocess.run(
-            ["cp", "-a", "results", "data", ".store", "params.yaml", "papers", "notebooks", self.folder],
+            [
+                "cp",
+                "-a",
+                "results",
+                "data",
+                ".store",
+                "params.yaml",
+                "papers",
+                "notebooks",
+                self.folder,
+            ],
             cwd=self.whole.folder,
             check=True,
         )

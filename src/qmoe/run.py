@@ -17,13 +17,17 @@ from qmoe.keys import key, write_json
 from qmoe.orders import Order, Runs
 from qmoe.outdated import Derived
 from qmoe.paths import (
+    CELLS,
     CHECK,
     CHECK_RECORD,
+    DAMAGED,
     GRID,
     MANIFEST,
     ORDERS,
+    PACKED,
     PARAMETERS,
     RECORD,
+    RESULTS,
     SCORES,
     SPEC,
     STORE,
@@ -136,6 +140,7 @@ class Run:
             _set_aside(paths, fault, restored=kept_fault is None)
         for path in paths:
             if kept_fault is None:
+                store.clear(path)
                 store.restore(path)
             elif kept_fault != MISSING:
                 store.forget(path)
@@ -262,6 +267,10 @@ class Run:
             for experiment, fold in order.runs:
                 store.clear(experiment.cell(fold))
                 store.clear(self.grid.packed(experiment, fold).parent)
+        for folder in set(RESULTS.iterdir()) - {CELLS, PACKED, DAMAGED}:
+            files.clear_drafts(folder)  # of the many cells, those that are made or restored
+        for draft in RESULTS.glob(".*.draft"):
+            draft.unlink()
         self.derived.begin()
         self._finished.remember()
 

@@ -1,6 +1,7 @@
 """Damage: every kind of file of a run, changed in every way. The next run notices it and makes the
 file anew, and a change that leaves size and time alone is found by whatever reads the file."""
 
+import json
 import os
 import re
 import shutil
@@ -9,18 +10,22 @@ from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from conftest import Project
 
 from qmoe import cells, collect, verify
 from qmoe.config import read
 from qmoe.deploy.packed import PackedModel
+from qmoe.errors import UserError
 from qmoe.grid import Grid
+from qmoe.paths import DAMAGED
 from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Run
 from qmoe.spec import read as read_spec
 from records import record as records
 from referee import contract
 from referee.paper import read as read_paper
+from referee.report import results_page
 
 pytestmark = pytest.mark.pipeline
 
@@ -74,6 +79,25 @@ MADE_FROM_ALL = [
 ]
 
 
+SAMPLE = [
+    f"{EXPERIMENT}/fold0/model.safetensors",
+    f"{EXPERIMENT}/spec.json",
+    "data/embeddings/*.parquet",
+    "results/tables/table1.csv",
+    "results/summaries/small/corrected/fp32/none/seed0/summary.json",
+]
+
+
+def bytes_below(*folders: Path) -> dict[str, bytes]:
+    """The bytes of every file that a run leaves in folders."""
+    return {
+        str(file): file.read_bytes()
+        for folder in folders
+        for file in folder.rglob("*")
+        if file.is_file() and file.name[0] != "." and not file.is_relative_to(DAMAGED)
+    }
+
+
 def _written(change: Callable[[bytes], bytes]) -> Callable[[Path, Path], None]:
     """Damage in the file itself: also of its other names, which the store holds."""
 
@@ -120,6 +144,7 @@ class Copy:
     def __init__(self, whole: Project, folder: Path) -> None:
         self.whole, self.folder = whole, folder
         self.grid = self._grid()
+        self.renew()
         self.before = self.contents()
         with chdir(whole.folder):
             names = [CELLS_RECORD, PACKED_RECORD, *DERIVED]
@@ -132,15 +157,9 @@ class Copy:
             return grid
 
     def contents(self) -> dict[str, bytes]:
-        """The bytes of every file that a run leaves, below the current folder or the original."""
-        there = self.whole.folder if not (self.folder / "results").exists() else self.folder
-        files = [*(there / "results").rglob("*"), *(there / "data/embeddings").rglob("*")]
-        names = {str(file.relative_to(there)): file for file in files if file.is_file()}
-        return {
-            name: file.read_bytes()
-            for name, file in names.items()
-            if not file.name.startswith(".") and not name.startswith("results/damaged/")
-        }
+        """The bytes of every file that a run leaves, by its path in the copy."""
+        with chdir(self.folder):
+            return bytes_below(Path("results"), Path("data/embeddings"))
 
     def renew(self) -> None:
         """Copy anew all that is made, with the links between results and store."""
@@ -245,26 +264,208 @@ def _quietly(damage: Callable[[Path, Path], object], file: Path, other: Path) ->
     assert file.stat().st_size == stat.st_size
 
 
-def _scores(grid: Grid) -> object:
-    return collect.collect(grid)
+def _page(grid: Grid, _: Path) -> object:
+    return results_page.render(Path("results"), read_paper(Path(grid.params.paper)))
 
 
+# What reads a file of each kind, apart from the run itself.
 READERS: dict[str, Callable[[Grid, Path], object]] = {
     f"{EXPERIMENT}/spec.json": lambda grid, file: read_spec(file),
+    f"{EXPERIMENT}/provenance.json": lambda grid, file: read_spec(file.with_name("spec.json")),
     f"{EXPERIMENT}/fold0/scores.json": lambda grid, file: collect.collect(grid),
     f"{EXPERIMENT}/fold0/predictions.parquet": lambda grid, file: collect.collect(grid),
-    f"{EXPERIMENT}/fold0/model.safetensors": lambda grid, file: cells.load(file.parent),
     f"{EXPERIMENT}/fold0/provenance.json": lambda grid, file: collect.collect(grid),
+    f"{EXPERIMENT}/fold0/model.safetensors": lambda grid, file: cells.load(file.parent),
     f"{EXPERIMENT}/fold0/history.csv": lambda grid, file: contract.read_history(
         file.parent, read_paper(Path(grid.params.paper)).score
     ),
-    **{
-        f"{MODEL}/{name}": lambda grid, file: PackedModel(file.parent)
-        for name in ("expert0-bitnet.safetensors", "expert1-q4.onnx", "router.onnx")
-    },
+    f"{MODEL}/expert1-q4.onnx": lambda grid, file: PackedModel(file.parent),
+    f"{MODEL}/normalizer.safetensors": lambda grid, file: PackedModel(file.parent),
     f"{MODEL}/manifest.json": lambda grid, file: PackedModel(file.parent),
     f"{MODEL}/check.json": lambda grid, file: collect.collect_packed(grid),
     "data/embeddings/*.parquet": lambda grid, file: list(
         cells.train(grid.experiments[0].spec, [0], Path("again"))
     ),
+    "results/measurements/*/energy.csv": lambda grid, file: contract.read_measurements(
+        file.parent, read_paper(Path(grid.params.paper))
+    ),
+    "results/run.json": lambda grid, file: contract.read_run(file),
+    "results/cells.csv": lambda grid, file: contract.read_scores(
+        file, read_paper(Path(grid.params.paper))
+    ),
+    "results/audit.json": _page,
+    "results/claims.json": _page,
+    "results/claims.md": _page,
+    "results/tables/table3.csv": _page,
+    "results/tables/table3.md": _page,
+    "results/significance/table1_f1.md": _page,
+    "results/figures/pareto.png": _page,
+    "results/figures/figures.json": _page,
 }
+
+
+@pytest.mark.parametrize("pattern", READERS)
+def test_whatever_reads_a_changed_file_refuses_it(copy: Copy, pattern: str) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        file, other = copy.pairs(pattern)
+        READERS[pattern](copy.grid, file)
+        _quietly(DAMAGES["one digit changed"], file, other)
+        with pytest.raises((records.Damaged, UserError), match=r"content than was|damaged"):
+            READERS[pattern](copy.grid, file)
+
+
+def reseal(cell: Path, **about: object) -> None:
+    """Write the record of a folder's files as they are now, with the key that it had."""
+    record = cell / "provenance.json"
+    key = json.loads(record.read_bytes())["key"]
+    records.seal(record, key, [file for file in cell.iterdir() if file != record], **about)
+
+
+def rewrite(file: Path, content: bytes | str) -> None:
+    """Write a file anew: its other names keep what they had."""
+    file.unlink()
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def forge_scores(cell: Path, **changes: object) -> None:
+    scores = json.loads((cell / "scores.json").read_bytes())
+    rewrite(cell / "scores.json", json.dumps(scores | changes))
+
+
+def perfect(cell: Path) -> None:
+    """Predictions without an error, in scores and predictions, not in the probabilities."""
+    path = cell / "predictions.parquet"
+    frame = pd.read_parquet(path).assign(prediction=lambda f: f["label"])
+    path.unlink()
+    frame.to_parquet(path, index=False)
+    forge_scores(cell, f1_weighted=1.0, accuracy=1.0)
+
+
+def half_of(name: str) -> Callable[[Path], None]:
+    def cut(cell: Path) -> None:
+        rewrite(cell / name, (cell / name).read_bytes()[:-200])
+
+    return cut
+
+
+FORGERIES: dict[str, Callable[[Path], None]] = {
+    "not a number": lambda cell: forge_scores(cell, f1_weighted=float("nan")),
+    "better": lambda cell: forge_scores(cell, f1_weighted=0.99),
+    "a word": lambda cell: forge_scores(cell, accuracy="high"),
+    "no score": lambda cell: rewrite(cell / "scores.json", "{}"),
+    "perfect": perfect,
+    "half a table": half_of("predictions.parquet"),
+}
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+@pytest.mark.parametrize("sealed", [False, True])
+def test_a_forged_cell_is_refused_and_repaired(copy: Copy, kind: str, sealed: bool) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        cell = min(Path().glob(f"{EXPERIMENT}/fold0"))
+        FORGERIES[kind](cell)
+        if sealed:
+            reseal(cell)
+        with pytest.raises(records.Damaged, match=str(cell).replace("+", "[+]")):
+            collect.collect(copy.grid)
+        found = list(verify.faults(Path("results/cells")))
+        assert {fault.unit for fault in found} == {cell}
+        list(verify.repair(found))
+        assert copy.run()[0][0].endswith("-train-0000.done")
+
+
+def test_more_in_the_scores_changes_no_identity(copy: Copy) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        honest = collect.collect(copy.grid)
+        cell = min(Path().glob(f"{EXPERIMENT}/fold0"))
+        forge_scores(cell, arm="FP32-Base", fold=1, dataset="esc50", cell="elsewhere")
+        reseal(cell)
+        pd.testing.assert_frame_equal(collect.collect(copy.grid), honest)
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_the_cell_of_another_fold_is_refused(copy: Copy, whole_folder: bool) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        cell = min(Path().glob(f"{EXPERIMENT}/fold0"))
+        other = cell.with_name("fold1")
+        for name in os.listdir(other) if whole_folder else ["predictions.parquet"]:  # noqa: PTH208
+            rewrite(cell / name, (other / name).read_bytes())
+        with pytest.raises(records.Damaged, match="fold0"):
+            collect.collect(copy.grid)
+        assert cell in {fault.unit for fault in verify.faults(Path("results/cells"))}
+        assert copy.run()[0] == []  # the store has the right one
+        assert copy.contents() == copy.before
+
+
+def test_a_model_cut_off_and_sealed_is_no_traceback(copy: Copy) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        cell = min(Path().glob(f"{EXPERIMENT}/fold0"))
+        half_of("model.safetensors")(cell)
+        reseal(cell)
+        with pytest.raises(records.Damaged, match="holds no model"):
+            cells.load(cell)
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+def test_an_edited_specification_never_trains_under_the_old_key(copy: Copy, sealed: bool) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        spec = min(Path().glob(f"{EXPERIMENT}/spec.json"))
+        rewrite(spec, spec.read_text().replace('"seed": 0', '"seed": 77'))
+        if sealed:
+            record = spec.with_name("provenance.json")
+            records.seal(record, json.loads(record.read_bytes())["key"], [spec])
+        with pytest.raises(records.Damaged, match=r"spec\.json"):
+            read_spec(spec)
+        assert copy.run()[0] == []
+        assert copy.contents()[str(spec)] == copy.before[str(spec)]
+
+
+def test_a_cell_without_its_record_is_not_collected(copy: Copy) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        record = min(Path().glob(f"{EXPERIMENT}/fold0/provenance.json"))
+        record.unlink()
+        with pytest.raises(records.Damaged, match=r"provenance\.json is missing"):
+            collect.collect(copy.grid)
+        found = list(verify.faults(Path("results/cells")))
+        assert {fault.unit for fault in found} == {record.parent}
+        assert copy.run()[0] == [] and record.exists()
+
+
+@pytest.mark.parametrize("pattern", SAMPLE)
+def test_snakemake_heals_the_damage(finished: Project, pattern: str) -> None:
+    """Through the workflow itself, for files of which the store has no other copy."""
+    with chdir(finished.folder):
+        before = bytes_below(Path("results"), Path("data/embeddings"))
+        file = min(Path().glob(pattern))
+        _quietly(DAMAGES["one byte changed"], file, file)
+        said = finished.run("qmoe", "verify", check=False)
+        assert f"{file} has other content than was written" in said and "1 fault;" in said
+        said = finished.run("qmoe", "verify", "--repair")
+        assert f"{file} is set aside in results/damaged" in said or file.parent.name == "fold0"
+        said = finished.snakemake("tables")
+        assert "Traceback" not in said
+        assert "as its record says" in finished.run("qmoe", "verify")
+        assert bytes_below(Path("results"), Path("data/embeddings")) == before
+
+
+def test_changed_parameters_are_found(copy: Copy) -> None:
+    copy.renew()
+    with chdir(copy.folder):
+        assert list(verify.strangers(copy.grid)) == []
+        parameters, grid = min(Path("results/params").iterdir()), Path("results/grid.json")
+        for file in (parameters, grid):
+            _quietly(DAMAGES["one digit changed"], file, file)
+        assert parameters in {fault.path for fault in verify.faults(Path("results"))}
+        assert grid in {fault.path for fault in verify.strangers(copy.grid)}
+        cut = _written(lambda content: content[: len(content) // 2])
+        for file in (parameters, grid):
+            cut(file, file)
+        assert parameters in {fault.path for fault in verify.faults(Path("results"))}
+        assert grid in {fault.path for fault in verify.strangers(copy.grid)}

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from qmoe import rows, store
 from qmoe.collect import disagreement
@@ -14,6 +14,7 @@ from qmoe.paths import (
     CHECK_RECORD,
     DAMAGED,
     EMBEDDINGS,
+    GRID,
     MEASUREMENTS,
     PACKED,
     PARAMETERS,
@@ -57,12 +58,16 @@ def faults(folder: Path) -> Iterator[Fault]:
         if costly and path.is_file() and path.name[0] != "." and path not in named:
             yield Fault(path, "is named by no record", _unit(path) or path)
     for path in sorted(folder.rglob(f"{PARAMETERS.name}/*.json")):
-        try:
-            whole = key(json.loads(path.read_bytes())) == path.stem
-        except ValueError:
-            whole = False
-        if not whole:
+        if key(_json(path)) != path.stem:
             yield Fault(path, "is not the content that it is named after", path)
+
+
+def _json(path: Path) -> Any:
+    """The content of a JSON file; None where it cannot be read."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
 
 
 def _unit(path: Path) -> Path | None:
@@ -117,3 +122,5 @@ def strangers(grid: Grid) -> Iterator[Fault]:
             continue
         if made != expected:
             yield Fault(record, "is of another grid than these parameters", record)
+    if GRID.exists() and _json(GRID) != grid.method:
+        yield Fault(GRID, "is not what these parameters ask for", GRID)

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable
 from contextlib import chdir
 from pathlib import Path
@@ -187,9 +188,13 @@ class Copy:
         fold1 = Path(str(file).replace("/fold0/", "/fold1/"))
         seed = Path(str(file).replace("/none/", "/kl_divergence-0.3/"))
         others = [fold1, *Path().glob(str(seed.parent.parent / "*" / file.name))]
-        others += [*Path("results").rglob(f"*.{file.name.split('.', 1)[1]}")]
+        kind = f"*.{file.name.split('.', 1)[1]}"
+        others += [*sorted(file.parent.glob(kind)), *sorted(Path("results/tables").glob(kind))]
+        others += sorted(Path("results").rglob(kind))
         content = file.read_bytes()
-        return file, next(o for o in others if o.exists() and o.read_bytes() != content)
+        of_run = Path("results/grid.json")  # which nothing is made from
+        found = (o for o in others if o.exists() and o != of_run and o.read_bytes() != content)
+        return file, next(found)
 
     def run(self) -> tuple[list[str], set[str]]:
         """What the next run makes, by order and record, and which files it does not make."""
@@ -284,7 +289,7 @@ READERS: dict[str, Callable[[Grid, Path], object]] = {
     f"{MODEL}/manifest.json": lambda grid, file: PackedModel(file.parent),
     f"{MODEL}/check.json": lambda grid, file: collect.collect_packed(grid),
     "data/embeddings/*.parquet": lambda grid, file: list(
-        cells.train(grid.experiments[0].spec, [0], Path("again"))
+        cells.train(grid.experiments[0].spec, [0], Path(tempfile.mkdtemp(dir=".")))
     ),
     "results/measurements/*/energy.csv": lambda grid, file: contract.read_measurements(
         file.parent, read_paper(Path(grid.params.paper))
@@ -328,7 +333,7 @@ def rewrite(file: Path, content: bytes | str) -> None:
     file.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
-def forge_scores(cell: Path, **changes: object) -> None:
+def forge_scores(cell: Path, /, **changes: object) -> None:
     scores = json.loads((cell / "scores.json").read_bytes())
     rewrite(cell / "scores.json", json.dumps(scores | changes))
 

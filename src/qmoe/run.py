@@ -85,13 +85,21 @@ class Run:
                 content = self._take(folder, RECORD, f"{experiment.key}/fold{fold}", SCORES)
                 if content:
                     whole[folder] = content
-            place = str(experiment.path)
-            if whole and not self._take(place, RECORD, experiment.key, SPEC, alone=True):
-                spec.write(experiment.spec, store.stored(experiment.path))
-                for name in (SPEC, RECORD):
-                    store.restore(experiment.path / name)
+            if whole:
+                self._take_spec(experiment)
             found |= whole
         return found
+
+    def _take_spec(self, experiment: Experiment) -> None:
+        """Put the specification of an experiment in its place, unless it is there."""
+        paths = [experiment.path / SPEC, experiment.path / RECORD]
+        found = self._take(str(experiment.path), RECORD, experiment.key, SPEC, alone=True)
+        if found != spec.hash_of(experiment.spec):
+            if found:
+                _set_aside(paths, f"it is not the one of {experiment.key}", restored=False)
+            spec.write(experiment.spec, store.stored(experiment.path))
+            for path in paths:
+                store.restore(path)
 
     @cached_property
     def packed(self) -> Contents:

@@ -83,6 +83,8 @@ def _foreign(record: Path) -> str:
         of_cell = folder.name.startswith("fold")
         place = (folder.parent if of_cell else folder).name.rpartition("-")[2]
         expected = f"{place}/{folder.name}" if of_cell else place
+        if not of_cell and made == expected and key(_json(folder / SPEC)) != made:
+            return f"is of a {SPEC} that was changed with it"
         if made == expected and of_cell:
             wrong = disagreement(folder)
             return wrong and f"is of a cell whose {SCORES} {wrong}"

@@ -235,7 +235,7 @@ class Run:
         fault = records.fault(record, key_)
         if fault:
             kept = records.is_whole(store.stored(record), key_)
-            _set_aside([path, record], fault, restored=kept)
+            _set_aside(sorted(path.parent.glob(f"{path.stem}.*")), fault, restored=kept)
             if kept:
                 for name in records.read(store.stored(record))["files"]:
                     store.restore(path.with_name(name))

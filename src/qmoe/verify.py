@@ -20,6 +20,7 @@ from qmoe.paths import (
     PARAMETERS,
     RECORD,
     SCORES,
+    SPEC,
 )
 from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
 from records import record as records

@@ -157,8 +157,8 @@ def test_a_read_only_output_is_replaced_by_a_file_of_ones_own(
 
 @pytest.mark.pipeline
 def test_hostile_paths_and_patterns_are_only_data(tmp_path: Path) -> None:
-    folder = tmp_path / HOSTILE / r"\d{8}"
-    folder.mkdir(parents=True)
+    folder = tmp_path / "it's $(touch PWNED) `touch PWNED`"
+    folder.mkdir()
     project = copy_project(folder)
     data = f"data/raw/{HOSTILE}.csv"
     authors_csv(folder / data, clips_per_class=12)
@@ -178,6 +178,15 @@ def test_hostile_paths_and_patterns_are_only_data(tmp_path: Path) -> None:
     project.snakemake("tables")
     assert "FP32-Base" in project.read("results/tables/table1.csv")
     assert not [path for path in tmp_path.rglob("*") if path.name == "PWNED"]
+
+
+@pytest.mark.pipeline
+def test_a_clone_below_braces_is_refused_in_one_line(tmp_path: Path) -> None:
+    folder = tmp_path / r"\d{8}"
+    folder.mkdir()
+    said = copy_project(folder).snakemake("-n", check=False)
+    assert "takes braces in a path for wildcards: rename the folder" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize(

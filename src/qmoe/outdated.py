@@ -44,7 +44,7 @@ class Derived:
 
     def _answer(self, record: Path, key: str, files: list[Path], latest_ns: int) -> list[str]:
         there = [path for path in files if path.exists()]
-        if records.is_current(record, key):
+        if records.is_current(record, key, there):
             for path in there:
                 if _mtime_ns(path) < latest_ns:
                     _date(path, latest_ns)

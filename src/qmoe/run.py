@@ -232,7 +232,7 @@ class Run:
         """Return a file, from its place or else from the store; where neither is as its record
         says, it is no longer there afterwards, and has to be made."""
         record = path.with_suffix(f".{RECORD}")
-        fault = records.fault(record, key_)
+        fault = records.fault(record, key_, [path])
         if fault:
             kept = records.is_whole(store.stored(record), key_)
             _set_aside(sorted(path.parent.glob(f"{path.stem}.*")), fault, restored=kept)

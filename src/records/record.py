@@ -71,16 +71,19 @@ def damage(record: Path) -> Iterator[tuple[Path, str]]:
             yield path, wrong
 
 
-def fault(record: Path, key: str) -> str | None:
-    """Return what is wrong with a record or one of its files, or that it has another key; None
-    where all is as it was written."""
+def fault(record: Path, key: str, files: Iterable[Path] = ()) -> str | None:
+    """Return what is wrong with a record or a file that it names, or that it has another key or
+    does not name one of some `files`; None where nothing is."""
     try:
-        made = read(record)["key"]
+        content = read(record)
         for path, wrong in damage(record):
             return f"{path.name} {wrong}"
     except Damaged as damaged:
         return str(damaged)
-    return None if made == key else f"it is of {made}"
+    for path in files:
+        if _relative(record, path) not in content["files"]:
+            return f"{record.name} does not name {path.name}"
+    return None if content["key"] == key else f"it is of {content['key']}"
 
 
 def is_whole(record: Path, key: str) -> bool:
@@ -88,9 +91,10 @@ def is_whole(record: Path, key: str) -> bool:
     return fault(record, key) is None
 
 
-def is_current(record: Path, key: str) -> bool:
-    """Say whether files are whole, have a key, and were made from the inputs that are on disk."""
-    if not is_whole(record, key):
+def is_current(record: Path, key: str, files: Iterable[Path] = ()) -> bool:
+    """Say whether a record names some files, has a key, and all that it names is whole and was made
+    from the inputs that are on disk."""
+    if fault(record, key, files):
         return False
     for name, hashed in read(record).get("inputs", {}).items():
         path = record.parent / name

@@ -34,8 +34,9 @@ class Derived:
         Files that were changed since they were written are set aside."""
         if record not in self._answers:
             files = [Path(output) for output in outputs]
-            self._outputs += [*files, Path(record)]
-            for path in self._outputs:
+            owned = [*files, Path(record), *_named(Path(record))]
+            self._outputs += owned
+            for path in owned:
                 _own(path)
             latest_ns = max((_mtime_ns(Path(self.dated(p))) for p in inputs), default=0)
             self._set_changed_aside(Path(record))
@@ -82,6 +83,14 @@ class Derived:
             if not kept.relative_to(BEFORE).exists():
                 store.link(kept, kept.relative_to(BEFORE))
         shutil.rmtree(BEFORE, ignore_errors=True)
+
+
+def _named(record: Path) -> list[Path]:
+    """The files that a record names, of which a rule may make more than it is asked for."""
+    try:
+        return [Path(os.path.normpath(record.parent / n)) for n in records.read(record)["files"]]
+    except records.Damaged:
+        return []
 
 
 def _own(path: Path) -> None:

@@ -1,0 +1,398 @@
+"""Kill and interrupt a tiny run at random moments, then give the same command, and compare every
+byte with a run that nobody disturbed.
+
+`python benchmarks/faults.py` gives the figures of docs/caching.md: 200 kills (SIGKILL to the whole
+group) and 50 interrupts (SIGINT to Snakemake alone, or to the group, as Ctrl-C sends it). Each case
+is a copy of one project of two arms, one epoch and 60 clips, whose embeddings are made. Some have
+more trouble before they are continued; see `TROUBLES`. A case is right where
+- the last command ends with success, and asks for `--unlock` at most once before;
+- results/ holds the same files with the same bytes as the undisturbed run, records included, and so
+  does .store, but for the times in its seen.json;
+- no cell, packed model or check that was finished at the blow was made again;
+- the same command once more changes nothing.
+Nothing is measured, as measured times are never the same twice. Jobs are forked from a process that
+has imported their libraries (`preloaded`), as blows would else hit little but imports.
+"""
+
+import argparse
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+import preloaded
+
+ROOT = Path(__file__).parents[1]
+sys.path += [str(ROOT / "src"), str(ROOT / "tests")]
+TARGETS = ["tables", "collect_packed"]
+LEAST_OF_A_PHASE = 40  # cases that hit it, in the full form
+LONGEST_RUN_S = 300.0
+PHASES = ("training", "packing", "tables")
+# When the local jobs of the last phase are under way: their logs are there, their records not.
+LOCAL = {
+    "logs/collect.log": "results/cells.provenance.json",
+    "logs/tables.log": "results/tables/provenance.json",
+    "logs/packed.log": "results/packed.provenance.json",
+}
+# The file of each costly product that is written last.
+LAST = ("cells/**/fold*/scores.json", "packed/**/provenance.json", "packed/**/check.*.json")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a case: the signal, what it hit, what trouble came on top, and what was wrong
+    afterwards, if anything."""
+
+    blow: str
+    hit: set[str]
+    trouble: str
+    wrong: list[str]
+
+
+# The project, and runs of it.
+
+
+def make_project(folder: Path) -> Path:
+    """Make a tiny project with its embeddings, and return its folder."""
+    from conftest import TINY, authors_csv, copy_project
+
+    folder.mkdir(parents=True)
+    project = copy_project(folder)
+    epochs = {"single": {"epochs": 1}, "mixture": {"epochs": 1}}
+    project.set(**TINY | {"training": epochs})
+    project.set(grid=TINY["grid"] | {"curiosity": [{"strategy": "none"}]})
+    authors_csv(folder / "data/raw/small.csv", clips_per_class=30)
+    run(folder, "embeddings")
+    return folder
+
+
+def start(folder: Path, *arguments: str) -> int:
+    """Start Snakemake in a project; return the number of its process and group."""
+    commands = _beside(folder, "bin")
+    return preloaded.start(folder, commands, ["-j2", *arguments], _output(folder))
+
+
+def run(folder: Path, *arguments: str) -> int:
+    """Run Snakemake in a project; return its exit status."""
+    pid = start(folder, *arguments)
+    deadline = time.monotonic() + LONGEST_RUN_S
+    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        if time.monotonic() > deadline:
+            end_group(pid)
+        time.sleep(0.02)
+    end_group(pid, reaped=True)
+    return os.waitstatus_to_exitcode(ended[1])
+
+
+def end_group(pid: int, *, reaped: bool = False) -> None:
+    """Kill all processes of a group, and wait until they are gone."""
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    if not reaped:
+        os.waitpid(pid, 0)
+    while _is_alive(pid):
+        time.sleep(0.01)
+
+
+def _is_alive(group: int) -> bool:
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if int(its_group) == group and state not in "ZX":
+            return True
+    return False
+
+
+def _output(folder: Path) -> Path:
+    return _beside(folder, "txt")
+
+
+# What a run has under way, and what it has made.
+
+
+def under_way(folder: Path) -> set[str]:
+    """Return the phases of which a job is running."""
+    hit = set()
+    for kind, phase in (("train", "training"), ("pack", "packing"), ("check", "packing")):
+        for log in (folder / "logs" / kind).glob("*.log"):
+            if not (folder / "results/orders" / f"{log.stem}.done").exists():
+                hit.add(phase)
+    if any((folder / a).exists() and not (folder / b).exists() for a, b in LOCAL.items()):
+        hit.add("tables")
+    return hit
+
+
+def contents(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of every file of results/ and .store, by path."""
+    return {
+        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
+        for root in ("results", ".store")
+        for path in sorted((folder / root).rglob("*"))
+        if path.is_file() and path.name != "seen.json"
+    }
+
+
+def finished(folder: Path) -> dict[str, int]:
+    """Return the inode of what was written last of each costly product, by path in the store.
+    Second names beside the project hold the inodes, so that no new file gets the same."""
+    held = _beside(folder, "held")
+    found = {}
+    for path in (path for last in LAST for path in (folder / ".store/results").glob(last)):
+        name = str(path.relative_to(folder))
+        found[name] = path.stat().st_ino
+        held.mkdir(exist_ok=True)
+        if not (held / str(found[name])).exists():
+            os.link(path, held / str(found[name]))
+    return found
+
+
+# Blows, and troubles that come on top.
+
+
+def wait_for_phase(folder: Path, pid: int, phase: str, longest_s: float, rng: random.Random) -> None:
+    """Wait for a phase to begin, or for any moment of the run, and then a random time."""
+    while phase in PHASES and phase not in under_way(folder):
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.005)
+    time.sleep(rng.uniform(0, longest_s))
+
+
+def strike(pid: int, blow: str) -> bool:
+    """Send the signals of a blow; say whether the run was still there to be hit."""
+    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        end_group(pid)
+        return False
+    if blow == "SIGKILL":
+        end_group(pid)
+        return True
+    send = os.killpg if blow == "SIGINT to the group" else os.kill
+    send(pid, signal.SIGINT)
+    os.waitpid(pid, 0)
+    end_group(pid, reaped=True)
+    return True
+
+
+def lose_snakemakes_folder(folder: Path, rng: random.Random) -> None:
+    """Lose what Snakemake remembers."""
+    shutil.rmtree(folder / ".snakemake", ignore_errors=True)
+
+
+def date_in_the_future(folder: Path, rng: random.Random) -> None:
+    """Date a random half of the files, up to a year from now."""
+    for root in ("results", ".store", "data"):
+        for path in sorted((folder / root).rglob("*")):
+            if rng.random() < 0.5 and path.is_file():
+                future_s = time.time() + rng.uniform(1, 3e7)
+                os.utime(path, (future_s, future_s))
+
+
+def ask_for_less(folder: Path, rng: random.Random) -> None:
+    """Ask for another target first."""
+    resume(folder, rng.choice(["cells", "packed", "collect", "results/packed.csv"]))
+
+
+def kill_again(folder: Path, rng: random.Random) -> None:
+    """Kill the run that continues, too."""
+    pid = start(folder, *TARGETS)
+    time.sleep(rng.uniform(0, 4))
+    strike(pid, "SIGKILL")
+
+
+TROUBLES: dict[str, Callable[[Path, random.Random], None]] = {
+    "nothing more": lambda folder, rng: None,
+    "no .snakemake": lose_snakemakes_folder,
+    "times in the future": date_in_the_future,
+    "another target first": ask_for_less,
+    "killed again": kill_again,
+}
+
+
+def resume(folder: Path, *targets: str) -> int:
+    """Give the command again, after `--unlock` where Snakemake asks for that; return its status."""
+    status = run(folder, *targets)
+    if status and "--unlock" in _output(folder).read_text():
+        run(folder, "--unlock")
+        status = run(folder, *targets)
+    return status
+
+
+# Cases.
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is to be done to a copy of the project."""
+
+    number: int
+    blow: str
+    phase: str  # that is waited for, or "any"
+    trouble: str
+    seed: int
+
+
+def plans(kills: int, interrupts: int, seed: int) -> list[Plan]:
+    """Return a plan for each blow; signals, phases and troubles are spread over them."""
+    rng = random.Random(seed)
+    blows = ["SIGKILL"] * kills
+    blows += ["SIGINT", "SIGINT to the group"] * (interrupts // 2) + ["SIGINT"] * (interrupts % 2)
+    rng.shuffle(blows)
+    aims = [*PHASES, "any"]
+    return [
+        Plan(number, blow, aims[number % 4], rng.choice(list(TROUBLES)), rng.randrange(2**32))
+        for number, blow in enumerate(blows)
+    ]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The undisturbed run: what it made, and how long each phase of it lasted, and all of it."""
+
+    embedded: Path  # the project with its embeddings only
+    contents: dict[str, str]
+    seconds: dict[str, float]
+
+
+def make_reference(folder: Path) -> Reference:
+    """Make the project, and run a copy of it undisturbed."""
+    embedded = make_project(folder / "embedded")
+    whole = folder / "whole"
+    shutil.copytree(embedded, whole)
+    pid, begin_s, seconds = start(whole, *TARGETS), time.monotonic(), Counter[str]()
+    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        seconds.update(dict.fromkeys(under_way(whole), 0.01))  # type: ignore[arg-type]
+        time.sleep(0.01)
+    seconds["any"] = time.monotonic() - begin_s  # type: ignore[assignment]
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    end_group(pid, reaped=True)
+    if status:
+        raise SystemExit(f"The undisturbed run failed:\n{_output(whole).read_text()}")
+    return Reference(embedded, contents(whole), dict(seconds))
+
+
+def carry_out(plan: Plan, reference: Reference) -> Outcome:
+    """Carry out a plan, at another moment where the run had ended before the blow."""
+    rng = random.Random(plan.seed)
+    folder = reference.embedded.with_name(f"case{plan.number}")
+    while True:
+        _remove(folder)
+        shutil.copytree(reference.embedded, folder)
+        pid = start(folder, *TARGETS)
+        wait_for_phase(folder, pid, plan.phase, reference.seconds[plan.phase], rng)
+        hit = under_way(folder)
+        if strike(pid, plan.blow):
+            break
+    before = finished(folder)
+    TROUBLES[plan.trouble](folder, rng)
+    before |= {name: inode for name, inode in finished(folder).items() if name not in before}
+    status = resume(folder, *TARGETS)
+    wrong = list(faults(folder, reference, status, before))
+    if wrong:
+        wrong.append(f"see {folder}")
+    else:
+        _remove(folder)
+    return Outcome(plan.blow, hit, plan.trouble, wrong)
+
+
+def faults(
+    folder: Path, reference: Reference, status: int, before: dict[str, int]
+) -> Iterator[str]:
+    """Yield what is wrong with a project after it was continued."""
+    if status:
+        yield f"exit status {status}"
+    found, wanted = contents(folder), reference.contents
+    for path in sorted(found.keys() | wanted.keys()):
+        if found.get(path) != wanted.get(path):
+            yield f"{path} {'differs' if path in found and path in wanted else _which(path, found)}"
+    after = finished(folder)
+    yield from (f"{name} was made again" for name in before if after.get(name) != before[name])
+    inodes = _inodes(folder)
+    if run(folder, *TARGETS) or _inodes(folder) != inodes:
+        yield "the same command once more is not content with what there is"
+
+
+def _which(path: str, found: dict[str, str]) -> str:
+    return "is left over" if path in found else "is missing"
+
+
+def _inodes(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_ino for path in (folder / "results").rglob("*") if path.is_file()}
+
+
+def _remove(folder: Path) -> None:
+    for place in (folder, _beside(folder, "bin"), _beside(folder, "held")):
+        shutil.rmtree(place, ignore_errors=True)
+
+
+def _beside(folder: Path, what: str) -> Path:
+    return folder.with_name(f"{folder.name}.{what}")
+
+
+def carry_out_all(
+    folder: Path, kills: int, interrupts: int, seed: int, workers: int
+) -> Iterator[Outcome]:
+    """Carry out all plans in a folder, some at a time; yield the outcomes as they come."""
+    preloaded.load()
+    reference = make_reference(folder)
+    work = partial(carry_out, reference=reference)
+    with multiprocessing.get_context("fork").Pool(workers) as pool:
+        yield from pool.imap_unordered(work, plans(kills, interrupts, seed))
+
+
+def summary(outcomes: list[Outcome]) -> str:
+    """Return the counts of outcomes, by signal, by phase and by trouble."""
+    phases = Counter(phase for outcome in outcomes for phase in outcome.hit or ["between jobs"])
+    counts = [Counter(outcome.blow for outcome in outcomes), phases]
+    counts.append(Counter(outcome.trouble for outcome in outcomes))
+    names = ["signal", "jobs that were hit", "trouble before the same command"]
+    lines = [
+        f"{name}: {', '.join(f'{what} {n}' for what, n in sorted(count.items()))}"
+        for name, count in zip(names, counts, strict=True)
+    ]
+    wrong = sum(bool(outcome.wrong) for outcome in outcomes)
+    return "\n".join([*lines, f"{wrong} of {len(outcomes)} wrong"])
+
+
+def main() -> None:
+    """Carry out all cases, and print what was wrong with any, and the counts."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument("--kills", type=int, default=200)
+    parser.add_argument("--interrupts", type=int, default=50)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2, help="cases at a time")
+    asked = parser.parse_args()
+    begin_s, outcomes = time.monotonic(), []
+    folder = Path(tempfile.mkdtemp(prefix="faults-"))
+    for outcome in carry_out_all(folder, asked.kills, asked.interrupts, asked.seed, asked.workers):
+        outcomes.append(outcome)
+        if outcome.wrong:
+            print(json.dumps(vars(outcome) | {"hit": sorted(outcome.hit)}, indent=1), flush=True)
+        if len(outcomes) % 25 == 0:
+            print(f"{len(outcomes)} cases, {time.monotonic() - begin_s:.0f} s", flush=True)
+    print(summary(outcomes))
+    print(f"{(time.monotonic() - begin_s) / 60:.0f} minutes")
+    hits = Counter(phase for outcome in outcomes for phase in outcome.hit)
+    if any(outcome.wrong for outcome in outcomes):
+        sys.exit(f"The wrong cases are in {folder}")
+    shutil.rmtree(folder)
+    if len(outcomes) >= 250 and min(hits[phase] for phase in PHASES) < LEAST_OF_A_PHASE:
+        sys.exit(f"Fewer than {LEAST_OF_A_PHASE} cases hit one of the phases")
+
+
+if __name__ == "__main__":
+    main()

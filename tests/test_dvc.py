@@ -1,6 +1,7 @@
 """DVC around Snakemake: who restores what, and that neither makes the other redo work."""
 
 import http.server
+import re
 import shutil
 import threading
 from functools import partial
@@ -11,10 +12,13 @@ import pytest
 from conftest import Project
 
 pytestmark = pytest.mark.pipeline
-COSTLY = [f"qmoe {name} " for name in ("embed", "train", "export", "check", "measure")]
-JOBS = COSTLY + [
-    f"referee {name} " for name in ("verdicts", "figures", "latex", "page", "notebook")
-]
+COSTLY = {"embed", "train", "pack", "check", "measure"}
+JOBS = COSTLY | {"claims", "figures", "latex", "page", "notebook"}
+
+
+def started(said: str) -> set[str]:
+    """The first words of the rules that ran, from what Snakemake wrote off a terminal."""
+    return set(re.findall(r"^\d\d:\d\d:\d\d ([a-z]+)", said, re.MULTILINE))
 
 
 def initialised(source: Project, folder: Path) -> Project:
@@ -122,7 +126,7 @@ def test_a_pulled_clone_trains_nothing(
     for tool in order:
         dvc = tool == "dvc"
         said = clone.run("dvc", "repro", "scores") if dvc else clone.snakemake("tables")
-        assert "qmoe train" not in said
+        assert "train" not in started(said)
     assert clone.cells() == before
     pd.testing.assert_frame_equal(clone.table1(), tracked.table1())
 
@@ -170,7 +174,7 @@ def test_everything_is_restored_without_a_job(whole: Project, tmp_path: Path) ->
     """The whole pipeline, pages included: recorded where Snakemake made it, then in a clone."""
     made = initialised(whole, tmp_path / "made")
     said = made.run("dvc", "repro")
-    assert "Running stage 'report'" in said and not any(job in said for job in JOBS)
+    assert "Running stage 'report'" in said and not started(said) & JOBS
     push(made, tmp_path / "remote")
     clone = cloned(made, tmp_path / "clone")
     clone.run("dvc", "pull")
@@ -178,5 +182,5 @@ def test_everything_is_restored_without_a_job(whole: Project, tmp_path: Path) ->
     for name in ("tables/table3.csv", "index.html", "figures/figures.json"):
         assert clone.read(f"results/{name}") == whole.read(f"results/{name}")
     said = clone.snakemake("all")  # times are arbitrary now: what costs nothing may be made again
-    assert not any(job in said for job in COSTLY)
+    assert not started(said) & COSTLY
     assert clone.read("results/tables/table3.csv") == whole.read("results/tables/table3.csv")

@@ -7,7 +7,9 @@ is a copy of one project of two arms, one epoch and 60 clips, whose embeddings a
 more trouble before they are continued; see `TROUBLES`. A case is right where
 - the last command ends with success, and asks for `--unlock` at most once before;
 - results/ holds the same files with the same bytes as the undisturbed run, records included, and so
-  does .store, but for the times in its seen.json;
+  does .store, but for what is about a run and not about results: results/orders and .store/before,
+  which stay where a run is killed when all its jobs are done, as the next one has nothing to do,
+  and the times in .store/seen.json;
 - no cell, packed model or check that was finished at the blow was made again;
 - the same command once more changes nothing.
 Nothing is measured, as measured times are never the same twice. Jobs are forked from a process that
@@ -45,6 +47,7 @@ LOCAL = {
     "logs/tables.log": "results/tables/provenance.json",
     "logs/packed.log": "results/packed.provenance.json",
 }
+OF_A_RUN = ("results/orders/", ".store/before/", ".store/seen.json")
 # The file of each costly product that is written last.
 LAST = ("cells/**/fold*/scores.json", "packed/**/provenance.json", "packed/**/check.*.json")
 
@@ -138,12 +141,13 @@ def under_way(folder: Path) -> set[str]:
 
 
 def contents(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of results/ and .store, by path."""
+    """Return the SHA-256 of every file of results/ and .store, by path, but for those `OF_A_RUN`."""
+    files = (path for root in ("results", ".store") for path in (folder / root).rglob("*"))
+    names = {path: path.relative_to(folder).as_posix() for path in files if path.is_file()}
     return {
-        str(path.relative_to(folder)): sha256(path.read_bytes()).hexdigest()
-        for root in ("results", ".store")
-        for path in sorted((folder / root).rglob("*"))
-        if path.is_file() and path.name != "seen.json"
+        name: sha256(path.read_bytes()).hexdigest()
+        for path, name in names.items()
+        if not name.startswith(OF_A_RUN)
     }
 
 
@@ -164,12 +168,14 @@ def finished(folder: Path) -> dict[str, int]:
 # Blows, and troubles that come on top.
 
 
-def wait_for_phase(folder: Path, pid: int, phase: str, longest_s: float, rng: random.Random) -> None:
+def wait_for_phase(
+    folder: Path, pid: int, phase: str, longest_s: float, rng: random.Random
+) -> None:
     """Wait for a phase to begin, or for any moment of the run, and then a random time."""
     while phase in PHASES and phase not in under_way(folder):
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
             return
-        time.sleep(0.005)
+        time.sleep(0.01)
     time.sleep(rng.uniform(0, longest_s))
 
 

@@ -20,19 +20,27 @@ LIBRARIES = (
     "cffi",
     "jinja2",
     "numba",
+    "idna",
     "onnx",
     "onnxruntime",
     "pandas.io.formats.csvs",
     "pyarrow.dataset",
     "pyarrow.pandas_compat",
     "pyarrow.parquet",
+    "pydantic.dataclasses",
+    "pygments.styles",
     "safetensors.numpy",
     "safetensors.torch",
     "scipy.stats",
     "sklearn.metrics",
     "sklearn.model_selection",
     "sklearn.preprocessing",
+    "snakemake.assets",
+    "snakemake.benchmark",
     "snakemake.cli",
+    "snakemake.profiles",
+    "snakemake.report",
+    "snakemake.storage",
     "torch._dynamo",
     "typer._adapters",
 )
@@ -127,7 +135,9 @@ def _run(
     _exit_with(import_module(f"{name}.cli").main, lambda code: connection.sendall(bytes([code])))
 
 
-def _exit_with(main: Callable[[], object], tell: Callable[[int], object] = lambda code: None) -> None:
+def _exit_with(
+    main: Callable[[], object], tell: Callable[[int], object] = lambda code: None
+) -> None:
     """End the process as a Python that runs `main` would."""
     code = 1
     try:

@@ -30,26 +30,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 
 import preloaded
+from tiny_run import (
+    PHASES,
+    contents,
+    finished,
+    has_ended,
+    inodes,
+    kill,
+    make_project,
+    output,
+    remove,
+    run,
+    start,
+    under_way,
+    wait,
+)
 
-ROOT = Path(__file__).parents[1]
-sys.path += [str(ROOT / "src"), str(ROOT / "tests")]
 TARGETS = ["tables", "collect_packed"]
 LEAST_OF_A_PHASE = 40  # cases that hit it, in the full form
-LONGEST_RUN_S = 300.0
-PHASES = ("training", "packing", "tables")
-# When the local jobs of the last phase are under way: their logs are there, their records not.
-LOCAL = {
-    "logs/collect.log": "results/cells.provenance.json",
-    "logs/tables.log": "results/tables/provenance.json",
-    "logs/packed.log": "results/packed.provenance.json",
-}
-OF_A_RUN = ("results/orders/", ".store/before/", ".store/seen.json")
-# The file of each costly product that is written last.
-LAST = ("cells/**/fold*/scores.json", "packed/**/provenance.json", "packed/**/check.*.json")
 
 
 @dataclass(frozen=True)
@@ -63,108 +64,6 @@ class Outcome:
     wrong: list[str]
 
 
-# The project, and runs of it.
-
-
-def make_project(folder: Path) -> Path:
-    """Make a tiny project with its embeddings, and return its folder."""
-    from conftest import TINY, authors_csv, copy_project
-
-    folder.mkdir(parents=True)
-    project = copy_project(folder)
-    epochs = {"single": {"epochs": 1}, "mixture": {"epochs": 1}}
-    project.set(**TINY | {"training": epochs})
-    project.set(grid=TINY["grid"] | {"curiosity": [{"strategy": "none"}]})
-    authors_csv(folder / "data/raw/small.csv", clips_per_class=30)
-    run(folder, "embeddings")
-    return folder
-
-
-def start(folder: Path, *arguments: str) -> int:
-    """Start Snakemake in a project; return the number of its process and group."""
-    commands = _beside(folder, "bin")
-    return preloaded.start(folder, commands, ["-j2", *arguments], _output(folder))
-
-
-def run(folder: Path, *arguments: str) -> int:
-    """Run Snakemake in a project; return its exit status."""
-    pid = start(folder, *arguments)
-    deadline = time.monotonic() + LONGEST_RUN_S
-    while (ended := os.waitpid(pid, os.WNOHANG))[0] == 0:
-        if time.monotonic() > deadline:
-            end_group(pid)
-        time.sleep(0.02)
-    end_group(pid, reaped=True)
-    return os.waitstatus_to_exitcode(ended[1])
-
-
-def end_group(pid: int, *, reaped: bool = False) -> None:
-    """Kill all processes of a group, and wait until they are gone."""
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    if not reaped:
-        os.waitpid(pid, 0)
-    while _is_alive(pid):
-        time.sleep(0.01)
-
-
-def _is_alive(group: int) -> bool:
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
-        except (FileNotFoundError, ProcessLookupError):
-            continue
-        if int(its_group) == group and state not in "ZX":
-            return True
-    return False
-
-
-def _output(folder: Path) -> Path:
-    return _beside(folder, "txt")
-
-
-# What a run has under way, and what it has made.
-
-
-def under_way(folder: Path) -> set[str]:
-    """Return the phases of which a job is running."""
-    hit = set()
-    for kind, phase in (("train", "training"), ("pack", "packing"), ("check", "packing")):
-        for log in (folder / "logs" / kind).glob("*.log"):
-            if not (folder / "results/orders" / f"{log.stem}.done").exists():
-                hit.add(phase)
-    if any((folder / a).exists() and not (folder / b).exists() for a, b in LOCAL.items()):
-        hit.add("tables")
-    return hit
-
-
-def contents(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of every file of results/ and .store, by path, but for those `OF_A_RUN`."""
-    files = (path for root in ("results", ".store") for path in (folder / root).rglob("*"))
-    names = {path: path.relative_to(folder).as_posix() for path in files if path.is_file()}
-    return {
-        name: sha256(path.read_bytes()).hexdigest()
-        for path, name in names.items()
-        if not name.startswith(OF_A_RUN)
-    }
-
-
-def finished(folder: Path) -> dict[str, int]:
-    """Return the inode of what was written last of each costly product, by path in the store.
-    Second names beside the project hold the inodes, so that no new file gets the same."""
-    held = _beside(folder, "held")
-    found = {}
-    for path in (path for last in LAST for path in (folder / ".store/results").glob(last)):
-        name = str(path.relative_to(folder))
-        found[name] = path.stat().st_ino
-        held.mkdir(exist_ok=True)
-        if not (held / str(found[name])).exists():
-            os.link(path, held / str(found[name]))
-    return found
-
-
 # Blows, and troubles that come on top.
 
 
@@ -173,25 +72,23 @@ def wait_for_phase(
 ) -> None:
     """Wait for a phase to begin, or for any moment of the run, and then a random time."""
     while phase in PHASES and phase not in under_way(folder):
-        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+        if has_ended(pid):
             return
         time.sleep(0.01)
     time.sleep(rng.uniform(0, longest_s))
 
 
 def strike(pid: int, blow: str) -> bool:
-    """Send the signals of a blow; say whether the run was still there to be hit."""
-    if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        end_group(pid)
-        return False
-    if blow == "SIGKILL":
-        end_group(pid)
-        return True
-    send = os.killpg if blow == "SIGINT to the group" else os.kill
-    send(pid, signal.SIGINT)
-    os.waitpid(pid, 0)
-    end_group(pid, reaped=True)
-    return True
+    """Send the signal of a blow; say whether the run was still there to be hit."""
+    hit = not has_ended(pid)
+    if hit and blow == "SIGINT":
+        os.kill(pid, signal.SIGINT)
+        wait(pid)
+    elif hit and blow == "SIGINT to the group":
+        os.killpg(pid, signal.SIGINT)
+        wait(pid)
+    kill(pid)
+    return hit
 
 
 def lose_snakemakes_folder(folder: Path, rng: random.Random) -> None:
@@ -232,7 +129,7 @@ TROUBLES: dict[str, Callable[[Path, random.Random], None]] = {
 def resume(folder: Path, *targets: str) -> int:
     """Give the command again, after `--unlock` where Snakemake asks for that; return its status."""
     status = run(folder, *targets)
-    if status and "--unlock" in _output(folder).read_text():
+    if status and "--unlock" in output(folder).read_text():
         run(folder, "--unlock")
         status = run(folder, *targets)
     return status
@@ -279,16 +176,17 @@ def make_reference(folder: Path) -> Reference:
     embedded = make_project(folder / "embedded")
     whole = folder / "whole"
     shutil.copytree(embedded, whole)
-    pid, begin_s, seconds = start(whole, *TARGETS), time.monotonic(), Counter[str]()
-    while not os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT):
-        seconds.update(dict.fromkeys(under_way(whole), 0.01))  # type: ignore[arg-type]
+    seconds = dict.fromkeys([*PHASES, "any"], 0.0)
+    pid, last_s = start(whole, *TARGETS), time.monotonic()
+    while not has_ended(pid):
         time.sleep(0.01)
-    seconds["any"] = time.monotonic() - begin_s  # type: ignore[assignment]
-    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    end_group(pid, reaped=True)
-    if status:
-        raise SystemExit(f"The undisturbed run failed:\n{_output(whole).read_text()}")
-    return Reference(embedded, contents(whole), dict(seconds))
+        now_s = time.monotonic()
+        for phase in under_way(whole) | {"any"}:
+            seconds[phase] += now_s - last_s
+        last_s = now_s
+    if wait(pid):
+        raise SystemExit(f"The undisturbed run failed:\n{output(whole).read_text()}")
+    return Reference(embedded, contents(whole), seconds)
 
 
 def carry_out(plan: Plan, reference: Reference) -> Outcome:
@@ -296,7 +194,7 @@ def carry_out(plan: Plan, reference: Reference) -> Outcome:
     rng = random.Random(plan.seed)
     folder = reference.embedded.with_name(f"case{plan.number}")
     while True:
-        _remove(folder)
+        remove(folder)
         shutil.copytree(reference.embedded, folder)
         pid = start(folder, *TARGETS)
         wait_for_phase(folder, pid, plan.phase, reference.seconds[plan.phase], rng)
@@ -311,7 +209,7 @@ def carry_out(plan: Plan, reference: Reference) -> Outcome:
     if wrong:
         wrong.append(f"see {folder}")
     else:
-        _remove(folder)
+        remove(folder)
     return Outcome(plan.blow, hit, plan.trouble, wrong)
 
 
@@ -327,26 +225,13 @@ def faults(
             yield f"{path} {'differs' if path in found and path in wanted else _which(path, found)}"
     after = finished(folder)
     yield from (f"{name} was made again" for name in before if after.get(name) != before[name])
-    inodes = _inodes(folder)
-    if run(folder, *TARGETS) or _inodes(folder) != inodes:
+    left = inodes(folder)
+    if run(folder, *TARGETS) or inodes(folder) != left:
         yield "the same command once more is not content with what there is"
 
 
 def _which(path: str, found: dict[str, str]) -> str:
     return "is left over" if path in found else "is missing"
-
-
-def _inodes(folder: Path) -> dict[Path, int]:
-    return {path: path.stat().st_ino for path in (folder / "results").rglob("*") if path.is_file()}
-
-
-def _remove(folder: Path) -> None:
-    for place in (folder, _beside(folder, "bin"), _beside(folder, "held")):
-        shutil.rmtree(place, ignore_errors=True)
-
-
-def _beside(folder: Path, what: str) -> Path:
-    return folder.with_name(f"{folder.name}.{what}")
 
 
 def carry_out_all(

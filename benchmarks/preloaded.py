@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
+from typing import NoReturn
 
 LIBRARIES = (
     "cffi",
@@ -137,7 +138,7 @@ def _run(
 
 def _exit_with(
     main: Callable[[], object], tell: Callable[[int], object] = lambda code: None
-) -> None:
+) -> NoReturn:
     """End the process as a Python that runs `main` would."""
     code = 1
     try:
@@ -151,9 +152,8 @@ def _exit_with(
         code = 130
     except BaseException:
         sys.excepthook(*sys.exc_info())
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        with suppress(OSError):
-            tell(code)
-        os._exit(code)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with suppress(OSError):
+        tell(code)
+    os._exit(code)

@@ -3,8 +3,9 @@ byte with a run that nobody disturbed.
 
 `python benchmarks/faults.py` gives the figures of docs/caching.md: 200 kills (SIGKILL to the whole
 group) and 50 interrupts (SIGINT to Snakemake alone, or to the group, as Ctrl-C sends it). Each case
-is a copy of one project of two arms, one epoch and 60 clips, whose embeddings are made. Some have
-more trouble before they are continued; see `TROUBLES`. A case is right where
+is a copy of a project of two arms, one epoch and 60 clips; half of them have the embeddings only,
+half already have the results of one arm. Some have more trouble before they are continued; see
+`TROUBLES`. A case is right where
 - the last command ends with success, and asks for `--unlock` at most once before;
 - results/ holds the same files with the same bytes as the undisturbed run, records included, and so
   does .store, but for what is about a run and not about results: results/orders and .store/before,
@@ -35,12 +36,14 @@ from pathlib import Path
 import preloaded
 from tiny_run import (
     PHASES,
+    TARGETS,
+    beside,
     contents,
     finished,
     has_ended,
     inodes,
     kill,
-    make_project,
+    make_projects,
     output,
     remove,
     run,
@@ -49,7 +52,6 @@ from tiny_run import (
     wait,
 )
 
-TARGETS = ["tables", "collect_packed"]
 LEAST_OF_A_PHASE = 40  # cases that hit it, in the full form
 
 
@@ -164,18 +166,18 @@ def plans(kills: int, interrupts: int, seed: int) -> list[Plan]:
 
 @dataclass(frozen=True)
 class Reference:
-    """The undisturbed run: what it made, and how long each phase of it lasted, and all of it."""
+    """A run that nobody disturbed: where it began, what it made, and how long all of it took, and
+    each phase."""
 
-    embedded: Path  # the project with its embeddings only
+    project: Path
     contents: dict[str, str]
     seconds: dict[str, float]
 
 
-def make_reference(folder: Path) -> Reference:
-    """Make the project, and run a copy of it undisturbed."""
-    embedded = make_project(folder / "embedded")
-    whole = folder / "whole"
-    shutil.copytree(embedded, whole)
+def make_reference(project: Path) -> Reference:
+    """Run a copy of a project undisturbed."""
+    whole = beside(project, "whole")
+    shutil.copytree(project, whole)
     seconds = dict.fromkeys([*PHASES, "any"], 0.0)
     pid, last_s = start(whole, *TARGETS), time.monotonic()
     while not has_ended(pid):
@@ -185,17 +187,18 @@ def make_reference(folder: Path) -> Reference:
             seconds[phase] += now_s - last_s
         last_s = now_s
     if wait(pid):
-        raise SystemExit(f"The undisturbed run failed:\n{output(whole).read_text()}")
-    return Reference(embedded, contents(whole), seconds)
+        raise SystemExit(f"A run that nobody disturbed failed:\n{output(whole).read_text()}")
+    return Reference(project, contents(whole), seconds)
 
 
-def carry_out(plan: Plan, reference: Reference) -> Outcome:
+def carry_out(plan: Plan, references: list[Reference]) -> Outcome:
     """Carry out a plan, at another moment where the run had ended before the blow."""
     rng = random.Random(plan.seed)
-    folder = reference.embedded.with_name(f"case{plan.number}")
+    reference = rng.choice(references)
+    folder = reference.project.with_name(f"case{plan.number}")
     while True:
         remove(folder)
-        shutil.copytree(reference.embedded, folder)
+        shutil.copytree(reference.project, folder)
         pid = start(folder, *TARGETS)
         wait_for_phase(folder, pid, plan.phase, reference.seconds[plan.phase], rng)
         hit = under_way(folder)
@@ -239,8 +242,10 @@ def carry_out_all(
 ) -> Iterator[Outcome]:
     """Carry out all plans in a folder, some at a time; yield the outcomes as they come."""
     preloaded.load()
-    reference = make_reference(folder)
-    work = partial(carry_out, reference=reference)
+    references = [make_reference(project) for project in make_projects(folder)]
+    if references[0].contents != references[1].contents:
+        raise SystemExit(f"Where a run begins makes a difference: compare the folders in {folder}")
+    work = partial(carry_out, references=references)
     with multiprocessing.get_context("fork").Pool(workers) as pool:
         yield from pool.imap_unordered(work, plans(kills, interrupts, seed))
 

@@ -1,6 +1,6 @@
 """A tiny project, runs of it that can be struck, and what they have under way and have made.
 
-The project has two arms, one epoch and a table of 60 clips, whose embeddings are made.
+The project has two arms, one epoch and a table of 60 clips.
 """
 
 import os
@@ -16,6 +16,7 @@ import preloaded
 
 ROOT = Path(__file__).parents[1]
 sys.path += [str(ROOT / "src"), str(ROOT / "tests")]
+TARGETS = ("tables", "collect_packed")
 PHASES = ("training", "packing", "tables")
 # The jobs of the last phase run where their logs are there and their records are not.
 LOCAL = {
@@ -31,18 +32,30 @@ LAST = ("cells/**/fold*/scores.json", "packed/**/provenance.json", "packed/**/ch
 LONGEST_S = 900.0  # of a run, on a machine with much else to do
 
 
-def make_project(folder: Path) -> Path:
-    """Make a tiny project with its embeddings, and return its folder."""
-    from conftest import TINY, authors_csv, copy_project
+def make_projects(folder: Path) -> list[Path]:
+    """Make the tiny project as it is before a run, twice, and return the two folders: one has its
+    embeddings only; the other also has all that a run of one arm makes, tables included."""
+    from conftest import TINY, Project, authors_csv, copy_project
 
-    folder.mkdir(parents=True)
-    project = copy_project(folder)
+    new, grown = folder / "new", folder / "grown"
+    new.mkdir(parents=True)
+    project = copy_project(new)
+    authors_csv(new / "data/raw/small.csv", clips_per_class=30)
     epochs = {"single": {"epochs": 1}, "mixture": {"epochs": 1}}
-    project.set(**TINY | {"training": epochs})
-    project.set(grid=TINY["grid"] | {"curiosity": [{"strategy": "none"}]})
-    authors_csv(folder / "data/raw/small.csv", clips_per_class=30)
-    run(folder, "embeddings")
-    return folder
+    grid = TINY["grid"] | {"curiosity": [{"strategy": "none"}]}
+    project.set(**TINY | {"training": epochs, "grid": grid})
+    _require(new, "embeddings")
+    shutil.copytree(new, grown)
+    Project(grown).set(grid=grid | {"expert_sets": grid["expert_sets"][:1]})
+    _require(grown, *TARGETS)
+    Project(grown).set(grid=grid)
+    shutil.rmtree(grown / "logs")  # they tell what is under way
+    return [new, grown]
+
+
+def _require(folder: Path, *targets: str) -> None:
+    if run(folder, *targets):
+        raise SystemExit(f"A run that nobody disturbed failed:\n{output(folder).read_text()}")
 
 
 def start(folder: Path, *arguments: str) -> int:

@@ -11,6 +11,7 @@ import os
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
@@ -81,11 +82,13 @@ def start(folder: Path, bin_folder: Path, arguments: list[str], output: Path) ->
     with output.open("wb") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
-    paths = {"PATH": f"{bin_folder}:{os.environ['PATH']}", "PYTHONPATH": f"{folder}/src"}
-    os.environ.update(paths)
+    os.environ["PATH"] = f"{bin_folder}:{os.environ['PATH']}"
+    os.environ["PYTHONPATH"] = f"{folder}/src"
+    os.environ["TMPDIR"] = tempfile.tempdir = str(bin_folder)  # what a kill leaves there goes too
     for name in [name for name in sys.modules if name.split(".")[0] in OWN]:
         del sys.modules[name]
     sys.path.insert(0, f"{folder}/src")
+    bin_folder.mkdir(exist_ok=True)
     _serve(bin_folder)
     from snakemake.cli import main
 
@@ -95,7 +98,6 @@ def start(folder: Path, bin_folder: Path, arguments: list[str], output: Path) ->
 def _serve(bin_folder: Path) -> None:
     """Write the commands, and fork the process that they ask. It ends with its group."""
     address = bin_folder / "socket"
-    bin_folder.mkdir(parents=True, exist_ok=True)
     address.unlink(missing_ok=True)
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(address))

@@ -279,7 +279,7 @@ def main() -> None:
         if outcome.wrong:
             print(json.dumps(vars(outcome) | {"hit": sorted(outcome.hit)}, indent=1), flush=True)
         if len(outcomes) % 25 == 0:
-            print(f"{len(outcomes)} cases, {time.monotonic() - begin_s:.0f} s", flush=True)
+            print(f"{time.monotonic() - begin_s:.0f} s\n{summary(outcomes)}\n", flush=True)
     print(summary(outcomes))
     print(f"{(time.monotonic() - begin_s) / 60:.0f} minutes")
     hits = Counter(phase for outcome in outcomes for phase in outcome.hit)

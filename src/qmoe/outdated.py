@@ -78,10 +78,14 @@ class Derived:
             store.link(path, BEFORE / path)
 
     def end(self) -> None:
-        """Bring back the outputs that were removed and not made again, and forget the others."""
-        for kept in (path for path in BEFORE.rglob("*") if path.is_file()):
-            if not kept.relative_to(BEFORE).exists():
-                store.link(kept, kept.relative_to(BEFORE))
+        """Bring back what a job removed and did not make again: all files of a record that is no
+        longer there, also those that the job had already written anew. Forget the others."""
+        kept = [path for path in BEFORE.rglob("*") if path.is_file()]
+        for record in (path for path in kept if path.name.endswith(records.SUFFIX)):
+            place = record.relative_to(BEFORE)
+            for file in [] if place.exists() else [*_named(record), record]:
+                if file.exists():
+                    store.link(file, file.relative_to(BEFORE))
         shutil.rmtree(BEFORE, ignore_errors=True)
 
 

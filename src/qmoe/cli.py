@@ -13,14 +13,14 @@ from typing import Annotated, Any, Literal
 import typer
 
 import qmoe
-from qmoe import rows, store
+from qmoe import rows, store, visible
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
 from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
+from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD
 from records.files import sync
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
@@ -265,28 +265,28 @@ def verify(
     for folder in there:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
-    found = [fault for folder in there for fault in verifying.faults(folder)]
-    if params is not None:
-        found += verifying.strangers(_grid(params))
-    for fault in found:
+    damaged = [fault for folder in there for fault in verifying.faults(folder)]
+    strange = [] if params is None else list(verifying.strangers(_grid(params)))
+    for fault in damaged + strange:
         print(f"{fault.path} {fault.wrong}")
     if repair:
-        for path, place in verifying.repair(found):
+        for path, place in verifying.repair(damaged):
             print(f"{path} is set aside in {place}; the same command of Snakemake makes it again")
-    elif found:
-        raise UserError(f"{len(found)} faults; --repair sets aside what they damage")
-    else:
+    elif damaged:
+        raise UserError(f"{len(damaged)} faults; --repair sets aside what they damage")
+    if strange:
+        raise UserError(verifying.advice(len(strange), params))
+    if not damaged:
         print(f"every file in {', '.join(map(str, there))} is as its record says")
 
 
 @app.command()
 def keep(params: Parameters) -> None:
-    """Link everything that is costly to make into .store, where DVC does not delete it, and write
-    the parameters that decide what is trained to results/grid.json."""
-    write_json(GRID, _grid(params).method)
+    """Link everything that is costly to make into .store, where DVC does not delete it; show what
+    the parameters ask for, and nothing else; write that to results/grid.json."""
     for folder in KEPT:
-        if folder.is_dir():
-            store.keep(folder)
+        store.keep_new(folder)
+    visible.show_only(_grid(params))
 
 
 @app.command()

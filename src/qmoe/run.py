@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from qmoe import orders, rows, spec, store
+from qmoe import orders, rows, spec, store, visible
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
 from qmoe.keys import key, write_json
@@ -19,7 +19,6 @@ from qmoe.outdated import Derived
 from qmoe.paths import (
     CHECK,
     CHECK_RECORD,
-    GRID,
     MANIFEST,
     ORDERS,
     PARAMETERS,
@@ -33,11 +32,12 @@ from records import files
 from records import record as records
 
 CELLS_RECORD, PACKED_RECORD = "results/cells.provenance.json", "results/packed.provenance.json"
+MEASURED_RECORD = "results/tables/measured.provenance.json"
 # The records of the other derived files, and the key of the grid that each has.
 DERIVED = {
     "results/run.provenance.json": "key",
     "results/tables/provenance.json": "key",
-    "results/tables/measured.provenance.json": "key",
+    MEASURED_RECORD: "key",
     "results/significance/provenance.json": "key",
     "results/audit.provenance.json": "key",
     "results/claims.provenance.json": "key",
@@ -216,8 +216,8 @@ class Run:
         says, it is no longer there afterwards, and has to be made."""
         record = path.with_suffix(f".{RECORD}")
         if not records.is_whole(record, key_):
-            for damaged in filter(Path.exists, (path, record)):
-                self._set_aside(damaged, f"is not what {record.name} says")
+            for damaged in list(path.parent.glob(f"{path.stem}.*")):
+                self._set_aside(damaged, f"{record.name} does not prove it")
             if records.is_whole(store.stored(record), key_):
                 for name in records.read(store.stored(record))["files"]:
                     store.restore(path.with_name(name))
@@ -251,7 +251,7 @@ class Run:
         for old in (*ORDERS.glob("*"), *PARAMETERS.glob("*"), *STORE.glob("*.draft")):
             old.unlink()
         write_json(self.parameters, self.grid.params.model_dump(mode="json"))
-        write_json(GRID, self.grid.method)
+        visible.show_only(self.grid)
         for order in chain.from_iterable(self._orders.values()):
             files.write(ORDERS / f"{order.name}.json", order.text())
             for experiment, fold in order.runs:

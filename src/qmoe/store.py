@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmoe.paths import DAMAGED, STORE
+from qmoe.paths import DAMAGED, SCORES, STORE
 from records.files import clear_drafts
 
 
@@ -22,6 +22,21 @@ def stored(path: Path) -> Path:
 def keep(path: Path) -> None:
     """Link a file, or all files of a folder, into the store."""
     link(path, stored(path))
+
+
+def keep_new(folder: Path) -> None:
+    """Link a file, or the files of a folder, into the store where it has none of their names."""
+    for place, _, names in os.walk(folder):
+        for name in sorted(names, key=lambda name: (name == SCORES, name)):
+            path = f"{place}/{name}"
+            if not (name.endswith(".draft") or os.path.lexists(f"{STORE}/{path}")):
+                _keep_file(Path(path))
+    _keep_file(folder)
+
+
+def _keep_file(path: Path) -> None:
+    if path.is_file() and not stored(path).exists():
+        keep(path)
 
 
 def restore(path: Path) -> None:

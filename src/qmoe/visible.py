@@ -10,7 +10,7 @@ from pathlib import Path
 
 from qmoe import store
 from qmoe.grid import Grid
-from qmoe.paths import DATASETS, GRID, KEPT, RECORD, SPEC
+from qmoe.paths import AUDIO, DATASETS, GRID, KEPT, RECORD, SPEC
 from records import files
 
 KEYED = re.compile(r"(?:^|[-.])[0-9a-f]{10}(?:\.|$)")  # a name that the pipeline has given
@@ -28,7 +28,9 @@ def listings(grid: Grid) -> dict[Path, str]:
 
 
 def show_only(grid: Grid) -> None:
-    """Move from its place to the store what is not of the grid, and write the listings."""
+    """Move from its place to the store what is not of the grid, and write the listings. DVC wants
+    the folder of clips even where no dataset has any."""
+    AUDIO.mkdir(parents=True, exist_ok=True)
     for path in list(others(grid)):
         store.keep_new(path)
         if path.is_dir():

@@ -592,7 +592,7 @@ def test_from_an_address_to_a_table_and_one_download_for_two_configurations(
     assert archive.read_bytes() == served.content
     project.set(datasets={"esc": {"categories": "published"}})
     said = project.snakemake("--dry-run", "embeddings")
-    assert "rule embed" in said and "rule download" not in said and "rule unpack" not in said
+    assert "embed" in said and "download" not in said and "unpack" not in said
     assert len(served.asked) == 1
     (folder,) = (tmp_path / "data/audio").glob("esc50.*")
     assert len(list(folder.rglob("[0-9]*.wav"))) == 150

@@ -38,13 +38,13 @@ ORDER = {
         {"cli"},
     ],
     "qmoe": [
-        {"errors", "failures", "nominal", "paths"},
+        {"errors", "nominal", "paths"},
         {"keys"},
         {"config"},
         {"data", "judge", "nn"},
         {"train"},
         {"cells", "grid"},
-        {"attic", "collect", "deploy", "estimate", "progress"},
+        {"attic", "collect", "deploy", "estimate"},
         {"measure"},
         {"describe"},
         {"cli"},
@@ -54,7 +54,12 @@ FORBIDDEN_IN_REFEREE = {"qmoe", "torch", "onnxruntime", "snakemake"}
 BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 
 # The aim for referee is 7,500 lines. It holds 97 more, and may lose lines but not gain any.
-LINES_OF_PYTHON = {"src/qmoe": 5_500, "src/referee": 7_597, "papers": 400}
+LINES_OF_PYTHON = {
+    "src/qmoe": 5_500,
+    "src/referee": 7_597,
+    "src/snakemake_logger_plugin_qmoe": 520,
+    "papers": 400,
+}
 LINES_OF_A_MODULE, LINES_OF_A_FUNCTION = 350, 50
 
 # Modules that may share a file name. The modules of referee.paper are also left out: each is the

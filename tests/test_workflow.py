@@ -29,7 +29,7 @@ def digests(project: Project) -> dict[str, str]:
 
 
 def test_table1_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
-    said = project.snakemake("results/tables/table1.csv")
+    said = project.snakemake("results/tables/table1.csv", "--printshellcmds")
     assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # to run by hand
     table = project.table1()
     assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]

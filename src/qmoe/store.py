@@ -85,7 +85,7 @@ def link(source: Path, target: Path) -> None:
 
 def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     """Each file of a file or folder, the scores of a cell last, with its place below `target`."""
-    if not source.is_dir():
+    if source.is_file():
         yield source, target
         return
     files = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".draft")

@@ -5,7 +5,6 @@ import os
 from pathlib import Path
 
 import qmoe
-from qmoe import failures
 from qmoe.config import load
 from qmoe.errors import UserError
 from qmoe.grid import Grid

@@ -2,22 +2,22 @@
 
 Run the commands from the project's folder."""
 
-import functools
 import json
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 import qmoe
 from qmoe import rows, store, visible
+from qmoe.aliases import alias
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
 from qmoe.errors import UserError
-from qmoe.grid import Grid, training_source
+from qmoe.grid import Grid
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
 from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD
@@ -318,25 +318,12 @@ def describe(
     seal(file.with_suffix(f".{RECORD}"), key, [file], tables)
 
 
-def _alias(command: Callable[..., None]) -> Callable[..., None]:
-    """A command of the judge, told the paper of params.yaml and the key of the training code."""
-    told: dict[str, Any] = {"paper": paper_folder, "training_source": training_source}
-
-    @functools.wraps(command)
-    def run(**arguments: Any) -> None:
-        for name in told.keys() & arguments.keys():
-            arguments[name] = arguments[name] or told[name]()
-        command(**arguments)
-
-    return run
-
-
-_ALIASES: list[Callable[..., None]] = [judge.tables, judge.measured_tables, judge.compare]
-_ALIASES += [judge.significance, judge.figures, judge.latex, judge.explain, judge.page]
-for alias in _ALIASES:
-    app.command()(_alias(alias))
-app.command("claims")(_alias(judge.verdicts))
-app.command("paper")(_alias(judge.notebook))
+_OF_THE_JUDGE: list[Callable[..., None]] = [judge.tables, judge.measured_tables, judge.compare]
+_OF_THE_JUDGE += [judge.significance, judge.figures, judge.latex, judge.explain, judge.page]
+for command in _OF_THE_JUDGE:
+    app.command()(alias(command))
+app.command("claims")(alias(judge.verdicts))
+app.command("paper")(alias(judge.notebook))
 
 
 def main() -> None:

@@ -84,10 +84,10 @@ def link(source: Path, target: Path) -> None:
 
 
 def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file of a file or folder, the scores of a cell last, with its place below `target`."""
+    """Each file of a file or folder, the scores of a cell last, with its place below `target`; none
+    where there is neither."""
     if source.is_file():
         yield source, target
-        return
     files = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".draft")
     for file in sorted(files, key=lambda path: path.name == "scores.json"):
         yield file, target / file.relative_to(source)

@@ -18,7 +18,7 @@ from qmoe.paths import (
     RECORD,
     SPEC,
 )
-from qmoe.run import CELLS_RECORD, DERIVED, MEASURED_RECORD, PACKED_RECORD
+from qmoe.workflow import CELLS_RECORD, DERIVED, MEASURED_RECORD, PACKED_RECORD
 from records import record as records
 
 OTHER = "is of another grid than these parameters"

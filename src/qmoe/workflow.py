@@ -49,7 +49,7 @@ DERIVED = {
 PACK_S = CHECK_S = 0.4  # predicted seconds of packing, and of checking, a cell
 
 
-class Run:
+class WorkflowRun:
     """What a run finds on disk for a grid, and what it has to make. Everything is found out when a
     rule first asks for it, so that a target that needs no cell inspects none. `slots` tells how
     many jobs run at a time, and whether they run on a cluster."""

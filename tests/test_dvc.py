@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -326,10 +327,11 @@ MODES = ("setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps
 def modes_in_force(tmp_path: Path) -> Callable[[Project, tuple[str, ...]], tuple[list[str], str]]:
     """Runs a command as `trained` does, where the modes of files are in force."""
     (tmp_path / "read-only").touch(mode=0o444)
-    attempt = ("sh", "-c", f": >> {tmp_path}/read-only")
+    refused = "import os, sys; sys.exit(0 if os.access(sys.argv[1], os.W_OK) else 3)"
+    attempt = (sys.executable, "-c", refused, str(tmp_path / "read-only"))
     for prefix in ((), MODES):
         try:
-            if subprocess.run((*prefix, *attempt), capture_output=True).returncode == 2:
+            if subprocess.run((*prefix, *attempt), capture_output=True).returncode == 3:
                 return lambda project, command: trained(project, *prefix, *command)
         except FileNotFoundError:
             break

@@ -422,9 +422,9 @@ def test_everything_is_restored_without_a_job(whole: Project, tmp_path: Path) ->
     # Cells of a smaller grid that pretend to be all: what is in results/ is not what is asked for.
     grid = clone.read("results/grid.json")
     (clone.folder / "small.yaml").write_text(TWO_CELLS)
-    clone.run("snakemake", "-j2", "cells", "--configfile", "small.yaml")
+    clone.run("snakemake", "-j2", "results/cells.csv", "--configfile", "small.yaml")
     (clone.folder / "results/grid.json").write_text(grid)
-    clone.run("dvc", "commit", "--force", "cells", "verified")
+    clone.run("dvc", "commit", "--force", "cells", "scores")
     said = clone.run("dvc", "repro", "--single-item", "verified", check=False)
     assert "failed to reproduce 'verified'" in said
     assert len(re.findall(r"results/cells/\S+ is missing", said)) == 4

@@ -112,12 +112,14 @@ def test_after_a_kill_the_next_run_brings_back_what_was_removed() -> None:
     killed = Derived(NEWER)
     killed.outdated(RECORD, "k2", [TABLE], [CELLS])
     killed.begin()
-    Path(TABLE).unlink()
+    Path(RECORD).unlink()
+    Path(TABLE).write_text("half")  # of what the job began to write
     run = Derived(NEWER)
     run.outdated(RECORD, "k2", [TABLE], [CELLS])
     run.begin()
-    assert Path(TABLE).read_text() == "table of k1\n"  # until a job makes it
+    assert Path(TABLE).read_text() == "table of k1\n"
     Path(TABLE).unlink()
+    Path(RECORD).unlink()
     run.end()
     assert Path(TABLE).read_text() == "table of k1\n"
 

@@ -3,6 +3,7 @@
 Run the commands from the project's folder."""
 
 import json
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 import typer
 
 import qmoe
-from qmoe import rows, store
+from qmoe import rows, store, visible
 from qmoe.aliases import alias
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
@@ -20,8 +21,7 @@ from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
-from records.files import sync
+from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD, RESULTS
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
 from referee import cli as judge
@@ -106,8 +106,6 @@ def embed(
         store.restore(record)
         return
     write_table(grid.params, dataset, grid.source(dataset), workers)
-    sync(table)
-    seal(record, table.stem, [table])
     store.keep(table)
     store.keep(record)
 
@@ -261,32 +259,35 @@ def verify(
     """Compare every file with its record. The exit code is 1 where anything is damaged."""
     from qmoe import verify as verifying
 
-    there = folders or [path for path in (Path("results"), EMBEDDINGS) if path.exists()]
+    there = [Path(os.path.relpath(folder)) for folder in folders or []]
+    there = there or [path for path in (RESULTS, EMBEDDINGS) if path.exists()]
     for folder in there:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
-    found = [fault for folder in there for fault in verifying.faults(folder)]
-    if params is not None:
-        found += verifying.strangers(_grid(params))
-    for fault in found:
+    damaged = [fault for folder in there for fault in verifying.faults(folder)]
+    strange = [] if params is None else list(verifying.strangers(_grid(params)))
+    for fault in damaged + strange:
         print(f"{fault.path} {fault.wrong}")
     if repair:
-        for path, place in verifying.repair(found):
-            print(f"{path} is set aside in {place}; the same command of Snakemake makes it again")
-    elif found:
-        raise UserError(f"{len(found)} faults; --repair sets aside what they damage")
-    else:
+        for path, place in verifying.repair(damaged):
+            print(f"{path} is set aside in {place}")
+        print("the same command of Snakemake makes again what was set aside or is missing")
+    elif damaged:
+        number = "1 fault" if len(damaged) == 1 else f"{len(damaged)} faults"
+        raise UserError(f"{number}; --repair sets aside what is damaged")
+    if strange:
+        raise UserError(verifying.advice(len(strange), params))
+    if not damaged:
         print(f"every file in {', '.join(map(str, there))} is as its record says")
 
 
 @app.command()
 def keep(params: Parameters) -> None:
-    """Link everything that is costly to make into .store, where DVC does not delete it, and write
-    the parameters that decide what is trained to results/grid.json."""
-    write_json(GRID, _grid(params).method)
+    """Link everything that is costly to make into .store, where DVC does not delete it; show what
+    the parameters ask for, and nothing else; write that to results/grid.json."""
     for folder in KEPT:
-        if folder.is_dir():
-            store.keep(folder)
+        store.keep_new(folder)
+    visible.show_only(_grid(params))
 
 
 @app.command()

@@ -5,13 +5,15 @@ from pathlib import Path
 AUDIO = Path("data/audio")
 ARCHIVES = Path("data/archives")
 EMBEDDINGS = Path("data/embeddings")
+RESULTS = Path("results")
 CELLS = Path("results/cells")
 PACKED = Path("results/packed")
 MEASUREMENTS = Path("results/measurements")
 SUMMARIES = Path("results/summaries")
 ORDERS = Path("results/orders")  # what each job of a run is to make
 PARAMETERS = Path("results/params")  # the resolved parameters of each run
-GRID = Path("results/grid.json")  # the parameters that results/ was made with
+GRID = Path("results/grid.json")  # the experiments that results/ is of
+DATASETS = Path("results/datasets.json")  # the clips and tables that they need
 DAMAGED = Path("results/damaged")  # files that were not as their records say
 STORE = Path(".store")
 KEPT = (AUDIO, EMBEDDINGS, CELLS, PACKED, MEASUREMENTS)  # what the store keeps

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmoe.paths import DAMAGED, STORE
+from qmoe.paths import CHECK, DAMAGED, MANIFEST, RECORD, SCORES, STORE
 from records.files import clear_drafts
 
 
@@ -22,6 +22,21 @@ def stored(path: Path) -> Path:
 def keep(path: Path) -> None:
     """Link a file, or all files of a folder, into the store."""
     link(path, stored(path))
+
+
+def keep_new(folder: Path) -> None:
+    """Link a file, or the files of a folder, into the store where it has none of their names."""
+    for place, _, names in os.walk(folder):
+        for name in sorted(names, key=lambda name: (name == SCORES, name)):
+            path = f"{place}/{name}"
+            if not (name.endswith(".draft") or os.path.lexists(f"{STORE}/{path}")):
+                _keep_file(Path(path))
+    _keep_file(folder)
+
+
+def _keep_file(path: Path) -> None:
+    if path.is_file() and not stored(path).exists():
+        keep(path)
 
 
 def restore(path: Path) -> None:
@@ -69,12 +84,14 @@ def link(source: Path, target: Path) -> None:
 
 
 def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file of a file or folder, the scores of a cell last, with its place below `target`; none
-    where there is neither."""
+    """Each file of a file or folder, with its place below `target`. Last come the files without
+    which a folder is not finished, and before them the records, so that a kill leaves no folder
+    that looks finished and is not."""
     if source.is_file():
         yield source, target
     files = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".draft")
-    for file in sorted(files, key=lambda path: path.name == "scores.json"):
+    lasts = (SCORES, MANIFEST, CHECK)
+    for file in sorted(files, key=lambda p: (p.name in lasts, p.name.endswith(RECORD))):
         yield file, target / file.relative_to(source)
 
 

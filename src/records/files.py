@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -30,8 +31,11 @@ def write_files(contents: Mapping[Path, str | bytes]) -> list[Path]:
 
 def clear_drafts(folder: Path) -> None:
     """Remove the drafts that jobs which died have left in a folder and below it."""
-    for draft in folder.rglob(".*.draft"):
-        draft.unlink(missing_ok=True)
+    for draft in list(folder.rglob(".*.draft")):
+        if draft.is_dir():
+            shutil.rmtree(draft)
+        else:
+            draft.unlink(missing_ok=True)
 
 
 def sha256(path: Path) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from qmoe import store
 from qmoe.paths import STORE
 from records import record as records
+from records.files import draft_of
 
 BEFORE = STORE / "before"  # what the outputs of a run were before it
 LONG_AGO_NS = 10**9
@@ -87,7 +88,7 @@ class Derived:
 def _own(path: Path) -> None:
     """Put a copy in place of a link into DVC's cache, which nobody may write, nor date."""
     if path.is_symlink() or (path.exists() and not os.access(path, os.W_OK)):
-        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        draft = draft_of(path)
         shutil.copyfile(path, draft)
         shutil.copystat(path, draft)
         draft.chmod(0o644)

@@ -26,7 +26,7 @@ pytestmark = [
 ]
 PROFILE = "workflow/profiles/slurm"
 # Cells that take seconds. By their largest number of epochs they are expected to take minutes, so
-# that each is an order of its own where `jobs` allows it.
+# that each is an order of its own.
 LONG = 40_000_000
 SLOW = {
     "single": {"epochs": LONG, "patience": 5},
@@ -201,7 +201,7 @@ def test_measurements_are_made_on_a_node_of_their_own(finished: Project) -> None
     assert machine["node"] == os.uname().nodename
 
 
-def test_jobs_of_an_array_lost_with_their_node_are_made_when_it_is_back(embedded: Project) -> None:
+def test_jobs_lost_with_their_node_are_made_when_it_is_back(embedded: Project) -> None:
     running = start(embedded, "cells", *on("n1"), "--set-resources", "train:mem_mb=1234")
     wait(lambda: len(complete(embedded)) > 1, "the first cells")
     cluster("kill", "n1")
@@ -217,7 +217,6 @@ def test_jobs_of_an_array_lost_with_their_node_are_made_when_it_is_back(embedded
     assert "1" in {job["Restarts"] for job in submitted}
     # The dead node's jobs are the same jobs, started anew by SLURM: no second one beside them.
     assert len(submitted) == 6
-    assert len({job["ArrayJobId"] for job in submitted}) == 1
     assert {job["MinMemoryNode"] for job in submitted} == {"1234M"}
 
 
@@ -246,14 +245,14 @@ def test_the_command_after_a_killed_snakemake_keeps_what_its_jobs_make(
 ) -> None:
     undisturbed = copy(embedded, tmp_path_factory.mktemp("undisturbed"))
     undisturbed.snakemake("tables")
-    killed = start(embedded, "-j4", "tables")  # a place each for the dataset and three orders
+    killed = start(embedded, "-j3", "tables")
     wait(lambda: complete(embedded), "a first cell")
     killed.kill()
     killed.wait()
     before, orphans = complete(embedded), jobs(embedded)
-    assert len(orphans) == 3 and len(before) < 6
+    assert orphans and len(before) < 6
     embedded.run("snakemake", "--unlock")
-    running = start(embedded, "-j4", "tables")
+    running = start(embedded, "-j3", "tables")
     said = end(running, embedded)
     assert running.returncode == 0, said[-3000:]
     assert {name: complete(embedded)[name] for name in before} == before

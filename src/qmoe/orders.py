@@ -28,13 +28,12 @@ LOCAL_S, CLUSTER_S = 60.0, 120.0
 def divide(costs_s: Sequence[float], workers: int, *, cluster: bool) -> list[list[int]]:
     """Divide pieces of work into orders of about equal cost; return the indices of each order, in
     increasing order. `costs_s` are the predicted seconds of the pieces. On one machine every one of
-    the `workers` gets an order as long as there are pieces. On a cluster there are never more
-    orders than workers, which is how many jobs may be in the queue: all are submitted at once."""
+    the `workers` gets an order as long as there are pieces."""
     if not costs_s:
         return []
     of_size = math.ceil(sum(costs_s) / (CLUSTER_S if cluster else LOCAL_S))
     rounds = max(1, round(of_size / workers))
-    number = min(len(costs_s), min(of_size, workers) if cluster else workers * rounds)
+    number = min(len(costs_s), of_size if cluster else workers * rounds)
     loads = [(0.0, order) for order in range(number)]
     orders: list[list[int]] = [[] for _ in loads]
     for piece in sorted(range(len(costs_s)), key=lambda piece: -costs_s[piece]):

@@ -61,7 +61,6 @@ class Run:
         self.name = secrets.token_hex(4)
         self.derived = Derived(newer)
         self._orders: dict[str, list[Order]] = {}
-        self._common_needs: dict[str, list[str]] = {}
 
     @cached_property
     def parameters(self) -> Path:
@@ -148,8 +147,6 @@ class Run:
         if kind not in self._orders:
             runs = [run for run in self.grid.runs if not self._is_made(kind, *run)]
             workers, cluster = self._slots()
-            if cluster:  # a dataset may be in the queue beside the orders, to be embedded
-                workers = max(1, workers - len(self.grid.sources))
             self._orders[kind] = orders.make(
                 self.name,
                 kind,
@@ -179,22 +176,11 @@ class Run:
         return [order.done for order in self.orders(kind)]
 
     def needs(self, name: str) -> list[str]:
-        """Return the files that an order needs before it can be carried out. On a cluster all
-        orders of a kind need the same, because those that become ready together are submitted as
-        one array, and SLURM's plugin forgets what becomes ready beside jobs that it holds back."""
-        kind = name.split("-")[1]
-        _, cluster = self._slots()
-        if not cluster:
-            return self._needs(kind, next(o.runs for o in self.orders(kind) if o.name == name))
-        if kind not in self._common_needs:
-            together = [run for order in self.orders(kind) for run in order.runs]
-            self._common_needs[kind] = self._needs(kind, together)
-        return self._common_needs[kind]
-
-    def _needs(self, kind: str, runs: Runs) -> list[str]:
-        before = {"pack": "train", "check": "pack"}.get(kind)
-        made = orders.done_of(self.orders(before), runs) if before else []
-        datasets = dict.fromkeys(e.dataset for e, _ in runs) if kind != "pack" else []
+        """Return the files that an order needs before it can be carried out."""
+        order = next(o for o in self.orders(name.split("-")[1]) if o.name == name)
+        before = {"pack": "train", "check": "pack"}.get(order.kind)
+        made = orders.done_of(self.orders(before), order.runs) if before else []
+        datasets = dict.fromkeys(e.dataset for e, _ in order.runs) if order.kind != "pack" else []
         return made + [self.table(dataset) for dataset in datasets]
 
     def table(self, dataset: str) -> str:

@@ -190,8 +190,12 @@ def test_measurements_are_made_on_a_node_of_their_own(finished: Project) -> None
     running = start(finished, "measurements")
     said = end(running, finished)
     assert running.returncode == 0, said[-3000:]
-    done = [job for job in jobs(finished, "all")]
-    assert sorted(job["Comment"].split("_")[1] for job in done) == ["check", *["measure"] * 3, "pack"]
+    done = jobs(finished, "all")
+    assert sorted(job["Comment"].split("_")[1] for job in done) == [
+        "check",
+        *["measure"] * 3,
+        "pack",
+    ]
     for job in done:
         alone = (job["OverSubscribe"], job["NumCPUs"]) == ("NO", "8")
         assert alone == job["Comment"].startswith("rule_measure")

@@ -54,7 +54,8 @@ def parameters(wildcards):
 
 def planned(find):
     """An input function of jobs that may run elsewhere. What they need is found out, and made, by
-    the process that plans the run. The Snakemake of the job itself inspects and changes nothing."""
+    the process that plans the run. The Snakemake of the job itself inspects and changes nothing.
+    """
     return lambda wildcards: find(wildcards) if workflow.is_main_process else []
 
 

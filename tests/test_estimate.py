@@ -1,7 +1,8 @@
 """The cost of a grid, against sums by hand."""
 
-import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,8 @@ import yaml
 from conftest import ROOT, Project, copy_project
 
 from qmoe.config import load, merge
-from qmoe.estimate import estimate
+from qmoe.estimate import cost_s, estimate
 from qmoe.grid import Grid
-from qmoe.paths import CELL_FILES
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
 
@@ -47,27 +47,43 @@ def test_the_paper_is_counted_by_hand() -> None:
     assert ratio == pytest.approx(8732 * (4 + 9) / (2000 * (4 + 4)))
 
 
-def test_finished_jobs_tell_the_cost(here: Path) -> None:
-    grid = Grid(load(merge(PARAMS, {"experiments_per_job": 34})))
-    for cell in grid.cells:
-        cell.mkdir(parents=True)
-        for name in CELL_FILES:
-            (cell / name).touch()
-    (here / "logs/train").mkdir(parents=True)
-    log = here / "logs/train/demo_0.tsv"
-    log.write_text("s\tcpu_time\n70\t644\n")  # the whole grid, in twice its default time
+def test_trained_cells_tell_the_cost(here: Path) -> None:
+    grid = Grid(load(PARAMS))
+    logs = here / "logs/train"
+    logs.mkdir(parents=True)
+    lines = [f"{e.cell(f)} {len(e.experts) * 2 * 322 / 370:.6f} s" for e, f in grid.runs]
+    (logs / "1-train-0000.log").write_text("\n".join(lines[:50]))  # twice the default time
+    (logs / "1-train-0001.log").write_text("a warning\n" + "\n".join(lines[50:60]) + "\nkilled")
     table, basis = estimate(grid, [grid])
     assert table["train_core_h"].sum() == pytest.approx(644 / 3600)
-    assert "1 finished jobs" in basis
-    shutil.rmtree(grid.cells[0])  # a job with a cell missing tells nothing
-    assert estimate(grid, [grid])[0]["train_core_h"].sum() == pytest.approx(322 / 3600)
+    assert "cells in the logs of logs/train" in basis
+    of_another = Grid(load(merge(PARAMS, {"split_seed": 1})))
+    assert estimate(grid, [of_another])[0]["train_core_h"].sum() == pytest.approx(322 / 3600)
 
 
-def test_the_command_takes_overlays_and_settings(here: Path) -> None:
+def test_the_cost_of_a_cell_grows_with_its_networks_and_adds_up_to_that_of_the_grid() -> None:
+    grid = Grid(load(PARAMS))
+    costs_s = cost_s(grid, grid.runs)
+    assert sum(costs_s) == pytest.approx(322)
+    by_experts = {len(e.experts): cost for (e, _), cost in zip(grid.runs, costs_s, strict=True)}
+    assert by_experts[4] == pytest.approx(4 * by_experts[1])
+
+
+def test_snakemake_starts_without_the_libraries_of_data_and_training() -> None:
+    """Each of them takes up to two seconds to import, at every start, even with nothing to do."""
+    modules = "qmoe.estimate, qmoe.run, qmoe.config, referee.paper"
+    slow = {"matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "torch"}
+    code = f"import sys, {modules}; print({slow} & sys.modules.keys())"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "set()"
+
+
+def test_the_command_takes_overlays(here: Path) -> None:
     project: Project = copy_project(here)
     shutil.copytree(ROOT / "configs", here / "configs")
-    one = json.dumps({"grid": {"datasets": ["quinn"], "seeds": [0]}})
-    said = project.run("qmoe", "estimate", "configs/paper.yaml", "--set", one)
+    (here / "one.yaml").write_text("grid: {datasets: [quinn], seeds: [0]}")
+    files = ["params.yaml", "configs/paper.yaml"]
+    said = project.run("qmoe", "estimate", *files, "one.yaml")
     assert "320 cells" in said and "quinn" in said and "urbansound8k" not in said
-    said = project.run("qmoe", "estimate", "configs/none.yaml", check=False)
+    said = project.run("qmoe", "estimate", "params.yaml", "configs/none.yaml", check=False)
     assert "configs/none.yaml is not here" in said and "Traceback" not in said

@@ -23,11 +23,16 @@ class Finished:
         except (FileNotFoundError, ValueError):
             self._seen = {}
         self._known = dict(self._seen)
+        self._folder = ""  # the one that was looked at last, in which records may lie side by side
+        self._files: dict[str, os.stat_result] = {}
 
     def fault(self, record: str, key: str, last: str) -> str | None:
         """Return what is wrong with the files of a record: None where they are whole and have the
         key, `MISSING` where it or `last`, the file that is written last, is not there."""
-        stamp = _stamp(record, last)
+        folder, name = os.path.split(record)  # a Path a cell would be slow
+        if folder != self._folder:
+            self._folder, self._files = folder, _files(folder)
+        stamp = _stamp(self._files, name, last)
         if stamp is None:
             return MISSING
         if self._seen.get(record, [])[:2] == [stamp, key]:
@@ -44,9 +49,14 @@ class Finished:
         self._seen[record] = [stamp, key, content[records.SELF]]
         return None
 
+    def changed(self) -> None:
+        """Look again at a folder whose files were moved."""
+        self._folder = ""
+
     def trust(self, record: str, last: str) -> None:
         """Take the files of a record, which a job of this run has just written, as whole."""
-        stamp = _stamp(record, last)
+        folder, name = os.path.split(record)
+        stamp = _stamp(_files(folder), name, last)
         if stamp and record not in self._seen:
             content = records.read(Path(record))
             self._seen[record] = [stamp, content["key"], content[records.SELF]]
@@ -62,16 +72,19 @@ class Finished:
             self._known = dict(self._seen)
 
 
-def _stamp(record: str, last: str) -> str | None:
-    """Names, sizes and times of the files beside a record, hashed; None where the record is not
-    there, or the file that is written `last`."""
-    folder, name = os.path.split(record)  # a Path a cell would be slow
+def _files(folder: str) -> dict[str, os.stat_result]:
+    """The files in a folder, if it is there."""
     try:
         with os.scandir(folder) as entries:
-            found = {e.name: e.stat() for e in entries if e.name[0] != "."}
+            return {e.name: e.stat() for e in entries if e.name[0] != "."}
     except (FileNotFoundError, NotADirectoryError):
+        return {}
+
+
+def _stamp(files: dict[str, os.stat_result], record: str, last: str) -> str | None:
+    """Names, sizes and times of files, hashed; None where the record is not among them, or the file
+    that is written `last`."""
+    if record not in files or last not in files:
         return None
-    if name not in found or last not in found:
-        return None
-    text = "".join(f"{n}/{s.st_size}/{s.st_mtime_ns}\n" for n, s in sorted(found.items()))
+    text = "".join(f"{n}/{s.st_size}/{s.st_mtime_ns}\n" for n, s in sorted(files.items()))
     return blake2b(text.encode(), digest_size=8).hexdigest()

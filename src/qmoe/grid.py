@@ -19,6 +19,7 @@ from qmoe.paths import CELLS, MEASUREMENTS, PACKED, SUMMARIES
 
 _TRAINING_LIBRARIES = ("array-api-compat", "numpy", "scikit-learn", "torch")
 _PACKING_LIBRARIES = ("numba", "numpy", "onnx", "onnxruntime")
+_CELLS = CELLS.as_posix()
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,22 @@ class Experiment:
         return key(self.spec)
 
     @cached_property
+    def keyed_name(self) -> str:
+        """`DATASET/PROTOCOL/EXPERTS/CURIOSITY/seedN-KEY`."""
+        return f"{self.name}-{self.key}"
+
+    @property
     def path(self) -> Path:
         """Folder of the specification and the cells."""
-        return CELLS / f"{self.name}-{self.key}"
+        return Path(_CELLS, self.keyed_name)
 
     def cell(self, fold: int) -> Path:
         """Return the folder of one fold."""
-        return self.path / f"fold{fold}"
+        return Path(self.cell_name(fold))
+
+    def cell_name(self, fold: int) -> str:
+        """Return the folder of one fold as text, for lists of very many."""
+        return f"{_CELLS}/{self.keyed_name}/fold{fold}"
 
     @property
     def summary(self) -> Path:
@@ -91,13 +101,15 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
     for dataset, protocol, expert_set in product(grid.datasets, grid.protocols, grid.expert_sets):
         n_folds = params.n_folds(dataset, protocol)
         data = {"embeddings": sources[dataset].table.as_posix(), "n_folds": n_folds}
+        folds = tuple(range(n_folds) if grid.folds == "all" else grid.folds)
         experts = tuple(params.expert_sets[expert_set])
+        shared = _spec(params, protocol, experts) | data | code
         rules = [c for c in grid.curiosity if c.expert_sets is None or expert_set in c.expert_sets]
-        arms = [arm for curiosity in rules for arm in curiosity.arms()]
+        arms = [arm for rule in rules for arm in rule.arms()]
         if len(experts) == 1:
             arms = [("none", None)]
         for (strategy, alpha), seed in product(arms, grid.seeds):
-            arm = {"curiosity": {"strategy": strategy, "alpha": alpha}, "seed": seed}
+            curiosity = {"strategy": strategy, "alpha": alpha}
             yield Experiment(
                 dataset=dataset,
                 synthetic=isinstance(params.datasets[dataset], SyntheticDataset),
@@ -107,8 +119,8 @@ def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experime
                 strategy=strategy,
                 alpha=alpha,
                 seed=seed,
-                folds=tuple(range(n_folds) if grid.folds == "all" else grid.folds),
-                spec=_spec(params, protocol, experts) | arm | data | code,
+                folds=folds,
+                spec=shared | {"curiosity": curiosity, "seed": seed},
             )
 
 
@@ -153,7 +165,7 @@ class Grid:
             raise UserError(f"dataset {dataset!r} is not in grid.datasets; these are: {known}")
         return self.sources[dataset]
 
-    @property
+    @cached_property
     def runs(self) -> list[tuple[Experiment, int]]:
         """Every experiment with each of its folds: the pairs that are trained and packed."""
         return [(experiment, fold) for experiment in self.experiments for fold in experiment.folds]
@@ -171,7 +183,15 @@ class Grid:
 
     def packed(self, experiment: Experiment, fold: int) -> Path:
         """Return the folder of the packed model of a cell."""
-        return self.packed_root / experiment.cell(fold).relative_to(CELLS)
+        return Path(self.packed_name(experiment, fold))
+
+    def packed_name(self, experiment: Experiment, fold: int) -> str:
+        """Return the folder of the packed model of a cell as text, for lists of very many."""
+        return f"{self._packed_root}/{experiment.keyed_name}/fold{fold}"
+
+    @cached_property
+    def _packed_root(self) -> str:
+        return self.packed_root.as_posix()
 
     @property
     def measured(self) -> list[Experiment]:

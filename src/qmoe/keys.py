@@ -4,6 +4,7 @@ import ast
 import hashlib
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,26 @@ def source_key(*patterns: str, root: Path | None = None) -> str:
     Comments, docstrings and layout do not change it, nor does a rewriting in `REWRITTEN`."""
     root = root or SOURCE
     files = sorted({path for pattern in patterns for path in root.glob(pattern)})
-    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in files}
-    made = key({path.relative_to(root).as_posix(): _shape(tree) for path, tree in trees.items()})
-    return REWRITTEN.get(made, made)
+    texts = {p.relative_to(root).as_posix(): p.read_text(encoding="utf-8") for p in files}
+    content = json.dumps([texts, Path(__file__).read_text(encoding="utf-8")])
+    name, memo = f"source {hashlib.sha256(content.encode()).hexdigest()}", _memo()
+    if name not in memo:
+        made = key({path: _shape(ast.parse(text)) for path, text in texts.items()})
+        memo[name] = REWRITTEN.get(made, made)
+        if MEMO.parent.is_dir():  # elsewhere than in a project nothing is left behind
+            with suppress(PermissionError):
+                write_atomically(MEMO, json.dumps(memo))
+    return str(memo[name])
+
+
+def _memo() -> dict[str, Any]:
+    """What is remembered of the content of files, because parsing code and hashing audio is slow:
+    keys of code by the hash of its text, and hashes of other files by path, size and time."""
+    try:
+        memo: dict[str, Any] = json.loads(MEMO.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return {}
+    return memo if isinstance(memo, dict) else {}
 
 
 def _shape(node: Any) -> Any:
@@ -73,11 +91,8 @@ def fingerprint(path: Path) -> str:
         raise UserError(f"{path} does not exist: correct the path in params.yaml, or put it there")
     below = (p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
     files = [path] if path.is_file() else sorted(below)
-    try:
-        memo: dict[str, Any] = json.loads(MEMO.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError):
-        memo = {}
-    seen = {}
+    memo = _memo()
+    seen: dict[str, list[Any]] = {}
     for file in files:
         stat, name = file.stat(), str(file.resolve())
         stamp = [stat.st_size, stat.st_mtime_ns]

@@ -23,6 +23,9 @@ Runs = list[tuple[Experiment, int]]
 # A job first imports torch, which takes two seconds, and on a cluster waits in a queue. Orders of
 # this many seconds make that cheap, and are short enough to be finished at about the same time.
 LOCAL_S, CLUSTER_S = 60.0, 120.0
+# In a large grid each worker carries out this many orders in turn, which keeps all workers busy to
+# the end and the number of jobs small; but no order is longer than an hour.
+ROUNDS, LONGEST_S = 16, 3600.0
 
 
 def divide(costs_s: Sequence[float], workers: int, *, cluster: bool) -> list[list[int]]:
@@ -31,9 +34,12 @@ def divide(costs_s: Sequence[float], workers: int, *, cluster: bool) -> list[lis
     the `workers` gets an order as long as there are pieces."""
     if not costs_s:
         return []
-    of_size = math.ceil(sum(costs_s) / (CLUSTER_S if cluster else LOCAL_S))
+    total_s = sum(costs_s)
+    shortest_s = CLUSTER_S if cluster else LOCAL_S
+    order_s = min(max(total_s / workers / ROUNDS, shortest_s), LONGEST_S)
+    of_size = math.ceil(total_s / order_s)
     rounds = max(1, round(of_size / workers))
-    number = min(len(costs_s), of_size if cluster else workers * rounds)
+    number = min(len(costs_s), max(1, of_size) if cluster else workers * rounds)
     loads = [(0.0, order) for order in range(number)]
     orders: list[list[int]] = [[] for _ in loads]
     for piece in sorted(range(len(costs_s)), key=lambda piece: -costs_s[piece]):
@@ -52,6 +58,7 @@ class Order:
     runs: Runs
     cost_s: float
     packed_root: Path
+    after: list[str]  # the files that say that the orders before it were carried out
 
     @property
     def done(self) -> str:
@@ -80,28 +87,32 @@ def make(
     runs: Runs,
     costs_s: Sequence[float],
     packed_root: Path,
+    before: Iterable[Order] = (),
     *,
     workers: int,
     cluster: bool,
 ) -> list[Order]:
     """Return the orders of a kind for some cells; their names begin with the name of the `run`, so
-    that no order of another run is ever taken for done."""
+    that no order of another run is ever taken for done. Cells that an order `before` makes stay
+    together, so that few orders wait for each other."""
+    maker = {e.cell_name(fold): order.done for order in before for e, fold in order.runs}
+    pieces: dict[str, list[int]] = {}
+    for index, (experiment, fold) in enumerate(runs):
+        cell = experiment.cell_name(fold)
+        pieces.setdefault(maker.get(cell, cell), []).append(index)
+    names, members, done = list(pieces), list(pieces.values()), set(maker.values())
+    pieces_s = [sum(costs_s[i] for i in piece) for piece in members]
     return [
         Order(
             f"{run}-{kind}-{number:04d}",
             kind,
-            [runs[i] for i in pieces],
-            sum(costs_s[i] for i in pieces),
+            [runs[i] for piece in chosen for i in members[piece]],
+            sum(pieces_s[piece] for piece in chosen),
             packed_root,
+            [names[piece] for piece in chosen if names[piece] in done],
         )
-        for number, pieces in enumerate(divide(costs_s, workers, cluster=cluster))
+        for number, chosen in enumerate(divide(pieces_s, workers, cluster=cluster))
     ]
-
-
-def done_of(orders: Iterable[Order], runs: Runs) -> list[str]:
-    """Return the files of the orders that make any of some cells."""
-    wanted = {(e.path, fold) for e, fold in runs}
-    return [o.done for o in orders if any((e.path, fold) in wanted for e, fold in o.runs)]
 
 
 def read(file: Path) -> Mapping[str, Any]:

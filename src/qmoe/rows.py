@@ -1,7 +1,7 @@
 """Keys of the tables with a row for each cell: of what the rows say of the experiments, and of the
 content of every cell or packed model, for which the hash of its record stands."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from qmoe.grid import Experiment, Grid
@@ -14,41 +14,37 @@ Contents = dict[str, str]  # the hash of a record, by the folder that it is in
 
 def cells(grid: Grid) -> Contents:
     """Return the contents of the cells that are on disk, as their records say."""
-    return _contents(grid, _cell, RECORD)
+    return _contents((e.cell_name(fold) for e, fold in grid.runs), RECORD)
 
 
 def checked(grid: Grid) -> Contents:
     """Return the contents of the checks of packed models that are on disk."""
-    return _contents(grid, grid.packed, CHECK_RECORD)
+    return _contents((grid.packed_name(*run) for run in grid.runs), CHECK_RECORD)
 
 
 def cells_key(grid: Grid, contents: Contents) -> str:
     """Return the key of `cells.csv` and the summaries."""
-    return _key(grid, _cell, contents)
+    return _key(grid, Experiment.cell_name, contents)
 
 
 def packed_key(grid: Grid, contents: Contents) -> str:
     """Return the key of `packed.csv`."""
-    return _key(grid, grid.packed, contents)
+    return _key(grid, grid.packed_name, contents)
 
 
-def _cell(experiment: Experiment, fold: int) -> Path:
-    return experiment.cell(fold)
-
-
-def _contents(grid: Grid, place: Callable[[Experiment, int], Path], name: str) -> Contents:
+def _contents(folders: Iterable[str], name: str) -> Contents:
     found = {}
-    for experiment, fold in grid.runs:
-        folder = place(experiment, fold)
+    for folder in folders:
         try:
-            found[str(folder)] = record.read(folder / name)[record.SELF]
+            found[folder] = record.read(Path(folder, name))[record.SELF]
         except record.Damaged:
             continue
     return found
 
 
-def _key(grid: Grid, place: Callable[[Experiment, int], Path], contents: Contents) -> str:
+def _key(grid: Grid, place: Callable[[Experiment, int], str], contents: Contents) -> str:
     rows = [
-        [e.columns, folder := str(place(e, fold)), contents.get(folder)] for e, fold in grid.runs
+        [e.columns, [(folder := place(e, fold), contents.get(folder)) for fold in e.folds]]
+        for e in grid.experiments
     ]
     return key([rows, source_key("collect.py", "nominal.py")])

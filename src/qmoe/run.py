@@ -11,6 +11,7 @@ from itertools import chain
 from pathlib import Path
 
 from qmoe import orders, rows, spec, store
+from qmoe.estimate import cost_s
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
 from qmoe.keys import key, write_json
@@ -47,6 +48,7 @@ DERIVED = {
     "results/notebook.provenance.json": "report_key",
 }
 PACK_S = CHECK_S = 0.4  # predicted seconds of packing, and of checking, a cell
+_BEFORE = {"pack": "train", "check": "pack"}  # the orders that make what those of a kind need
 
 
 class Run:
@@ -61,6 +63,7 @@ class Run:
         self.name = secrets.token_hex(4)
         self.derived = Derived(newer)
         self._orders: dict[str, list[Order]] = {}
+        self._files: dict[Path, str] = {}
 
     @cached_property
     def parameters(self) -> Path:
@@ -80,7 +83,7 @@ class Run:
         for experiment in self.grid.experiments:
             whole = {}
             for fold in experiment.folds:
-                folder = str(experiment.cell(fold))
+                folder = experiment.cell_name(fold)
                 content = self._take(folder, RECORD, f"{experiment.key}/fold{fold}", SCORES)
                 if content:
                     whole[folder] = content
@@ -88,34 +91,35 @@ class Run:
                 spec.write(experiment.spec, store.stored(experiment.path))
                 store.restore(experiment.path)
             found |= whole
+        self._finished.remember()  # at once: where nothing is to be done, no run begins
         return found
 
-    @cached_property
+    @property
     def packed(self) -> Contents:
         """The packed models of finished cells."""
-        return self._take_all(RECORD, MANIFEST, self.cells, lambda e, fold: e.cell(fold))
+        return self._packed_and_checked[0]
 
-    @cached_property
+    @property
     def checked(self) -> Contents:
         """The checks of finished packed models."""
-        return self._take_all(CHECK_RECORD, CHECK, self.packed, self.grid.packed)
+        return self._packed_and_checked[1]
 
-    def _take_all(
-        self,
-        record: str,
-        last: str,
-        made_from: Contents,
-        source: Callable[[Experiment, int], Path],
-    ) -> Contents:
-        """Take what lies in the folders of packed models, and was made from what is finished."""
-        found = {}
+    @cached_property
+    def _packed_and_checked(self) -> tuple[Contents, Contents]:
+        packed: Contents = {}
+        checked: Contents = {}
         for experiment, fold in self.grid.runs:
-            folder = str(self.grid.packed(experiment, fold))
-            content = made_from.get(str(source(experiment, fold)))
-            taken = content and self._take(folder, record, content, last)
-            if taken:
-                found[folder] = taken
-        return found
+            content = self.cells.get(experiment.cell_name(fold))
+            folder = self.grid.packed_name(experiment, fold)
+            for found, record, last in (
+                (packed, RECORD, MANIFEST),
+                (checked, CHECK_RECORD, CHECK),
+            ):
+                content = content and self._take(folder, record, content, last)
+                if content:
+                    found[folder] = content
+        self._finished.remember()
+        return packed, checked
 
     def _take(self, folder: str, record: str, key_: str, last: str) -> str | None:
         """Return the hash of the record of a folder, from its place or else from the store; None
@@ -127,6 +131,7 @@ class Run:
                 store.keep(Path(folder))
             return self._finished.content(place)
         kept_fault = self._finished.fault(kept, key_, last)
+        self._finished.changed()
         if fault != MISSING:
             self._set_aside(Path(folder), fault)
         if kept_fault is None:
@@ -153,6 +158,7 @@ class Run:
                 runs,
                 self._costs_s(kind, runs),
                 self.grid.packed_root,
+                self.orders(_BEFORE[kind]) if kind in _BEFORE else [],
                 workers=workers,
                 cluster=cluster,
             )
@@ -160,14 +166,12 @@ class Run:
 
     def _is_made(self, kind: str, experiment: Experiment, fold: int) -> bool:
         if kind == "train":
-            return str(experiment.cell(fold)) in self.cells
+            return experiment.cell_name(fold) in self.cells
         made = self.packed if kind == "pack" else self.checked
-        return str(self.grid.packed(experiment, fold)) in made
+        return self.grid.packed_name(experiment, fold) in made
 
     def _costs_s(self, kind: str, runs: Runs) -> Sequence[float]:
         if kind == "train" and runs:
-            from qmoe.estimate import cost_s  # reads tables, which is slow to import
-
             return cost_s(self.grid, runs)
         return [{"pack": PACK_S, "check": CHECK_S}.get(kind, 0.0)] * len(runs)
 
@@ -178,10 +182,8 @@ class Run:
     def needs(self, name: str) -> list[str]:
         """Return the files that an order needs before it can be carried out."""
         order = next(o for o in self.orders(name.split("-")[1]) if o.name == name)
-        before = {"pack": "train", "check": "pack"}.get(order.kind)
-        made = orders.done_of(self.orders(before), order.runs) if before else []
         datasets = dict.fromkeys(e.dataset for e, _ in order.runs) if order.kind != "pack" else []
-        return made + [self.table(dataset) for dataset in datasets]
+        return order.after + [self.table(dataset) for dataset in datasets]
 
     def table(self, dataset: str) -> str:
         """Return the table of embeddings of a dataset, restored from the store if it is there."""
@@ -217,6 +219,11 @@ class Run:
     def _take_file(self, path: Path, key_: str) -> str:
         """Return a file, from its place or else from the store; where neither is as its record
         says, it is no longer there afterwards, and has to be made."""
+        if path not in self._files:
+            self._files[path] = self._find_file(path, key_)
+        return self._files[path]
+
+    def _find_file(self, path: Path, key_: str) -> str:
         record = path.with_suffix(f".{RECORD}")
         if not records.is_whole(record, key_):
             for damaged in filter(Path.exists, (path, record)):

@@ -61,7 +61,7 @@ rule broken:
     log: "logs/broken.log"
     retries: 0
     resources: mem_mb=600, runtime=5
-    shell: "qmoe embed nope x > {log} 2>&1"
+    shell: "qmoe embed nope x --params params.yaml > {log} 2>&1"
 rule late:
     output: "late"
     log: "logs/late.log"

@@ -30,7 +30,7 @@ PROFILE = "workflow/profiles/slurm"
 LONG = 40_000_000
 SLOW = {
     "single": {"epochs": LONG, "patience": 5},
-    "mixture": {"epochs": LONG, "patience": 400},
+    "mixture": {"epochs": LONG, "patience": 200},
 }
 
 # What can happen to a job, with the helpers and the profile of the real workflow.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from qmoe.data import table as tables
@@ -15,7 +15,7 @@ from qmoe.errors import UserError
 from qmoe.keys import key, sha256
 from qmoe.nn.build import Model, build_model
 from qmoe.nn.layers import quantize_after_training
-from qmoe.paths import CELL_FILES, RECORD, SCORES
+from qmoe.paths import CELL_FILES, EMBEDDINGS, RECORD, SCORES
 from qmoe.train import Cell, Normalizer, train_cell
 from records import files, record
 
@@ -27,13 +27,13 @@ def train(spec: dict[str, Any], folds: list[int], folder: Path) -> Iterator[tupl
     beyond = [fold for fold in folds if not 0 <= fold < spec["n_folds"]]
     if beyond:
         raise UserError(f"{folder} has folds 0 to {spec['n_folds'] - 1}, not {beyond[0]}")
-    todo = [fold for fold in folds if not (folder / f"fold{fold}" / SCORES).exists()]
+    todo = [f for f in folds if not is_whole(folder / f"fold{f}", spec)]
     if not todo:
         return
     embeddings = Path(spec["embeddings"])
     if not embeddings.exists():
         raise UserError(f"{embeddings} is not here: `snakemake {embeddings}` makes it")
-    record.require_whole(embeddings)
+    record.require_whole(embeddings, recorded=embeddings.is_relative_to(EMBEDDINGS))
     table = tables.read(embeddings)
     embeddings_sha256 = sha256(embeddings)
     for fold in todo:
@@ -56,9 +56,18 @@ def write(folder: Path, cell: Cell, spec: dict[str, Any], embedding: dict[str, o
         "predictions.parquet": cell.predictions.to_parquet(index=False),
         SCORES: (json.dumps(cell.scores, indent=1, sort_keys=True) + "\n").encode(),
     }
-    contents[RECORD] = record.text(f"{key(spec)}/{folder.name}", contents).encode()
+    contents[RECORD] = record.text(_key(folder, spec), contents).encode()
     for name in sorted(contents, key=lambda name: name == SCORES):
         files.write(folder / name, contents[name])
+
+
+def is_whole(cell: Path, spec: dict[str, Any]) -> bool:
+    """Say whether a folder holds a cell of a specification, as it was written."""
+    return record.is_whole(cell / RECORD, _key(cell, spec))
+
+
+def _key(cell: Path, spec: dict[str, Any]) -> str:
+    return f"{key(spec)}/{cell.name}"
 
 
 @dataclass(frozen=True)
@@ -82,10 +91,19 @@ def load(cell: Path) -> Trained:
     Damaged where the model is not as it was written."""
     if not all((cell / name).is_file() for name in (*CELL_FILES, RECORD)):
         raise UserError(f"{cell} is not a trained cell: `snakemake cells` makes it")
-    record.require_whole(cell / "model.safetensors")
-    with safe_open(cell / "model.safetensors", "pt") as file:
-        about = json.loads(file.metadata()["qmoe"])
-        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    file = cell / "model.safetensors"
+    record.require_whole(file, recorded=True)
+    try:
+        return _load(file)
+    except (SafetensorError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        problem = str(error).partition("\n")[0]
+        raise record.Damaged(f"{file} holds no model ({problem}): {record.AGAIN}") from None
+
+
+def _load(file: Path) -> Trained:
+    with safe_open(file, "pt") as opened:
+        about = json.loads(opened.metadata()["qmoe"])
+        state = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     spec = about["spec"]
     offset, scale = (state.pop(f"normalizer.{name}") for name in ("offset", "scale"))
     normalizer = Normalizer(offset, scale, spec["normalization"] == "l2")

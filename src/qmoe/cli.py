@@ -4,6 +4,7 @@ Run the commands from the project's folder."""
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -20,8 +21,7 @@ from qmoe.errors import UserError
 from qmoe.grid import Grid, training_source
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD
-from records.files import sync
+from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD, RESULTS
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
 from referee import cli as judge
@@ -106,8 +106,6 @@ def embed(
         store.restore(record)
         return
     write_table(grid.params, dataset, grid.source(dataset), workers)
-    sync(table)
-    seal(record, table.stem, [table])
     store.keep(table)
     store.keep(record)
 
@@ -260,7 +258,8 @@ def verify(
     """Compare every file with its record. The exit code is 1 where anything is damaged."""
     from qmoe import verify as verifying
 
-    there = folders or [path for path in (Path("results"), EMBEDDINGS) if path.exists()]
+    there = [Path(os.path.relpath(folder)) for folder in folders or []]
+    there = there or [path for path in (RESULTS, EMBEDDINGS) if path.exists()]
     for folder in there:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
@@ -269,13 +268,15 @@ def verify(
         found += verifying.strangers(_grid(params))
     for fault in found:
         print(f"{fault.path} {fault.wrong}")
-    if repair:
-        for path, place in verifying.repair(found):
-            print(f"{path} is set aside in {place}; the same command of Snakemake makes it again")
-    elif found:
-        raise UserError(f"{len(found)} faults; --repair sets aside what they damage")
-    else:
+    if not found:
         print(f"every file in {', '.join(map(str, there))} is as its record says")
+    elif repair:
+        for path, place in verifying.repair(found):
+            print(f"{path} is set aside in {place}")
+        print("the same command of Snakemake makes again what was set aside or is missing")
+    else:
+        number = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+        raise UserError(f"{number}; --repair sets aside what is damaged")
 
 
 @app.command()

@@ -14,7 +14,7 @@ from qmoe.keys import named, write_atomically, write_json
 from qmoe.nominal import theoretical_bytes
 from qmoe.paths import CELL_FILES, CHECK, RECORD, SCORES, SUMMARIES
 from records.files import sha256
-from records.record import Damaged, read, require_whole, seal
+from records.record import AGAIN, Damaged, read, require_whole, seal
 
 # What a row tells of a cell, from its scores.json; whatever else is written there is not read.
 _TOLD = (
@@ -60,36 +60,47 @@ def collect(grid: Grid) -> pd.DataFrame:
 
 
 def read_scores(experiment: Experiment, fold: int) -> dict[str, Any]:
-    """Return the scores of a cell, after computing F1 and accuracy from its predictions. Raises
-    Damaged where its files are not as they were written, are those of another cell, or its scores
-    are not those of its predictions."""
+    """Return the scores of a cell. Raises Damaged where its files are not as they were written, are
+    those of another cell, or its scores do not follow from its predictions."""
     cell = experiment.cell(fold)
     written = read(cell / RECORD)["key"]
     if written != f"{experiment.key}/fold{fold}":
-        raise Damaged(f"{cell} holds the files of {written}, another cell: {_AGAIN}")
+        raise Damaged(f"{cell} holds the files of {written}, another cell: {AGAIN}")
     for name in (SCORES, "predictions.parquet"):
-        require_whole(cell / name)
+        require_whole(cell / name, recorded=True)
+    wrong = disagreement(cell)
+    if wrong:
+        raise Damaged(f"{cell / SCORES} {wrong}: {AGAIN}")
     told = json.loads((cell / SCORES).read_bytes())
-    predictions = pd.read_parquet(cell / "predictions.parquet")
-    truth, predicted = (predictions[name].to_numpy() for name in ("label", "prediction"))
-    computed = {
-        "f1_weighted": f1_score(truth, predicted, average="weighted", zero_division=0),
-        "accuracy": accuracy_score(truth, predicted),
-        "n_test": len(truth),
-    }
-    agree = all(abs(told[name] - value) <= 1e-12 for name, value in computed.items())
-    if not (agree and _most_probable(predictions)):
-        raise Damaged(f"{cell}: the scores are not those of the predictions: {_AGAIN}")
     return {name: told[name] for name in _TOLD}
 
 
-_AGAIN = "`qmoe verify --repair` sets the cell aside, and `snakemake -j8 cells` makes it again"
-
-
-def _most_probable(predictions: pd.DataFrame) -> bool:
-    """Whether each clip was given the class with its highest probability."""
-    of_classes = predictions.filter(regex=r"^p_\d+$").to_numpy()
-    return bool((of_classes.argmax(axis=1) == predictions["prediction"].to_numpy()).all())
+def disagreement(cell: Path) -> str:
+    """Return in which way the scores of a cell do not follow from its predictions, or the predicted
+    classes from their probabilities; an empty text where they do."""
+    try:
+        told = json.loads((cell / SCORES).read_bytes())
+        predictions = pd.read_parquet(cell / "predictions.parquet")
+        truth, predicted = (predictions[name].to_numpy() for name in ("label", "prediction"))
+        of_classes = predictions.filter(regex=r"^p_\d+$").to_numpy()
+        computed = {
+            "f1_weighted": f1_score(truth, predicted, average="weighted", zero_division=0),
+            "accuracy": accuracy_score(truth, predicted),
+            "n_test": len(truth),
+            "n_classes": of_classes.shape[1],
+        }
+        for name, value in computed.items():
+            if not abs(told[name] - value) <= 1e-12:  # also where it is not a number
+                return f"says {name} {told[name]}, the predictions say {value}"
+        if not (of_classes.argmax(axis=1) == predicted).all():
+            return "is of predictions that are not the most probable classes"
+        lacking = [name for name in _TOLD if not isinstance(told[name], str | int | float)]
+        return f"has no {lacking[0]}" if lacking else ""
+    except KeyError as error:
+        return f"or the predictions have no {error}"
+    except (OSError, TypeError, ValueError) as error:
+        problem = str(error).partition("\n")[0]
+        return f"or the predictions cannot be read ({problem})"
 
 
 def collect_packed(grid: Grid) -> pd.DataFrame:
@@ -106,12 +117,12 @@ def collect_packed(grid: Grid) -> pd.DataFrame:
     rows = []
     for (experiment, fold), folder in zip(grid.runs, packed, strict=True):
         cell, spec = experiment.cell(fold), experiment.spec
-        require_whole(cell / SCORES)
+        require_whole(cell / SCORES, recorded=True)
         scores = json.loads((cell / SCORES).read_bytes())
         dimension, classes = scores["dimension"], scores["n_classes"]
         hidden, router = spec["network"]["hidden"], spec.get("router")
         published = theoretical_bytes(experiment.experts, dimension, hidden, classes, router)
-        require_whole(folder / CHECK)
+        require_whole(folder / CHECK, recorded=True)
         sizes = json.loads((folder / CHECK).read_bytes()) | {"published_bytes": published}
         folders = {"packed": folder.as_posix(), "cell": cell.as_posix()}
         rows.append(experiment.columns | {"fold": fold} | sizes | folders)

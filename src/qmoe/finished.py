@@ -38,16 +38,10 @@ class Finished:
         if self._seen.get(record, [])[:2] == [stamp, key]:
             return None
         path = Path(record)
-        try:
-            content = records.read(path)
-            for file, wrong in records.damage(path):
-                return f"{file.name} {wrong}"
-        except records.Damaged as damage:
-            return str(damage)
-        if content["key"] != key:
-            return f"it is of {content['key']}"
-        self._seen[record] = [stamp, key, content[records.SELF]]
-        return None
+        fault = records.fault(path, key)
+        if fault is None:
+            self._seen[record] = [stamp, key, records.read(path)[records.SELF]]
+        return fault
 
     def changed(self) -> None:
         """Look again at a folder whose files were moved."""

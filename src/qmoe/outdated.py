@@ -35,8 +35,9 @@ class Derived:
         Files that were changed since they were written are set aside."""
         if record not in self._answers:
             files = [Path(output) for output in outputs]
-            self._outputs += [*files, Path(record)]
-            for path in self._outputs:
+            owned = [*files, Path(record), *_named(Path(record))]
+            self._outputs += owned
+            for path in owned:
                 _own(path)
             latest_ns = max((_mtime_ns(Path(self.dated(p))) for p in inputs), default=0)
             self._set_changed_aside(Path(record))
@@ -45,7 +46,7 @@ class Derived:
 
     def _answer(self, record: Path, key: str, files: list[Path], latest_ns: int) -> list[str]:
         there = [path for path in files if path.exists()]
-        if records.is_current(record, key):
+        if records.is_current(record, key, there):
             for path in there:
                 if _mtime_ns(path) < latest_ns:
                     _date(path, latest_ns)
@@ -78,11 +79,23 @@ class Derived:
             store.link(path, BEFORE / path)
 
     def end(self) -> None:
-        """Bring back the outputs that were removed and not made again, and forget the others."""
-        for kept in (path for path in BEFORE.rglob("*") if path.is_file()):
-            if not kept.relative_to(BEFORE).exists():
-                store.link(kept, kept.relative_to(BEFORE))
+        """Bring back what a job removed and did not make again: all files of a record that is no
+        longer there, also those that the job had already written anew. Forget the others."""
+        kept = [path for path in BEFORE.rglob("*") if path.is_file()]
+        for record in (path for path in kept if path.name.endswith(records.SUFFIX)):
+            place = record.relative_to(BEFORE)
+            for file in [] if place.exists() else [*_named(record), record]:
+                if file.exists():
+                    store.link(file, file.relative_to(BEFORE))
         shutil.rmtree(BEFORE, ignore_errors=True)
+
+
+def _named(record: Path) -> list[Path]:
+    """The files that a record names, of which a rule may make more than it is asked for."""
+    try:
+        return [Path(os.path.normpath(record.parent / n)) for n in records.read(record)["files"]]
+    except records.Damaged:
+        return []
 
 
 def _own(path: Path) -> None:

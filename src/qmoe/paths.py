@@ -5,6 +5,7 @@ from pathlib import Path
 AUDIO = Path("data/audio")
 ARCHIVES = Path("data/archives")
 EMBEDDINGS = Path("data/embeddings")
+RESULTS = Path("results")
 CELLS = Path("results/cells")
 PACKED = Path("results/packed")
 MEASUREMENTS = Path("results/measurements")

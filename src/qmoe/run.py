@@ -18,13 +18,17 @@ from qmoe.keys import key, write_json
 from qmoe.orders import Order, Runs
 from qmoe.outdated import Derived
 from qmoe.paths import (
+    CELLS,
     CHECK,
     CHECK_RECORD,
+    DAMAGED,
     GRID,
     MANIFEST,
     ORDERS,
+    PACKED,
     PARAMETERS,
     RECORD,
+    RESULTS,
     SCORES,
     SPEC,
     STORE,
@@ -87,12 +91,22 @@ class Run:
                 content = self._take(folder, RECORD, f"{experiment.key}/fold{fold}", SCORES)
                 if content:
                     whole[folder] = content
-            if whole and not self._take(str(experiment.path), RECORD, experiment.key, SPEC):
-                spec.write(experiment.spec, store.stored(experiment.path))
-                store.restore(experiment.path)
+            if whole:
+                self._take_spec(experiment)
             found |= whole
         self._finished.remember()  # at once: where nothing is to be done, no run begins
         return found
+
+    def _take_spec(self, experiment: Experiment) -> None:
+        """Put the specification of an experiment in its place, unless it is there."""
+        paths = [experiment.path / SPEC, experiment.path / RECORD]
+        found = self._take(str(experiment.path), RECORD, experiment.key, SPEC)
+        if found != spec.hash_of(experiment.spec):
+            if found:
+                _set_aside(paths, f"it is not the one of {experiment.key}", restored=False)
+            spec.write(experiment.spec, store.stored(experiment.path))
+            for path in paths:
+                store.restore(path)
 
     @property
     def packed(self) -> Contents:
@@ -123,7 +137,8 @@ class Run:
 
     def _take(self, folder: str, record: str, key_: str, last: str) -> str | None:
         """Return the hash of the record of a folder, from its place or else from the store; None
-        where neither is whole. What is damaged is set aside."""
+        where neither is whole. What is damaged is set aside: the folder, but of a check or a
+        specification only that file and its record."""
         place, kept = f"{folder}/{record}", f"{STORE}/{folder}/{record}"
         fault = self._finished.fault(place, key_, last)
         if fault is None:
@@ -131,19 +146,17 @@ class Run:
                 store.keep(Path(folder))
             return self._finished.content(place)
         kept_fault = self._finished.fault(kept, key_, last)
+        paths = [Path(folder, last), Path(place)] if last in (CHECK, SPEC) else [Path(folder)]
         self._finished.changed()
         if fault != MISSING:
-            self._set_aside(Path(folder), fault)
-        if kept_fault is None:
-            store.restore(Path(folder))
-            return self._finished.content(kept)
-        if kept_fault != MISSING:
-            store.forget(Path(folder))
-        return None
-
-    def _set_aside(self, path: Path, fault: str) -> None:
-        place = store.set_aside(path)
-        print(f"{path}: {fault}. It is set aside in {place} and made again.", file=sys.stderr)
+            _set_aside(paths, fault, restored=kept_fault is None)
+        for path in paths:
+            if kept_fault is None:
+                store.clear(path)
+                store.restore(path)
+            elif kept_fault != MISSING:
+                store.forget(path)
+        return None if kept_fault else self._finished.content(kept)
 
     # What is to be made.
 
@@ -225,10 +238,11 @@ class Run:
 
     def _find_file(self, path: Path, key_: str) -> str:
         record = path.with_suffix(f".{RECORD}")
-        if not records.is_whole(record, key_):
-            for damaged in filter(Path.exists, (path, record)):
-                self._set_aside(damaged, f"is not what {record.name} says")
-            if records.is_whole(store.stored(record), key_):
+        fault = records.fault(record, key_, [path])
+        if fault:
+            kept = records.is_whole(store.stored(record), key_)
+            _set_aside(sorted(path.parent.glob(f"{path.stem}.*")), fault, restored=kept)
+            if kept:
                 for name in records.read(store.stored(record))["files"]:
                     store.restore(path.with_name(name))
                 store.restore(record)
@@ -267,6 +281,10 @@ class Run:
             for experiment, fold in order.runs:
                 store.clear(experiment.cell(fold))
                 store.clear(self.grid.packed(experiment, fold).parent)
+        for folder in set(RESULTS.iterdir()) - {CELLS, PACKED, DAMAGED}:
+            files.clear_drafts(folder)  # of the many cells, those that are made or restored
+        for draft in RESULTS.glob(".*.draft"):
+            draft.unlink()
         self.derived.begin()
         self._finished.remember()
 
@@ -287,3 +305,11 @@ class Run:
             Path(order.done).exists() for order in chain.from_iterable(self._orders.values())
         ):
             shutil.rmtree(ORDERS, ignore_errors=True)
+
+
+def _set_aside(paths: Iterable[Path], fault: str, *, restored: bool) -> None:
+    """Move what is damaged away, and say so."""
+    for path in filter(Path.exists, paths):
+        place = store.set_aside(path)
+        then = f"restored from {STORE}" if restored else "made again"
+        print(f"{path}: {fault}. It is set aside in {place}, and {then}.", file=sys.stderr)

@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from qmoe.paths import DAMAGED, STORE
+from qmoe.paths import CHECK, DAMAGED, MANIFEST, RECORD, SCORES, STORE
 from records.files import clear_drafts, draft_of
 
 
@@ -68,12 +68,15 @@ def link(source: Path, target: Path) -> None:
 
 
 def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
-    """Each file of a file or folder, the scores of a cell last, with its place below `target`."""
+    """Each file of a file or folder, with its place below `target`. Last come the files without
+    which a folder is not finished, and before them the records, so that a kill leaves no folder
+    that looks finished and is not."""
     if source.is_file():
         yield source, target
         return
     files = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".draft")
-    for file in sorted(files, key=lambda path: path.name == "scores.json"):
+    lasts = (SCORES, MANIFEST, CHECK)
+    for file in sorted(files, key=lambda p: (p.name in lasts, p.name.endswith(RECORD))):
         yield file, target / file.relative_to(source)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from qmoe import orders, store
 from qmoe.errors import UserError
 from qmoe.keys import key, write_json
-from qmoe.paths import CELLS, CHECK, CHECK_RECORD, RECORD, SPEC
+from qmoe.paths import CELLS, CHECK, CHECK_RECORD, RECORD
 from qmoe.spec import write as write_spec
 from records import record
 from records.files import sync
@@ -39,7 +39,7 @@ def work(order: Mapping[str, Any]) -> Iterator[str]:
 def _train(path: Path, spec: dict[str, Any], folds: list[int], _: Path) -> Iterator[str]:
     from qmoe import cells  # torch is slow to import, and ONNX, below, is no faster
 
-    if not (store.stored(path) / SPEC).exists():
+    if not record.is_whole(store.stored(path) / RECORD, key(spec)):
         write_spec(spec, store.stored(path))
     for cell, seconds in cells.train(spec, folds, store.stored(path)):
         store.restore(path)

@@ -10,7 +10,7 @@ class ForeignPackage(Exception):
 def require_home(package: str, module_file: str, folder: Path) -> None:
     """Raise ForeignPackage where `folder` holds the source of a package, and the package that was
     imported from `module_file` is another one. A folder without its source may use any."""
-    beside = folder / "src" / package / "__init__.py"
+    beside = folder.resolve() / "src" / package / "__init__.py"
     if beside.exists() and not beside.samefile(Path(module_file).with_name("__init__.py")):
         raise ForeignPackage(
             f"the package {package} that runs is the one in {Path(module_file).parent}, not the "

@@ -17,6 +17,7 @@ from records.files import sha256, write
 
 SUFFIX = "provenance.json"
 SELF = "record_sha256"
+AGAIN = "`qmoe verify --repair` sets it aside, and the same command of Snakemake makes it again"
 
 
 class Damaged(Exception):
@@ -51,9 +52,11 @@ def read(record: Path) -> dict[str, Any]:
         content: dict[str, Any] = json.loads(written)
         if written.decode() != _text({k: v for k, v in content.items() if k != SELF}):
             raise ValueError("its hash of itself differs")
+        if not (isinstance(content["key"], str) and isinstance(content["files"], dict)):
+            raise ValueError("it is not a record")
     except FileNotFoundError:
         raise Damaged(f"{record} is missing") from None
-    except (AttributeError, ValueError, TypeError) as error:
+    except (AttributeError, KeyError, OSError, ValueError, TypeError) as error:
         raise Damaged(f"{record} is damaged ({error})") from None
     return content
 
@@ -63,28 +66,35 @@ def damage(record: Path) -> Iterator[tuple[Path, str]]:
     where that is the record itself."""
     for name, expected in read(record)["files"].items():
         path = Path(os.path.normpath(record.parent / name))
-        try:
-            size = path.stat().st_size
-        except (FileNotFoundError, NotADirectoryError):
-            yield path, "is missing"
-            continue
-        if size != expected["bytes"]:
-            yield path, f"has {size} bytes instead of {expected['bytes']}"
-        elif sha256(path) != expected["sha256"]:
-            yield path, "has other content than was written"
+        wrong = _wrong(path, expected)
+        if wrong:
+            yield path, wrong
+
+
+def fault(record: Path, key: str, files: Iterable[Path] = ()) -> str | None:
+    """Return what is wrong with a record or a file that it names, or that it has another key or
+    does not name one of some `files`; None where nothing is."""
+    try:
+        content = read(record)
+        for path, wrong in damage(record):
+            return f"{path.name} {wrong}"
+    except Damaged as damaged:
+        return str(damaged)
+    for path in files:
+        if _relative(record, path) not in content["files"]:
+            return f"{record.name} does not name {path.name}"
+    return None if content["key"] == key else f"it is of {content['key']}"
 
 
 def is_whole(record: Path, key: str) -> bool:
     """Say whether a record has a key, and every file is as it says."""
-    try:
-        return bool(read(record)["key"] == key) and not any(damage(record))
-    except Damaged:
-        return False
+    return fault(record, key) is None
 
 
-def is_current(record: Path, key: str) -> bool:
-    """Say whether files are whole, have a key, and were made from the inputs that are on disk."""
-    if not is_whole(record, key):
+def is_current(record: Path, key: str, files: Iterable[Path] = ()) -> bool:
+    """Say whether a record names some files, has a key, and all that it names is whole and was made
+    from the inputs that are on disk."""
+    if fault(record, key, files):
         return False
     for name, hashed in read(record).get("inputs", {}).items():
         path = record.parent / name
@@ -108,17 +118,30 @@ def record_of(path: Path) -> Path | None:
     return None
 
 
-def require_whole(path: Path) -> None:
-    """Raise Damaged where a file has a record beside it and is not as that says."""
+def require_whole(path: Path, *, recorded: bool = False) -> None:
+    """Raise Damaged where a file has a record beside it and is not as that says; where it has to be
+    `recorded`, also if there is no record. Raises FileNotFoundError where there is no file."""
     record = record_of(path)
-    if record is None:
+    if not path.exists():
+        raise FileNotFoundError(path)
+    if record is None and not recorded:
         return
-    expected = read(record)["files"][path.name]
-    if path.stat().st_size != expected["bytes"] or sha256(path) != expected["sha256"]:
-        raise Damaged(
-            f"{path} is not the file that was written, says {record}: `qmoe verify --repair` sets "
-            "it aside, and the same command makes it again"
-        )
+    wrong = _wrong(path, read(record)["files"][path.name]) if record else "is named by no record"
+    if wrong:
+        raise Damaged(f"{path} {wrong}: {AGAIN}")
+
+
+def _wrong(path: Path, expected: Mapping[str, Any]) -> str:
+    """What is wrong with a file of which the size and the hash are known; empty if nothing is."""
+    try:
+        size = path.stat().st_size
+        if size != expected["bytes"]:
+            return f"has {size} bytes instead of {expected['bytes']}"
+        return "" if sha256(path) == expected["sha256"] else "has other content than was written"
+    except (FileNotFoundError, NotADirectoryError):
+        return "is missing"
+    except OSError as error:
+        return f"cannot be read ({error.strerror})"
 
 
 def _relative(record: Path, path: Path) -> str:

@@ -14,6 +14,12 @@ from referee.errors import InputError
 from referee.paper import read as read_paper
 from snakemake.exceptions import WorkflowError
 
+for folder in (os.getcwd(), str(workflow.basedir)):
+    if "{" in folder or "}" in folder:
+        raise WorkflowError(
+            f"Snakemake takes braces in a path for wildcards: rename the folder {folder}"
+        )
+
 try:
     require_home("qmoe", qmoe.__file__, Path(workflow.basedir))
     GRID = Grid(load(config))

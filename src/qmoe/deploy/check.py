@@ -12,6 +12,7 @@ from qmoe.cells import Trained, load
 from qmoe.data import table as tables
 from qmoe.deploy.packed import PackedModel
 from qmoe.errors import UserError
+from records.record import require_whole
 
 # ONNX Runtime takes one range of activations for a batch, so that this scheme has no bounds.
 INEXACT = "ptq8"
@@ -54,8 +55,11 @@ def check(folder: Path) -> Agreement:
     packed = PackedModel(folder)
     cell = Path(packed.manifest["provenance"]["cell"])
     trained = load(cell)
-    table = tables.read(Path(trained.spec["embeddings"]))
-    clips = pd.read_parquet(cell / "predictions.parquet", columns=["clip"])["clip"]
+    embeddings, predictions = Path(trained.spec["embeddings"]), cell / "predictions.parquet"
+    table = tables.read(embeddings)
+    for file in (embeddings, predictions):
+        require_whole(file)
+    clips = pd.read_parquet(predictions, columns=["clip"])["clip"]
     rows = pd.Index(table.clips["clip"]).get_indexer(clips)
     if (rows < 0).any():
         raise UserError(

@@ -15,6 +15,7 @@ from safetensors.numpy import load_file
 from qmoe.errors import UserError
 from qmoe.keys import sha256
 from qmoe.nn.curiosity import STRATEGIES, uncertainty, weigh
+from records.record import require_whole
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -63,6 +64,7 @@ class PackedModel:
             raise UserError(
                 f"{folder} is not a packed model ({error}): `qmoe export` makes one"
             ) from None
+        require_whole(folder / MANIFEST)
         self.experts = [self._network(e["file"]) for e in self.manifest["experts"]]
         self.routing = self.manifest["router"]
         if self.routing:

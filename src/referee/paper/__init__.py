@@ -8,7 +8,7 @@ from importlib.machinery import SourceFileLoader
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
 from pydantic import Field, ValidationError, model_validator
@@ -17,6 +17,9 @@ from referee.errors import InputError, first_mistake
 from referee.paper.claims import Claim, Number, Part
 from referee.paper.printed import Printed, VariationTable
 from referee.paper.tables import TableLayout
+
+# The name of a table is that of its files.
+TableName = Annotated[str, Field(pattern="^[A-Za-z0-9][A-Za-z0-9_-]*$")]
 
 
 class Score(Part):
@@ -126,7 +129,7 @@ class Paper(Part):
     prose: tuple[Claim, ...] = ()
     command: str = ""
     for_checks: dict[str, Any] = Field(default={})
-    tables: dict[str, TableLayout] = Field(default={})
+    tables: dict[TableName, TableLayout] = Field(default={})
     figures: Figures = Figures()
     story: Story = Story()
     table_notes: dict[str, str] = Field(default={})  # of captions of tables

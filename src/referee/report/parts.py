@@ -35,9 +35,13 @@ TEMPLATES.filters |= {"heading": heading, "capitalised": capitalised}
 
 def read_text(path: Path) -> str:
     """The text of a file of a run; raises InputError where it is missing."""
+    return _read_bytes(path).decode()
+
+
+def _read_bytes(path: Path) -> bytes:
     try:
         require_whole(path)
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
 
@@ -170,6 +174,6 @@ def figures(folder: Path) -> list[Shown]:
     index = folder / "figures.json"
     listed = json.loads(read_text(index)) if index.exists() else []
     return [
-        figure | {"png": base64.b64encode((folder / f"{figure['name']}.png").read_bytes()).decode()}
+        figure | {"png": base64.b64encode(_read_bytes(folder / f"{figure['name']}.png")).decode()}
         for figure in listed
     ]

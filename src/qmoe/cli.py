@@ -111,7 +111,7 @@ def embed(
 
 
 @app.command()
-def work(order: Annotated[Path, typer.Argument(help="a file of results/orders")]) -> None:
+def work(order: Annotated[Path, typer.Argument(help="a file of .store/orders")]) -> None:
     """Carry out an order of the workflow: train, pack or check the cells that it lists."""
     from qmoe.work import carry_out
 

@@ -25,7 +25,7 @@ from qmoe import rows, spec, store
 from qmoe.config import read
 from qmoe.grid import Grid
 from qmoe.paths import CELL_FILES, CHECK, CHECK_RECORD, GRID, MANIFEST, RECORD
-from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
+from qmoe.workflow import CELLS_RECORD, DERIVED, PACKED_RECORD
 from records import record
 
 ROOT = Path(__file__).parents[1]

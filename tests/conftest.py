@@ -15,7 +15,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
-from qmoe.config import merge
+from qmoe.config import Params, load, merge
 
 ROOT = Path(__file__).parents[1]
 
@@ -47,6 +47,11 @@ def authors_csv(path: Path, *, clips_per_class: int = 12, dimension: int = 8) ->
     frame.insert(0, "name", [f"clip-{i:03d}" for i in range(len(frame))])
     path.parent.mkdir(parents=True, exist_ok=True)
     frame.to_csv(path, index=False)
+
+
+def parameters(changes: dict[str, Any]) -> Params:
+    """The parameters of the project, with changes put over params.yaml."""
+    return load(merge(yaml.safe_load((ROOT / "params.yaml").read_text()), changes))
 
 
 # The commands of the environment that runs the tests come first.

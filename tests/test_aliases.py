@@ -8,7 +8,8 @@ import typer
 from conftest import ROOT
 from typer.testing import CliRunner
 
-from qmoe import cli, judge, keys
+from qmoe import judge, keys
+from qmoe.aliases import alias
 from qmoe.grid import training_source
 from qmoe.judge import paper_folder
 
@@ -18,8 +19,9 @@ def test_the_paper_is_found_below_the_current_folder_else_beside_the_package(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert paper_folder() == ROOT / "papers/curious_qmoe"
-    (tmp_path / "params.yaml").write_text("paper: papers/other\n")
-    assert paper_folder() == Path("papers/other")  # nowhere: the judge names it in its message
+    assert paper_folder("papers/other") == Path("papers/other")  # nowhere: the judge names it
+    (tmp_path / "params.yaml").write_text("paper: papers/other\n")  # of nobody's business here
+    assert paper_folder() == ROOT / "papers/curious_qmoe"
     (tmp_path / "papers/curious_qmoe").mkdir(parents=True)
     assert paper_folder("papers/curious_qmoe") == Path("papers/curious_qmoe")
 
@@ -36,7 +38,7 @@ def test_an_alias_tells_the_judge_the_paper_and_the_training_code(
 
     monkeypatch.chdir(tmp_path)
     app = typer.Typer()
-    app.command()(cli._alias(command))
+    app.command()(alias(command))
     said = CliRunner().invoke(app, ["table1"]).output
     assert said.split() == ["table1", str(ROOT / "papers/curious_qmoe"), training_source()]
     assert CliRunner().invoke(app, ["table1", "--paper", "mine"]).output.split()[1] == "mine"

@@ -1,6 +1,7 @@
 """The audit finds each defect in data made to have it, and is silent on the clean twin."""
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,9 @@ from qmoe.data.table import EmbeddingTable
 from qmoe.describe import dataset_facts, describe, effect, facts_of_file
 from qmoe.errors import UserError
 from qmoe.grid import Grid
-from qmoe.keys import write_atomically
 from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import BITS
+from records import record
 from referee import cli as judge
 from referee import paper as papers
 from referee.audit import catalogue
@@ -71,8 +72,7 @@ def ran(
         for name, made in grid.sources.items():
             sources.write_table(grid.params, name, made, workers=1)
         for experiment in grid.experiments:
-            write_atomically(experiment.spec_file, experiment.spec_text)
-            list(cells_on_disk.train(experiment.spec_file, list(experiment.folds)))
+            list(cells_on_disk.train(experiment.spec, list(experiment.folds), experiment.path))
         return grid, collect(grid)
 
     return run
@@ -231,9 +231,12 @@ def test_arms_that_are_one(ran: Ran) -> None:
         for arm in ("BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C precision_prior 1")
     )
     for here, there in zip(plain, curious, strict=True):
-        Path(there, "predictions.parquet").write_bytes(
-            Path(here, "predictions.parquet").read_bytes()
-        )
+        predictions, its_record = Path(there, "predictions.parquet"), Path(there, "provenance.json")
+        key, names = (record.read(its_record)[about] for about in ("key", "files"))
+        shutil.copy(Path(here, predictions.name), predictions)
+        with pytest.raises(record.Damaged, match=r"predictions\.parquet"):
+            audited(grid, cells)
+        record.seal(its_record, key, [Path(there, name) for name in names])
     found = grave(audited(grid, cells))
     assert found["equal_predictions"].evidence["arms"] == [
         "BitNet-Q4/8-QMoE",
@@ -343,10 +346,12 @@ def test_a_table_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 
 def test_the_command_writes_both_files(ran: Ran) -> None:
     _, cells = ran(**protocol(folds="random", stop_on="test"))
-    with pytest.raises(InputError, match=r"cells\.csv is not here"):
+    with pytest.raises(UserError, match=r"--params params\.yaml"):
         cli.audit(Path("results"))
+    with pytest.raises(InputError, match=r"cells\.csv is not here"):
+        cli.audit(Path("results"), Path("params.yaml"))
     cells.to_csv("results/cells.csv", index=False)
-    cli.audit(Path("results"))
+    cli.audit(Path("results"), Path("params.yaml"))
     records = json.loads(Path("results/audit.json").read_text())
     assert [record["severity"] for record in records[:3]] == ["error"] * 3
     text = Path("results/audit.md").read_text()
@@ -356,7 +361,7 @@ def test_the_command_writes_both_files(ran: Ran) -> None:
     assert {claim for record in records for claim in record["claims"]} <= known
     Path(cells["cell"].iloc[0], "predictions.parquet").unlink()
     with pytest.raises(InputError, match="is not here"):
-        cli.audit(Path("results"))
+        cli.audit(Path("results"), Path("params.yaml"))
 
 
 def test_bits_are_those_of_the_networks() -> None:
@@ -365,8 +370,8 @@ def test_bits_are_those_of_the_networks() -> None:
 
 def test_run_json_is_the_same_for_the_same_run(ran: Ran) -> None:
     ran()
-    cli.describe(Path("first.json"))
-    cli.describe(Path("second.json"))
+    cli.describe(Path("first.json"), Path("params.yaml"))
+    cli.describe(Path("second.json"), Path("params.yaml"))
     assert Path("first.json").read_bytes() == Path("second.json").read_bytes()
 
 

@@ -1,5 +1,6 @@
 """params.yaml: every mistake is one line that says what to write instead."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +8,7 @@ import pytest
 import yaml
 from conftest import ROOT
 
-from qmoe.config import difference, load, merge, schema_table
+from qmoe.config import load, merge, read, schema_table
 from qmoe.errors import UserError
 
 PARAMS = yaml.safe_load((ROOT / "params.yaml").read_text())
@@ -77,11 +78,16 @@ def test_numbers_may_be_strings_as_snakemake_gives_them() -> None:
     assert params.training.single.epochs == 7
 
 
-def test_difference_is_what_merge_needs() -> None:
-    changed = merge(PARAMS, {"grid": {"seeds": [4]}, "datasets": {"x": {"kind": "csv"}}})
-    over = difference(PARAMS, changed)
-    assert over == {"grid": {"seeds": [4]}, "datasets": {"x": {"kind": "csv"}}}
-    assert merge(PARAMS, over) == changed
+def test_files_are_put_over_each_other_and_written_parameters_are_read_again(
+    tmp_path: Path,
+) -> None:
+    over, resolved = tmp_path / "over.yaml", tmp_path / "resolved.json"
+    over.write_text("grid: {seeds: [4]}\n")
+    params = read(ROOT / "params.yaml", over)
+    assert params.grid.seeds == [4]
+    assert params.grid.datasets == PARAMS["grid"]["datasets"]
+    resolved.write_text(json.dumps(params.model_dump(mode="json")))  # as a run writes them for jobs
+    assert read(resolved) == params
 
 
 def test_the_documentation_holds_the_generated_table() -> None:

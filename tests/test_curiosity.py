@@ -3,19 +3,18 @@
 import math
 import statistics
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from torch import Tensor
 
-from qmoe.config import read
 from qmoe.grid import Grid
 from qmoe.nn.build import build_model
 from qmoe.nn.curiosity import (
@@ -29,7 +28,6 @@ from qmoe.nn.curiosity import (
 from qmoe.nn.mixture import Mixture
 from qmoe.nn.router import Router
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 BENDING = sorted(set(STRATEGIES) - {"kl_global"})
 BITS = [1.58, 4.0, 8.0, 16.0, 2.0, 32.0, 1.0, 8.0]
 examples = settings(max_examples=40, deadline=None)
@@ -340,7 +338,7 @@ def spec(strategy: str, alpha: float | None, protocol: str) -> dict[str, Any]:
             "curiosity": [{"strategy": strategy, "alpha": alpha}],
         },
     }
-    return Grid(read(over, PARAMS)).experiments[0].spec
+    return Grid(parameters(over)).experiments[0].spec
 
 
 def mixture(

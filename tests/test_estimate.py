@@ -71,7 +71,7 @@ def test_the_cost_of_a_cell_grows_with_its_networks_and_adds_up_to_that_of_the_g
 
 def test_snakemake_starts_without_the_libraries_of_data_and_training() -> None:
     """Each of them takes up to two seconds to import, at every start, even with nothing to do."""
-    modules = "qmoe.estimate, qmoe.run, qmoe.config, referee.paper"
+    modules = "qmoe.estimate, qmoe.workflow, qmoe.config, referee.paper"
     slow = {"matplotlib", "pandas", "pyarrow", "scipy", "sklearn", "torch"}
     code = f"import sys, {modules}; print({slow} & sys.modules.keys())"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -15,7 +15,7 @@ import pytest
 from conftest import copy_project
 from scipy import stats
 
-from referee import provenance
+from records.record import seal
 from referee.errors import InputError
 from referee.explain import explain as why
 from referee.explain import written_table as written
@@ -140,7 +140,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "run.json").write_text(json.dumps(run))
     everything = TableFiles(PAPER, root / "cells.csv", root / "packed.csv", measurements)
     write("tables", everything, root)
-    provenance.write(root / "tables/measured.json", "", [], measurements)
+    seal(root / "tables/measured.provenance.json", "", [], measurements="../measurements/key")
     # few rows are enough: the tables of significance are large and slow
     few = tmp_path_factory.mktemp("few")
     for name, frame in (("cells", cells), ("latency", latency), ("energy", energy)):
@@ -151,7 +151,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(significance, "REPEATS", 3)
         write("significance", TableFiles(PAPER, few / "cells.csv", None, few), root)
-    provenance.write(root / "significance/provenance.json", "", [], measurements)
+    seal(root / "significance/provenance.json", "", [], measurements="../measurements/key")
     return root
 
 
@@ -280,9 +280,9 @@ def test_a_speed_up_lists_the_calls_of_both(results: Path) -> None:
 
 
 def test_tables_that_do_not_name_their_measurements(own_results: Path) -> None:
-    (own_results / "tables/measured.json").unlink()
+    (own_results / "tables/measured.provenance.json").unlink()
     assert explain("table4", "1", "f1_mean").value > 0
-    with pytest.raises(InputError, match=r"measured\.json does not name the measurements"):
+    with pytest.raises(InputError, match=r"does not name the measurements"):
         explain("table4", "1", "median_ms")
 
 
@@ -324,8 +324,8 @@ def test_it_says_how_to_make_the_cells_again(results: Path) -> None:
     found = explain("table1", "1", "demo_synthetic_f1_mean")
     first = found.experiments[0]
     folder = "results/cells/demo/as_published/fp32/none-None/seed0-abc"
-    assert first["commands"][1] == f"qmoe train {folder}/spec.json --folds 0,1,2,3,4"
-    assert first["commands"][0].startswith(f"snakemake -j1 {folder}/fold0/scores.json ")
+    again = "--folds 0,1,2,3,4 --into trained_again"
+    assert first["commands"] == [f"qmoe train {folder}/spec.json {again}"]
     assert first["spec"]["versions"] == {"torch": "9.9"}
     assert first["embeddings_sha256"] == "feed"
     assert not first["same_training_code"]
@@ -404,7 +404,7 @@ def test_a_cell_by_its_folder(own_results: Path) -> None:
     (cell / "scores.json").write_text('{"f1_weighted": 0.1234, "embeddings_sha256": "feed"}')
     found = why.explain_cell(cell, PAPER)
     assert why.recompute(found) == 0.1234
-    assert found.experiments[0]["commands"][1].endswith("seed1-abc/spec.json --folds 3")
+    assert found.experiments[0]["commands"][0].endswith("spec.json --folds 3 --into trained_again")
     assert found.experiments[0]["same_training_code"]
     assert "0.1234" in why.markdown(found)
 

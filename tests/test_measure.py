@@ -19,10 +19,10 @@ import pandas as pd
 import pytest
 import torch
 from codecarbon import OfflineEmissionsTracker
-from conftest import TINY, authors_csv
+from conftest import TINY, authors_csv, parameters
 
-from qmoe import cells, keys
-from qmoe.config import Measurement, merge, read
+from qmoe import cells
+from qmoe.config import Measurement, merge
 from qmoe.data import sources
 from qmoe.deploy.export import export
 from qmoe.grid import Grid
@@ -38,7 +38,6 @@ from referee.tables import measured, people
 from referee.tables import write as make
 from referee.tables.tidy import marked, tidy_tables
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 SETTINGS = Measurement(
     batch_sizes=[1, 4],
     repeats=3,
@@ -267,7 +266,7 @@ def test_interleave_lets_the_collector_back_in_after_an_error() -> None:
 
 
 def test_both_baselines_are_one_float32_network_with_the_experts_of_the_paper() -> None:
-    spec = Grid(read({"grid": {"expert_sets": ["FP32-Base"]}}, PARAMS)).experiments[0].spec
+    spec = Grid(parameters({"grid": {"expert_sets": ["FP32-Base"]}})).experiments[0].spec
     torch.manual_seed(1)
     x = np.random.default_rng(0).normal(size=(5, 40)).astype(np.float32)
     found = dict(subjects.baselines(spec, 40, 7))
@@ -319,12 +318,11 @@ def grid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Grid:
         "measurement": SETTINGS.model_dump(),
         "training": {"mixture": {"batch_size": 16}},
     }
-    made = Grid(read(merge(TINY, changes), PARAMS))
+    made = Grid(parameters(merge(TINY, changes)))
     sources.write_table(made.params, "small", made.sources["small"], 1)
     assert {experiment.seed for experiment in made.measured} == {5}
     for experiment in made.measured:
-        keys.write_atomically(experiment.spec_file, experiment.spec_text)
-        for cell in cells.train(experiment.spec_file, list(experiment.folds)):
+        for cell, _ in cells.train(experiment.spec, list(experiment.folds), experiment.path):
             export(cell, made.packed(experiment, int(cell.name.removeprefix("fold"))))
     return made
 

@@ -1,15 +1,14 @@
 """Experts and layers against float64 numpy written from the paper's definitions."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from conftest import parameters
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from qmoe.config import read
 from qmoe.grid import Grid
 from qmoe.nn.build import build_model
 from qmoe.nn.experts import BITS, build_expert, parameter_count
@@ -24,7 +23,6 @@ from qmoe.nn.mixture import Mixture, Single
 from qmoe.nn.router import Router
 
 Array = NDArray[np.float64]
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 DROPOUT = 0.1953403862875243
 QUANTISED = ["q1", "q2", "q4", "q8", "q16", "bitnet"]
 
@@ -268,7 +266,7 @@ def test_quantize_after_training_switches_only_post_training_layers() -> None:
 
 def spec(expert_set: str) -> dict[str, Any]:
     grid = {"expert_sets": [expert_set], "curiosity": [{"strategy": "none"}]}
-    return Grid(read({"grid": grid}, PARAMS)).experiments[-1].spec
+    return Grid(parameters({"grid": grid})).experiments[-1].spec
 
 
 @pytest.mark.parametrize("expert_set", ["FP32-Base", "Q1-Base", "BitNet-Base", "Q8-Base-PTQ"])

@@ -15,7 +15,7 @@ from qmoe.config import load, merge
 from qmoe.grid import Grid
 from qmoe.orders import Order, Runs, divide
 from qmoe.paths import CELL_FILES, MANIFEST, RECORD
-from qmoe.run import Run
+from qmoe.workflow import WorkflowRun
 from records import record
 
 PARAMS = merge(yaml.safe_load((ROOT / "params.yaml").read_text()), TINY)
@@ -103,7 +103,7 @@ def finish(folder: Path, names: tuple[str, ...], key: str) -> str:
 
 def run_of(grid: Grid) -> dict[str, Any]:
     """The cells of the orders of a new run, by kind."""
-    run = Run(grid, lambda: (3, False))
+    run = WorkflowRun(grid, lambda: (3, False))
     orders_of = {kind: run.orders(kind) for kind in orders.KINDS}
     cells = {k: [e.cell(f) for o in of for e, f in o.runs] for k, of in orders_of.items()}
     assert all(len(set(made)) == len(made) for made in cells.values())  # no cell in two orders

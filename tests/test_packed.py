@@ -17,14 +17,14 @@ import onnx
 import pandas as pd
 import pytest
 import torch
+from conftest import parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from safetensors.numpy import load as load_tensors
 from torch import nn
 
-from qmoe import cells, cli
-from qmoe.config import read
+from qmoe import cells, cli, work
 from qmoe.data import table as tables
 from qmoe.data.embed import embed_files
 from qmoe.data.synth import render
@@ -43,8 +43,8 @@ from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.experts import build_expert
 from qmoe.nn.layers import quantize_after_training
 from qmoe.train import Cell, Normalizer
+from records import record
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 SMALL = {
     "datasets": {"demo": {"folds": 3}},
     "network": {"hidden": [13, 9]},
@@ -388,7 +388,7 @@ def spec(
     }
     over = copy.deepcopy(SMALL) | {"grid": grid, "normalization": normalization}
     over["router"]["top_k"] = top_k
-    return Grid(read(over, PARAMS)).experiments[0].spec
+    return Grid(parameters(over)).experiments[0].spec
 
 
 def table(n: int = 60) -> tables.EmbeddingTable:
@@ -693,7 +693,7 @@ def test_a_cut_off_export_leaves_what_was_there(
 
 
 def test_a_missing_cell_is_a_user_error_and_makes_nothing(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="qmoe train"):
+    with pytest.raises(UserError, match="`snakemake cells` makes it"):
         export(tmp_path / "fold0", tmp_path / "packed")
     assert list(tmp_path.iterdir()) == []
 
@@ -774,8 +774,7 @@ def test_a_trained_cell_holds_what_check_promises(tmp_path: Path) -> None:
     described = spec(MIXTURE, "kl_divergence", 0.3) | {
         "embeddings": (tmp_path / "table.parquet").as_posix(),
     }
-    (tmp_path / "spec.json").write_text(json.dumps(described))
-    [cell] = cells.train(tmp_path / "spec.json", [1])
+    [(cell, _)] = cells.train(described, [1], tmp_path)
     export(cell, tmp_path / "packed")
     predictions = pd.read_parquet(cell / "predictions.parquet")
     found = check(tmp_path / "packed")
@@ -806,7 +805,7 @@ def exit_code(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int | str | N
 
 
 def tamper(packed: Path, other: Path, *names: str) -> None:
-    """Put files of another model in its place, with a manifest that knows them."""
+    """Put files of another model in its place, with a manifest and a record that know them."""
     manifest = json.loads((packed / "manifest.json").read_text())
     for name in names:
         content = (other / name).read_bytes()
@@ -814,6 +813,9 @@ def tamper(packed: Path, other: Path, *names: str) -> None:
         digest = hashlib.sha256(content).hexdigest()
         manifest["files"][name] = {"bytes": len(content), "sha256": digest}
     (packed / "manifest.json").write_text(json.dumps(manifest))
+    written = record.read(packed / "provenance.json")
+    paths = [packed / name for name in written["files"]]
+    record.seal(packed / "provenance.json", written["key"], paths)
 
 
 @pytest.mark.parametrize("names", [["router.onnx"], ["expert0-bitnet.safetensors"]])
@@ -826,7 +828,7 @@ def test_check_finds_other_weights_behind_a_true_manifest(
     made_from = spec(MIXTURE)
     for seed in (0, 1):
         (tmp_path / str(seed)).mkdir()
-        export(cell_of(tmp_path / str(seed), made_from, seed), tmp_path / f"packed{seed}")
+        work.pack(cell_of(tmp_path / str(seed), made_from, seed), tmp_path / f"packed{seed}")
     monkeypatch.chdir(tmp_path)
     assert exit_code(monkeypatch, "check", "packed0") == 0
     written = json.loads((tmp_path / "packed0/check.json").read_text())
@@ -995,7 +997,7 @@ def test_predict_hears_by_the_recipe_of_training(
     """The recipe and the order of the files arrive; the vectors are then those of any CSV."""
     render(tmp_path / "demo", seed=0, recordings_per_class=1, takes_per_recording=1, duration_s=0.5)
     files = sorted((tmp_path / "demo").rglob("*.ogg")) or sorted((tmp_path / "demo").rglob("*.wav"))
-    recipe = read({}, PARAMS).embedding.model_dump(exclude={"backbone", "recipe"})
+    recipe = parameters({}).embedding.model_dump(exclude={"backbone", "recipe"})
     recipe |= {"duration_s": 0.5}
     folder = tmp_path / "model"
     folder.mkdir()

@@ -6,7 +6,6 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from referee import provenance
 from referee.paper import read
 from referee.tables import write as make
 from referee.tables.people import scope
@@ -66,17 +65,3 @@ def test_files_for_people_say_synthetic(tmp_path: Path) -> None:
     assert "0.600 ± 0.141" in (tmp_path / "table1.md").read_text()
     again = pd.read_csv(tmp_path / "table1.csv")
     pd.testing.assert_frame_equal(again, table1(), check_dtype=False)
-
-
-def test_provenance_notices_another_grid_an_edit_and_a_loss(tmp_path: Path) -> None:
-    record, file = tmp_path / "provenance.json", tmp_path / "table1.csv"
-    assert provenance.is_current(record, "k1", [file])  # no tables, none stale
-    file.write_text("a\n")
-    assert not provenance.is_current(record, "k1", [file])
-    provenance.write(record, "k1", [file])
-    assert provenance.is_current(record, "k1", [file])
-    assert not provenance.is_current(record, "k2", [file])
-    file.write_text("b\n")
-    assert not provenance.is_current(record, "k1", [file])
-    file.unlink()
-    assert not provenance.is_current(record, "k1", [file])

@@ -3,19 +3,18 @@
 import copy
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+from conftest import parameters
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from torch import Tensor
 
-from qmoe.config import read
 from qmoe.data.splits import stopping_split
 from qmoe.data.table import EmbeddingTable
 from qmoe.errors import UserError
@@ -25,7 +24,6 @@ from qmoe.nn.curiosity import STRATEGIES
 from qmoe.nn.layers import quantize_after_training
 from qmoe.train import Cell, Normalizer, pick_device, train_cell, weighted_f1
 
-PARAMS = Path(__file__).parents[1] / "params.yaml"
 SMALL = {
     "datasets": {"demo": {"folds": 3}},
     "network": {"hidden": [16, 8]},
@@ -68,7 +66,7 @@ def base_spec(
         "curiosity": [{"strategy": strategy, "alpha": alpha}],
     }
     over = SMALL if small else {}
-    return Grid(read(over | {"grid": grid}, PARAMS)).experiments[0].spec
+    return Grid(parameters(over | {"grid": grid})).experiments[0].spec
 
 
 def table(seed: int = 0, dimension: int = 16, official: bool = True) -> EmbeddingTable:

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import soundfile
-from conftest import ENVIRONMENT, Project, authors_csv, copy_project
+from conftest import Project, authors_csv, copy_project
 
 pytestmark = pytest.mark.pipeline
 NOTHING = "Nothing to be done"
@@ -30,7 +31,7 @@ def digests(project: Project) -> dict[str, str]:
 
 def test_table1_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
     said = project.snakemake("results/tables/table1.csv", "--printshellcmds")
-    assert "qmoe train results/cells/small/corrected/fp32/none/seed0-" in said  # to run by hand
+    assert "qmoe work results/orders/" in said  # to run by hand
     table = project.table1()
     assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]
     assert (table["small_n"] == 2).all()
@@ -117,13 +118,6 @@ def test_snakemake_config_overrides_any_key(project: Project) -> None:
     assert set(cells["epochs"]) == {1}
 
 
-def test_jobs_of_another_size_train_nothing(finished: Project) -> None:
-    before = finished.cells()
-    finished.set(experiments_per_job=1)
-    finished.snakemake("cells")
-    assert finished.cells() == before
-
-
 def test_a_stale_or_edited_table_is_made_anew(finished: Project) -> None:
     path = finished.folder / "results/tables/table1.csv"
     good = path.read_text()
@@ -132,11 +126,19 @@ def test_a_stale_or_edited_table_is_made_anew(finished: Project) -> None:
     assert path.read_text() == good
 
 
-def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(finished: Project) -> None:
+def test_a_lost_cell_comes_back_from_the_store(finished: Project) -> None:
+    first, times = digests(finished), finished.cells()
+    shutil.rmtree(finished.folder / "results/cells")
+    finished.snakemake("cells")
+    assert digests(finished) == first
+    assert finished.cells() == times
+
+
+def test_a_cell_lost_there_too_is_trained_again_to_the_same_bytes(finished: Project) -> None:
     first, times = digests(finished), finished.cells()
     lost = next(iter(times))
-    for path in (finished.folder / "results/cells" / lost).iterdir():
-        path.unlink()
+    for root in ("results/cells", ".store/results/cells"):
+        shutil.rmtree(finished.folder / root / lost)
     finished.snakemake("cells")
     assert digests(finished) == first
     changed = {name for name, t in finished.cells().items() if times[name] != t}
@@ -144,13 +146,16 @@ def test_a_lost_cell_alone_is_trained_again_to_the_same_bytes(finished: Project)
 
 
 def test_missing_cells_and_edited_scores_are_named(finished: Project) -> None:
+    collect = ("qmoe", "collect", "results/again.csv", "--params", "params.yaml")
     scores = next((finished.folder / "results/cells").rglob("scores.json"))
     edited = json.loads(scores.read_text()) | {"f1_weighted": 0.99}
+    scores.unlink()  # and not its other name in the store
     scores.write_text(json.dumps(edited))
-    said = finished.run("qmoe", "collect", "results/again.csv", check=False)
-    assert "0.99" in said and str(scores.parent.relative_to(finished.folder)) in said
+    said = finished.run(*collect, check=False)
+    assert str(scores.relative_to(finished.folder)) in said and "Traceback" not in said
+    assert "qmoe verify --repair" in said
     scores.unlink()
-    said = finished.run("qmoe", "collect", "results/again.csv", check=False)
+    said = finished.run(*collect, check=False)
     assert "1 of 6 cells are missing" in said
     assert not (finished.folder / "results/again.csv").exists()
 
@@ -160,7 +165,7 @@ def test_after_a_kill_only_unfinished_cells_are_trained(project: Project) -> Non
     running = subprocess.Popen(
         ["snakemake", "-j1"],
         cwd=project.folder,
-        env=ENVIRONMENT,
+        env=project.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -197,16 +202,27 @@ def test_a_wrong_configuration_stops_before_the_dag(
     assert "Building DAG" not in said
 
 
-def test_commands_by_hand_name_what_is_not_there(project: Project) -> None:
-    assert "'nope' is not in grid.datasets" in project.run(
-        "qmoe", "embed", "nope", "x", check=False
+def test_commands_by_hand_name_what_is_not_there(finished: Project) -> None:
+    assert "'nope' is not in grid.datasets" in finished.run(
+        "qmoe", "embed", "nope", "x", "--params", "params.yaml", check=False
     )
-    project.run("qmoe", "plan")
-    spec = str(next((project.folder / "results/cells").rglob("spec.json")))
-    said = project.run("qmoe", "train", spec, "--folds", "2", check=False)
+    spec = str(next((finished.folder / "results/cells").rglob("spec.json")))
+    train = ("qmoe", "train", spec, "--into", "again")
+    said = finished.run(*train, "--folds", "2", check=False)
     assert "folds 0 to 1, not 2" in said and "Traceback" not in said
-    said = project.run("qmoe", "train", spec, "--folds", "0", check=False)
+    shutil.rmtree(finished.folder / "data/embeddings")
+    said = finished.run(*train, "--folds", "0", check=False)
     assert "`snakemake data/embeddings/small-" in said  # the table that is missing, and its command
+    said = finished.run("qmoe", "work", "results/orders/x.json", check=False)
+    assert "is not here" in said and "Traceback" not in said
+
+
+def test_a_cell_trained_by_hand_has_the_same_bytes(finished: Project) -> None:
+    spec = next((finished.folder / "results/cells").rglob("spec.json"))
+    finished.run("qmoe", "train", str(spec), "--folds", "0,1", "--into", "again")
+    for fold in ("fold0", "fold1"):
+        made = {p.name: p.read_bytes() for p in (finished.folder / "again" / fold).iterdir()}
+        assert made == {p.name: p.read_bytes() for p in (spec.parent / fold).iterdir()}
 
 
 def test_a_bad_csv_leaves_nothing_half_written(project: Project) -> None:

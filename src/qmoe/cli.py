@@ -2,26 +2,26 @@
 
 Run the commands from the project's folder."""
 
-import functools
 import json
 import os
 import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
 import qmoe
-from qmoe import rows, store
+from qmoe import rows, store, visible
+from qmoe.aliases import alias
 from qmoe.config import read, schema_table
 from qmoe.data.sources import write_table
 from qmoe.errors import UserError
-from qmoe.grid import Grid, training_source
+from qmoe.grid import Grid
 from qmoe.judge import paper_folder
 from qmoe.keys import require_same, write_atomically, write_json
-from qmoe.paths import CELLS, EMBEDDINGS, GRID, KEPT, RECORD, RESULTS
+from qmoe.paths import CELLS, EMBEDDINGS, KEPT, RECORD, RESULTS
 from records.home import ForeignPackage, require_home
 from records.record import Damaged, is_whole, seal
 from referee import cli as judge
@@ -263,30 +263,30 @@ def verify(
     for folder in there:
         if not folder.is_dir():
             raise UserError(f"{folder} is not a folder")
-    found = [fault for folder in there for fault in verifying.faults(folder)]
-    if params is not None:
-        found += verifying.strangers(_grid(params))
-    for fault in found:
+    damaged = [fault for folder in there for fault in verifying.faults(folder)]
+    strange = [] if params is None else list(verifying.strangers(_grid(params)))
+    for fault in damaged + strange:
         print(f"{fault.path} {fault.wrong}")
-    if not found:
-        print(f"every file in {', '.join(map(str, there))} is as its record says")
-    elif repair:
-        for path, place in verifying.repair(found):
+    if repair:
+        for path, place in verifying.repair(damaged):
             print(f"{path} is set aside in {place}")
         print("the same command of Snakemake makes again what was set aside or is missing")
-    else:
-        number = "1 fault" if len(found) == 1 else f"{len(found)} faults"
+    elif damaged:
+        number = "1 fault" if len(damaged) == 1 else f"{len(damaged)} faults"
         raise UserError(f"{number}; --repair sets aside what is damaged")
+    if strange:
+        raise UserError(verifying.advice(len(strange), params))
+    if not damaged:
+        print(f"every file in {', '.join(map(str, there))} is as its record says")
 
 
 @app.command()
 def keep(params: Parameters) -> None:
-    """Link everything that is costly to make into .store, where DVC does not delete it, and write
-    the parameters that decide what is trained to results/grid.json."""
-    write_json(GRID, _grid(params).method)
+    """Link everything that is costly to make into .store, where DVC does not delete it; show what
+    the parameters ask for, and nothing else; write that to results/grid.json."""
     for folder in KEPT:
-        if folder.is_dir():
-            store.keep(folder)
+        store.keep_new(folder)
+    visible.show_only(_grid(params))
 
 
 @app.command()
@@ -318,25 +318,12 @@ def describe(
     seal(file.with_suffix(f".{RECORD}"), key, [file], tables)
 
 
-def _alias(command: Callable[..., None]) -> Callable[..., None]:
-    """A command of the judge, told the paper of params.yaml and the key of the training code."""
-    told: dict[str, Any] = {"paper": paper_folder, "training_source": training_source}
-
-    @functools.wraps(command)
-    def run(**arguments: Any) -> None:
-        for name in told.keys() & arguments.keys():
-            arguments[name] = arguments[name] or told[name]()
-        command(**arguments)
-
-    return run
-
-
-_ALIASES: list[Callable[..., None]] = [judge.tables, judge.measured_tables, judge.compare]
-_ALIASES += [judge.significance, judge.figures, judge.latex, judge.explain, judge.page]
-for alias in _ALIASES:
-    app.command()(_alias(alias))
-app.command("claims")(_alias(judge.verdicts))
-app.command("paper")(_alias(judge.notebook))
+_OF_THE_JUDGE: list[Callable[..., None]] = [judge.tables, judge.measured_tables, judge.compare]
+_OF_THE_JUDGE += [judge.significance, judge.figures, judge.latex, judge.explain, judge.page]
+for command in _OF_THE_JUDGE:
+    app.command()(alias(command))
+app.command("claims")(alias(judge.verdicts))
+app.command("paper")(alias(judge.notebook))
 
 
 def main() -> None:

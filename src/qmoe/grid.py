@@ -153,11 +153,6 @@ class Grid:
         """All experiments, in the order of the grid's lists."""
         return list(_expand(self.params, self.sources))
 
-    @property
-    def method(self) -> dict[str, Any]:
-        """The parameters that decide what is trained, by section of params.yaml."""
-        return self.params.model_dump(mode="json", exclude={"embedding", "measurement", "paper"})
-
     def source(self, dataset: str) -> DataSource:
         """Return where a dataset's data lie, or raise UserError where it is not in the grid."""
         if dataset not in self.sources:
@@ -207,10 +202,15 @@ class Grid:
         return MEASUREMENTS / key([models, self.packed_root.name, settings, *code])
 
     @cached_property
+    def content(self) -> list[list[Any]]:
+        """Name of the experts, path and folds of each experiment: the path ends in the key of all
+        that training depends on, so that equal grids have equal content."""
+        return [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
+
+    @cached_property
     def key(self) -> str:
         """Hash of what the tables are made from, and of the code that makes them."""
-        experiments = [[e.expert_set, str(e.path), list(e.folds)] for e in self.experiments]
-        return judge.tables_key([experiments, self.measurements.name], self.params.paper)
+        return judge.tables_key([self.content, self.measurements.name], self.params.paper)
 
     @cached_property
     def figures_key(self) -> str:

@@ -3,6 +3,7 @@ again where their record does not fit the key or the inputs of this run; their t
 
 import os
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Iterable
@@ -38,7 +39,7 @@ class Derived:
             owned = [*files, Path(record), *_named(Path(record))]
             self._outputs += owned
             for path in owned:
-                _own(path)
+                own(path)
             latest_ns = max((_mtime_ns(Path(self.dated(p))) for p in inputs), default=0)
             self._set_changed_aside(Path(record))
             self._answers[record] = self._answer(Path(record), key, files, latest_ns)
@@ -98,9 +99,12 @@ def _named(record: Path) -> list[Path]:
         return []
 
 
-def _own(path: Path) -> None:
-    """Put a copy in place of a link into DVC's cache, which nobody may write, nor date."""
-    if path.is_symlink() or (path.exists() and not os.access(path, os.W_OK)):
+def own(path: Path) -> None:
+    """Put a copy in place of a link into DVC's cache, which nobody may write, nor date: such a link
+    is symbolic, or a file that its owner may not write. One that leads nowhere is removed."""
+    if path.is_symlink() and not path.exists():
+        path.unlink()
+    elif path.is_symlink() or (path.is_file() and not path.stat().st_mode & stat.S_IWUSR):
         draft = draft_of(path)
         shutil.copyfile(path, draft)
         shutil.copystat(path, draft)
@@ -120,6 +124,7 @@ def _mtime_ns(path: Path) -> int:
 def _date(path: Path, time_ns: int) -> None:
     for file in (path, path / ".snakemake_timestamp"):
         if file.exists():
+            own(file)
             try:
                 os.utime(file, ns=(time_ns, time_ns))
             except PermissionError:  # of somebody else: made again at worst

@@ -24,6 +24,21 @@ def keep(path: Path) -> None:
     link(path, stored(path))
 
 
+def keep_new(folder: Path) -> None:
+    """Link a file, or the files of a folder, into the store where it has none of their names."""
+    for place, _, names in os.walk(folder):
+        for name in sorted(names, key=lambda name: (name == SCORES, name)):
+            path = f"{place}/{name}"
+            if not (name.endswith(".draft") or os.path.lexists(f"{STORE}/{path}")):
+                _keep_file(Path(path))
+    _keep_file(folder)
+
+
+def _keep_file(path: Path) -> None:
+    if path.is_file() and not stored(path).exists():
+        keep(path)
+
+
 def restore(path: Path) -> None:
     """Link a file, or all files of a folder, from the store to their place."""
     link(stored(path), path)
@@ -73,7 +88,6 @@ def _pairs(source: Path, target: Path) -> Iterator[tuple[Path, Path]]:
     that looks finished and is not."""
     if source.is_file():
         yield source, target
-        return
     files = sorted(path for path in source.rglob("*") if path.is_file() and path.suffix != ".draft")
     lasts = (SCORES, MANIFEST, CHECK)
     for file in sorted(files, key=lambda p: (p.name in lasts, p.name.endswith(RECORD))):

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from qmoe import rows, store
+from qmoe import rows, store, visible
 from qmoe.collect import disagreement
 from qmoe.grid import Grid
 from qmoe.keys import key
@@ -14,7 +14,6 @@ from qmoe.paths import (
     CHECK_RECORD,
     DAMAGED,
     EMBEDDINGS,
-    GRID,
     MEASUREMENTS,
     PACKED,
     PARAMETERS,
@@ -22,8 +21,10 @@ from qmoe.paths import (
     SCORES,
     SPEC,
 )
-from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD
+from qmoe.workflow import CELLS_RECORD, DERIVED, MEASURED_RECORD, PACKED_RECORD
 from records import record as records
+
+OTHER = "is of another grid than these parameters"
 
 
 class Fault(NamedTuple):
@@ -112,18 +113,58 @@ def repair(found: Iterable[Fault]) -> Iterator[tuple[Path, Path]]:
 
 
 def strangers(grid: Grid) -> Iterator[Fault]:
-    """Yield the records of derived files on disk that are of another grid, or of other cells, and
-    the cells of the grid that are not there."""
+    """Yield what keeps results/ and data/ from being exactly those of a grid: costly files that are
+    missing, or of another grid; records of derived files that are of another grid, or of other
+    cells. Files that were not asked for yet are not missed."""
+    for path, content in visible.listings(grid).items():
+        if not path.is_file() or path.read_text(encoding="utf-8") != content:
+            yield _fault(path, OTHER)
+    yield from (_fault(path, OTHER) for path in visible.others(grid))
+    cells = rows.cells(grid)
+    yield from _missing(grid, cells)
     keys = {name: getattr(grid, of_grid) for name, of_grid in DERIVED.items()}
-    keys[CELLS_RECORD] = rows.cells_key(grid, rows.cells(grid))
+    keys[CELLS_RECORD] = rows.cells_key(grid, cells)
     keys[PACKED_RECORD] = rows.packed_key(grid, rows.checked(grid))
-    for name, expected in keys.items():
-        record = Path(name)
-        try:
-            made = records.read(record)["key"] if record.exists() else expected
-        except records.Damaged:
-            continue
-        if made != expected:
-            yield Fault(record, "is of another grid than these parameters", record)
-    if GRID.exists() and _json(GRID) != grid.method:
-        yield Fault(GRID, "is not what these parameters ask for", GRID)
+    yield from (
+        _fault(Path(name), OTHER)
+        for name, expected in keys.items()
+        if Path(name).exists() and _key(Path(name)) not in (expected, None)
+    )
+
+
+def advice(number: int, params: Path | None) -> str:
+    """Return what to do about a number of strangers."""
+    return (
+        f"{number} files are missing, or are not those of {params}: `snakemake -j8 all` makes "
+        f"them, and `qmoe keep --params {params}` moves the others to .store"
+    )
+
+
+def _missing(grid: Grid, cells: rows.Contents) -> Iterator[Fault]:
+    """Tables of embeddings and cells of a grid that are not there; packed models that were not made
+    from the cells, and measurements, where there are tables of them."""
+    records_ = {source.table.with_suffix(f".{RECORD}") for source in grid.sources.values()}
+    yield from (_fault(r, "is missing") for r in sorted(records_) if _key(r) is None)
+    yield from (_fault(cell, "is missing") for cell in grid.cells if str(cell) not in cells)
+    if Path(PACKED_RECORD).exists():
+        for experiment, fold in grid.runs:
+            packed = grid.packed(experiment, fold)
+            if _key(packed / RECORD) != cells.get(str(experiment.cell(fold))):
+                yield _fault(packed, "is not made from the cell")
+    if Path(MEASURED_RECORD).exists():
+        for what in ("latency", "energy", "memory"):
+            measured = grid.measurements / f"{what}.{RECORD}"
+            if _key(measured) is None:
+                yield _fault(measured, "is missing")
+
+
+def _fault(path: Path, wrong: str) -> Fault:
+    return Fault(path, wrong, path)
+
+
+def _key(record: Path) -> str | None:
+    """The key of a record; None where it is missing or damaged, which `faults` tells of."""
+    try:
+        return str(records.read(record)["key"])
+    except records.Damaged:
+        return None

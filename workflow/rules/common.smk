@@ -8,7 +8,7 @@ import qmoe
 from qmoe.config import load
 from qmoe.errors import UserError
 from qmoe.grid import Grid
-from qmoe.run import Run
+from qmoe.workflow import WorkflowRun
 from records.home import ForeignPackage, require_home
 from referee.errors import InputError
 from referee.paper import read as read_paper
@@ -37,7 +37,9 @@ def slots():
     return workflow.resource_settings.nodes or 1, True
 
 
-RUN = Run(GRID, slots, newer=os.path.relpath(Path(workflow.basedir) / "workflow"))
+RUN = WorkflowRun(
+    GRID, slots, newer=os.path.relpath(Path(workflow.basedir) / "workflow")
+)
 
 # Threads of a job that needs the whole machine. On a cluster the profile reserves a node instead.
 EVERY_CORE = workflow.resource_settings.cores or 1

@@ -31,7 +31,9 @@ rule tables:
     input:
         cells="results/cells.csv",
         outdated=outdated(
-            "results/tables/provenance.json", F1_TABLES, ["results/cells.csv"]
+            "results/tables/provenance.json",
+            [*F1_TABLES, "results/metrics.json"],
+            ["results/cells.csv"],
         ),
     output:
         F1_TABLES,

@@ -1,6 +1,5 @@
 """A table as it was written, and what every number of it was made of; nothing is computed anew."""
 
-import json
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cache
@@ -9,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from records.record import Damaged, read
 from referee.contract import IDENTITY
 from referee.contract.readers import read_csv
 from referee.errors import InputError
@@ -24,11 +24,11 @@ RECORDS = {"tables": "measured.provenance.json", "significance": "provenance.jso
 def measurements(record: Path) -> Path:
     """The folder of measurements that a record names.
 
-    Raises InputError where the record is missing or names none.
+    Raises InputError where the record is missing, damaged or names none.
     """
     try:
-        folder = json.loads(record.read_text(encoding="utf-8"))["measurements"]
-    except (FileNotFoundError, KeyError):
+        folder = read(record)["measurements"]
+    except (Damaged, KeyError):
         raise InputError(
             f"{record} does not name the measurements of the tables beside it: remove the tables, "
             "`snakemake` makes them anew"

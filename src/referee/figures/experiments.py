@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
+from referee.contract import read_csv
 from referee.figures import EXPERIMENTS, style
 from referee.figures.frames import SYNTHETIC, Frames, span
 from referee.figures.style import BLACK, BLUE, GREY, ORANGE, PALE, VERMILION, Picture
@@ -78,7 +79,7 @@ def picture(run: Frames, cells: pd.DataFrame, clips: Folds) -> Picture:
     names = list(by_number.reindex(range(classes)).fillna(""))
     folders = [Path(cell) for cell in cells["cell"]]
     histories = zip(cells["fold"], (folder / HISTORY for folder in folders), strict=True)
-    trained = {fold: pd.read_csv(path) for fold, path in histories if path.exists()}
+    trained = {fold: read_csv(path) for fold, path in histories if path.exists()}
     figure = style.new(f"{about}, seed {first['seed']}", 2.75)
     parts: Any = figure.subfigures(1, 3, width_ratios=[1, 1.25, 1])
     area = _roc(parts[0].subplots(), [one_against_rest(fold) for fold in clips.values()], names)

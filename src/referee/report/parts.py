@@ -33,17 +33,19 @@ TEMPLATES.globals["linked"] = False  # True on the one page that has what links 
 TEMPLATES.filters |= {"heading": heading, "capitalised": capitalised}
 
 
-def read_text(path: Path) -> str:
-    """The text of a file of a run; raises InputError where it is missing."""
-    return _read_bytes(path).decode()
-
-
-def _read_bytes(path: Path) -> bytes:
+def read_bytes(path: Path) -> bytes:
+    """The content of a file of a run; raises InputError where it is missing, and Damaged where it
+    is not as it was written."""
     try:
         require_whole(path)
         return path.read_bytes()
     except FileNotFoundError:
         raise InputError(f"{path} is not here: `snakemake -j1 {path}` makes it") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file of a run; raises what `read_bytes` raises."""
+    return read_bytes(path).decode()
 
 
 def paper_table(results: Path, name: str, paper: Paper) -> tuple[pd.DataFrame, Shown]:
@@ -174,6 +176,6 @@ def figures(folder: Path) -> list[Shown]:
     index = folder / "figures.json"
     listed = json.loads(read_text(index)) if index.exists() else []
     return [
-        figure | {"png": base64.b64encode(_read_bytes(folder / f"{figure['name']}.png")).decode()}
+        figure | {"png": base64.b64encode(read_bytes(folder / f"{figure['name']}.png")).decode()}
         for figure in listed
     ]

@@ -10,7 +10,7 @@ from functools import cached_property
 from itertools import chain
 from pathlib import Path
 
-from qmoe import orders, rows, spec, store
+from qmoe import orders, rows, spec, store, visible
 from qmoe.estimate import cost_s
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
@@ -22,7 +22,6 @@ from qmoe.paths import (
     CHECK,
     CHECK_RECORD,
     DAMAGED,
-    GRID,
     MANIFEST,
     ORDERS,
     PACKED,
@@ -38,11 +37,12 @@ from records import files
 from records import record as records
 
 CELLS_RECORD, PACKED_RECORD = "results/cells.provenance.json", "results/packed.provenance.json"
+MEASURED_RECORD = "results/tables/measured.provenance.json"
 # The records of the other derived files, and the key of the grid that each has.
 DERIVED = {
     "results/run.provenance.json": "key",
     "results/tables/provenance.json": "key",
-    "results/tables/measured.provenance.json": "key",
+    MEASURED_RECORD: "key",
     "results/significance/provenance.json": "key",
     "results/audit.provenance.json": "key",
     "results/claims.provenance.json": "key",
@@ -55,7 +55,7 @@ PACK_S = CHECK_S = 0.4  # predicted seconds of packing, and of checking, a cell
 _BEFORE = {"pack": "train", "check": "pack"}  # the orders that make what those of a kind need
 
 
-class Run:
+class WorkflowRun:
     """What a run finds on disk for a grid, and what it has to make. Everything is found out when a
     rule first asks for it, so that a target that needs no cell inspects none. `slots` tells how
     many jobs run at a time, and whether they run on a cluster."""
@@ -275,7 +275,7 @@ class Run:
         for old in (*ORDERS.glob("*"), *PARAMETERS.glob("*"), *STORE.glob("*.draft")):
             old.unlink()
         write_json(self.parameters, self.grid.params.model_dump(mode="json"))
-        write_json(GRID, self.grid.method)
+        visible.show_only(self.grid)
         for order in chain.from_iterable(self._orders.values()):
             files.write(ORDERS / f"{order.name}.json", order.text())
             for experiment, fold in order.runs:

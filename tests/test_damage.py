@@ -14,6 +14,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from conftest import Project
+from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Run
 
 from qmoe import cells, collect, verify
 from qmoe.config import read
@@ -21,7 +22,6 @@ from qmoe.deploy.packed import PackedModel
 from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.paths import DAMAGED
-from qmoe.run import CELLS_RECORD, DERIVED, PACKED_RECORD, Run
 from qmoe.spec import read as read_spec
 from records import record as records
 from referee import contract

@@ -3,8 +3,8 @@
 import json
 import math
 import shlex
-from io import StringIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import get_args
 
 import numpy as np
@@ -70,7 +70,10 @@ def make_cells(*datasets: str, synthetic: bool = False, seeds: int = 3, sd: floa
 
 def as_read(cells: pd.DataFrame, paper: Paper = PAPER) -> pd.DataFrame:
     """The cells as `read_scores` gives them."""
-    return read_scores(StringIO(cells.to_csv(index=False)), paper)
+    with TemporaryDirectory() as folder:
+        path = Path(folder, "cells.csv")
+        cells.to_csv(path, index=False)
+        return read_scores(path, paper)
 
 
 def judged(cells: pd.DataFrame, **files: object) -> dict[str, ledger.Entry]:

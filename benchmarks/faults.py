@@ -8,7 +8,7 @@ half already have the results of one arm. Some have more trouble before they are
 `TROUBLES`. A case is right where
 - the last command ends with success, and asks for `--unlock` at most once before;
 - results/ holds the same files with the same bytes as the undisturbed run, records included, and so
-  does .store, but for what is about a run and not about results: results/orders and .store/before,
+  does .store, but for what is about a run and not about results: .store/orders and .store/before,
   which stay where a run is killed when all its jobs are done, as the next one has nothing to do,
   and the times in .store/seen.json;
 - no cell, packed model or check that was finished at the blow was made again;

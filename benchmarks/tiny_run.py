@@ -26,7 +26,7 @@ LOCAL = {
 }
 # What stays where a run is killed when all its jobs are done, as the next has nothing to do; and
 # the times of files.
-OF_A_RUN = ("results/orders/", ".store/before/", ".store/seen.json")
+OF_A_RUN = (".store/orders/", ".store/before/", ".store/seen.json")
 # The file of each costly product that is written last.
 LAST = ("cells/**/fold*/scores.json", "packed/**/provenance.json", "packed/**/check.*.json")
 LONGEST_S = 900.0  # of a run, on a machine with much else to do
@@ -117,7 +117,7 @@ def under_way(folder: Path) -> set[str]:
     hit = set()
     for kind, phase in (("train", "training"), ("pack", "packing"), ("check", "packing")):
         for log in (folder / "logs" / kind).glob("*.log"):
-            if not (folder / "results/orders" / f"{log.stem}.done").exists():
+            if not (folder / ".store/orders" / f"{log.stem}.done").exists():
                 hit.add(phase)
     if any((folder / a).exists() and not (folder / b).exists() for a, b in LOCAL.items()):
         hit.add("tables")

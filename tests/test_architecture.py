@@ -59,13 +59,13 @@ FORBIDDEN = {
 }
 BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 
-# What each package holds; it may lose lines but not gain any without a reason. Records, work orders
-# and the store (a workflow that never says "done" when it is not) added 939 lines to qmoe. The aim
-# for referee is 7,500 lines.
+# What each package holds; it may lose lines but not gain any without a reason. Records, work
+# orders and the store (a workflow that never says "done" when it is not) added 1,252 lines to qmoe.
+# The aim for referee is 7,500 lines.
 LINES_OF_PYTHON = {
-    "src/qmoe": 6_423,
-    "src/records": 192,
-    "src/referee": 7_591,
+    "src/qmoe": 6_736,
+    "src/records": 226,
+    "src/referee": 7_594,
     "src/snakemake_logger_plugin_qmoe": 520,
     "papers": 400,
 }

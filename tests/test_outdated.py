@@ -113,6 +113,7 @@ def test_after_a_kill_the_next_run_brings_back_what_was_removed() -> None:
     killed.outdated(RECORD, "k2", [TABLE], [CELLS])
     killed.begin()
     Path(RECORD).unlink()
+    Path(TABLE).unlink()
     Path(TABLE).write_text("half")  # of what the job began to write
     run = Derived(NEWER)
     run.outdated(RECORD, "k2", [TABLE], [CELLS])

@@ -25,7 +25,13 @@ pytestmark = [
     ),
 ]
 PROFILE = "workflow/profiles/slurm"
-SLOW = {"single": {"epochs": 3}, "mixture": {"epochs": 400, "patience": 400}}
+# Cells that take seconds. By their largest number of epochs they are expected to take minutes, so
+# that each is an order of its own.
+LONG = 40_000_000
+SLOW = {
+    "single": {"epochs": LONG, "patience": 5},
+    "mixture": {"epochs": LONG, "patience": 200},
+}
 
 # What can happen to a job, with the helpers and the profile of the real workflow.
 FATES = """
@@ -55,7 +61,7 @@ rule broken:
     log: "logs/broken.log"
     retries: 0
     resources: mem_mb=600, runtime=5
-    shell: "qmoe embed nope x > {log} 2>&1"
+    shell: "qmoe embed nope x --params params.yaml > {log} 2>&1"
 rule late:
     output: "late"
     log: "logs/late.log"
@@ -76,7 +82,7 @@ def start(project: Project, *arguments: str) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             ["snakemake", "--profile", PROFILE, *arguments],
             cwd=project.folder,
-            env=ENVIRONMENT,
+            env=project.environment,
             stdout=said,
             stderr=subprocess.STDOUT,
         )
@@ -94,13 +100,14 @@ def cluster(*arguments: str) -> None:
 
 def jobs(project: Project, states: str = "running,pending,completing") -> list[dict[str, str]]:
     """The project's jobs, as `scontrol` describes them."""
-    ids = shell("squeue", "--noheader", "--format", "%i %Z", "--states", states).splitlines()
+    every = ("squeue", "--array", "--noheader", "--format", "%i %Z", "--states", states)
+    ids = shell(*every).splitlines()
     own = [line.split()[0] for line in ids if line.split()[1] == str(project.folder)]
     described = [shell("scontrol", "--oneliner", "show", "job", number) for number in own]
     return [dict(part.split("=", 1) for part in text.split() if "=" in part) for text in described]
 
 
-def wait(until: Callable[[], object], what: str, seconds: float = 90) -> None:
+def wait(until: Callable[[], object], what: str, seconds: float = 180) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < deadline, f"{what}: not within {seconds} s"
@@ -113,7 +120,25 @@ def complete(project: Project) -> dict[str, float]:
     return {n: t for n, t in project.cells().items() if (root / n / "scores.json").exists()}
 
 
-def end(running: subprocess.Popen[bytes], project: Project, seconds: float = 240) -> str:
+def trained(project: Project) -> list[str]:
+    """The cells that jobs say they have trained; one that was trained twice is there twice."""
+    logs = (project.folder / "logs/train").glob("*.log")
+    lines = [line for log in logs for line in log.read_text().splitlines()]
+    return sorted(line.split()[0] for line in lines if line.startswith("results/cells/"))
+
+
+def forget(project: Project) -> None:
+    """Remove all results, from the store as well, and the logs; the embeddings stay."""
+    for folder in ("results", ".store", "logs"):
+        shutil.rmtree(project.folder / folder, ignore_errors=True)
+
+
+def copy(project: Project, folder: Path) -> Project:
+    shutil.copytree(project.folder, folder, symlinks=True, dirs_exist_ok=True)
+    return Project(folder)
+
+
+def end(running: subprocess.Popen[bytes], project: Project, seconds: float = 500) -> str:
     """Wait for the end of a run; what it printed."""
     running.wait(seconds)
     return project.read("said")
@@ -133,25 +158,26 @@ def fates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, o
 
 @pytest.fixture
 def embedded(finished: Project) -> Project:
-    """The tiny project with embeddings but no cells; each experiment is a job of a while."""
-    shutil.rmtree(finished.folder / "results")
-    finished.set(experiments_per_job=1, training=SLOW)
+    """The tiny project with embeddings but no cells; each cell is a job of a while."""
+    forget(finished)
+    finished.set(training=SLOW)
     return finished
 
 
 def test_dvc_repro_on_the_cluster_gives_the_bytes_of_a_local_run(finished: Project) -> None:
     first = digests(finished)
-    shutil.rmtree(finished.folder / "results")
+    forget(finished)
     finished.run("dvc", "init", "--no-scm", "--quiet")
     finished.run("env", f"SNAKEMAKE_PROFILE={PROFILE}", "JOBS=3", "dvc", "repro", "scores")
-    assert [job["Comment"] for job in jobs(finished, "all")] == ["rule_train_small_0"]
+    (job,) = jobs(finished, "all")
+    assert job["Comment"].startswith("rule_train_")
     finished.snakemake("tables")
     assert digests(finished) == first
 
 
 def test_one_allocation_gives_the_bytes_of_a_local_run(finished: Project) -> None:
     first = digests(finished)
-    shutil.rmtree(finished.folder / "results")
+    forget(finished)
     finished.run(
         "env", f"SNAKEMAKE_PROFILE={PROFILE}",  # it must not submit from within
         "sbatch", "--wait", "-c2", "workflow/slurm/allocation.sh", "tables",
@@ -160,49 +186,82 @@ def test_one_allocation_gives_the_bytes_of_a_local_run(finished: Project) -> Non
     assert len(jobs(finished, "all")) == 1
 
 
-def test_time_and_energy_are_measured_on_a_node_of_their_own(finished: Project) -> None:
-    finished.snakemake("packed")
+def test_measurements_are_made_on_a_node_of_their_own(finished: Project) -> None:
     running = start(finished, "measurements")
-    assert end(running, finished) and running.returncode == 0
-    done = {job["Comment"]: job for job in jobs(finished, "all")}
-    for rule in ("rule_latency", "rule_energy"):
-        assert (done[rule]["OverSubscribe"], done[rule]["NumCPUs"]) == ("NO", "8")
-    assert done["rule_memory"]["NumCPUs"] == "1"
+    said = end(running, finished)
+    assert running.returncode == 0, said[-3000:]
+    done = jobs(finished, "all")
+    assert sorted(job["Comment"].split("_")[1] for job in done) == [
+        "check",
+        *["measure"] * 3,
+        "pack",
+    ]
+    for job in done:
+        alone = (job["OverSubscribe"], job["NumCPUs"]) == ("NO", "8")
+        assert alone == job["Comment"].startswith("rule_measure")
     machine = json.loads(
         next(finished.folder.glob("results/measurements/*/energy.json")).read_text()
     )
     assert machine["node"] == os.uname().nodename
 
 
-def test_what_a_dead_and_a_drained_node_held_is_finished_when_they_are_back(
-    embedded: Project, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    drained = Project(tmp_path_factory.mktemp("drained"))
-    shutil.copytree(embedded.folder, drained.folder, symlinks=True, dirs_exist_ok=True)
-    drained.set(experiments_per_job=2)  # two jobs, one after the other
-    runs = [start(embedded, "cells", *on("n1"))]
-    wait(lambda: complete(embedded), "a first cell")
+def test_jobs_lost_with_their_node_are_made_when_it_is_back(embedded: Project) -> None:
+    running = start(embedded, "cells", *on("n1"), "--set-resources", "train:mem_mb=1234")
+    wait(lambda: len(complete(embedded)) > 1, "the first cells")
     cluster("kill", "n1")
     before = complete(embedded)
     assert len(before) < 6
-
-    runs.append(start(drained, "-j1", "cells", *on("n2")))
-    wait(lambda: complete(drained), "a first cell")
-    shell("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
-    wait(lambda: [j for j in jobs(drained) if j["JobState"] == "PENDING"], "a job that waits")
-    held = complete(drained)
-    shell("scontrol", "update", "nodename=n2", "state=resume")
     cluster("revive", "n1")
-
-    for running, project, kept in zip(runs, [embedded, drained], [before, held], strict=True):
-        said = end(running, project)
-        assert running.returncode == 0, said[-3000:]
-        after = complete(project)
-        assert len(after) == 6
-        assert {name: after[name] for name in kept} == kept  # none was trained again
-    assert "1" in {job["Restarts"] for job in jobs(embedded, "all")}
+    said = end(running, embedded)
+    assert running.returncode == 0, said[-3000:]
+    after = complete(embedded)
+    assert len(after) == 6
+    assert {name: after[name] for name in before} == before  # none was trained again
+    submitted = jobs(embedded, "all")
+    assert "1" in {job["Restarts"] for job in submitted}
     # The dead node's jobs are the same jobs, started anew by SLURM: no second one beside them.
-    assert len(jobs(embedded, "all")) == len({job["Comment"] for job in jobs(embedded, "all")}) == 3
+    assert len(submitted) == 6
+    assert {job["MinMemoryNode"] for job in submitted} == {"1234M"}
+
+
+def test_jobs_that_wait_for_a_full_node_that_is_drained_are_made_when_it_is_back(
+    embedded: Project,
+) -> None:
+    full = ("--set-resources", "train:mem_mb=40000")  # of 65536: there is room for one
+    running = start(embedded, "cells", *on("n2"), *full)
+    wait(lambda: complete(embedded), "a first cell")
+    shell("scontrol", "update", "nodename=n2", "state=drain", "reason=test")
+    try:
+        wait(lambda: {j["JobState"] for j in jobs(embedded)} == {"PENDING"}, "an empty node")
+        held = complete(embedded)
+        assert len(held) < 6
+    finally:
+        shell("scontrol", "update", "nodename=n2", "state=resume")
+    said = end(running, embedded)
+    assert running.returncode == 0, said[-3000:]
+    assert len(complete(embedded)) == 6
+    assert {name: complete(embedded)[name] for name in held} == held
+    assert len(trained(embedded)) == len(set(trained(embedded))) == 6
+
+
+def test_the_command_after_a_killed_snakemake_keeps_what_its_jobs_make(
+    embedded: Project, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    undisturbed = copy(embedded, tmp_path_factory.mktemp("undisturbed"))
+    undisturbed.snakemake("tables")
+    killed = start(embedded, "-j3", "tables")
+    wait(lambda: complete(embedded), "a first cell")
+    killed.kill()
+    killed.wait()
+    before, orphans = complete(embedded), jobs(embedded)
+    assert orphans and len(before) < 6
+    embedded.run("snakemake", "--unlock")
+    running = start(embedded, "-j3", "tables")
+    said = end(running, embedded)
+    assert running.returncode == 0, said[-3000:]
+    assert {name: complete(embedded)[name] for name in before} == before
+    wait(lambda: not jobs(embedded), "the end of the jobs without a Snakemake")
+    assert digests(embedded) == digests(undisturbed)
 
 
 def test_an_interrupt_cancels_every_job_and_leaves_no_lock(embedded: Project) -> None:

@@ -29,19 +29,19 @@ onstart:
     for n, name in enumerate(NAMES):
         cells = {"path": f"results/cells/seed{n}", "folds": [0, 1, 2, 3], "spec": {}}
         order = {"kind": "train", "experiments": [cells], "packed_root": "x", "cost_s": 4.0}
-        Path(f"results/orders/{name}.json").write_text(json.dumps(order))
+        Path(f".store/orders/{name}.json").write_text(json.dumps(order))
 
 rule all:
     input: "results/tables/table.csv"
 rule train:
-    output: touch("results/orders/{order}.done")
+    output: touch(".store/orders/{order}.done")
     log: "logs/train/{order}.log"
     shell:
         "n=$(echo {wildcards.order} | tail -c 2); for fold in 0 1 2 3; do"
         " cell=results/cells/seed$n/fold$fold; mkdir -p $cell; sleep 0.3;"
         " echo trained $cell >> {log}; touch $cell/scores.json; done"
 rule table:
-    input: expand("results/orders/{order}.done", order=NAMES)
+    input: expand(".store/orders/{order}.done", order=NAMES)
     output: "results/tables/table.csv"
     shell: "touch {output}"
 """
@@ -81,7 +81,7 @@ def folder_with(tmp_path: Path, snakefile: str) -> Project:
     """A folder with a workflow and the setting of the default profile that selects the logger."""
     (tmp_path / "profiles/default").mkdir(parents=True)
     (tmp_path / "profiles/default/config.yaml").write_text("logger: qmoe\nlatency-wait: 0\n")
-    (tmp_path / "results/orders").mkdir(parents=True)
+    (tmp_path / ".store/orders").mkdir(parents=True)
     (tmp_path / "Snakefile").write_text(snakefile)
     (tmp_path / "src").symlink_to(ROOT / "src")
     return Project(tmp_path)
@@ -156,7 +156,7 @@ def test_on_a_terminal_one_line_tells_what_runs_and_what_remains(ordered: Projec
 
 def test_orders_of_earlier_runs_do_not_count(ordered: Project) -> None:
     other = {"kind": "train", "experiments": [{"path": "results/cells/x", "folds": [0]}]}
-    (ordered.folder / "results/orders/other-train-0000.json").write_text(json.dumps(other))
+    (ordered.folder / ".store/orders/other-train-0000.json").write_text(json.dumps(other))
     assert "to make: 12 cells" in ordered.snakemake()
 
 
@@ -230,6 +230,6 @@ def test_errors_of_the_workflow_itself_are_told_whole(ordered: Project) -> None:
     assert "LockException" in said and "--unlock" in said
     assert "Unlocked" in ordered.snakemake("--unlock")
     for number in range(3):
-        (ordered.folder / f"results/orders/run-train-000{number}.done").touch()
+        (ordered.folder / f".store/orders/run-train-000{number}.done").touch()
     said = ordered.snakemake(check=False)
     assert "IncompleteFilesException" in said and "--rerun-incomplete" in said

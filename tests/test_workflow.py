@@ -31,7 +31,7 @@ def digests(project: Project) -> dict[str, str]:
 
 def test_table1_from_an_empty_start_and_a_second_call_does_nothing(project: Project) -> None:
     said = project.snakemake("results/tables/table1.csv", "--printshellcmds")
-    assert "qmoe work results/orders/" in said  # to run by hand
+    assert "qmoe work .store/orders/" in said  # to run by hand
     table = project.table1()
     assert list(table["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE", "BitNet-Q4/8-QMoE-C"]
     assert (table["small_n"] == 2).all()
@@ -213,7 +213,7 @@ def test_commands_by_hand_name_what_is_not_there(finished: Project) -> None:
     shutil.rmtree(finished.folder / "data/embeddings")
     said = finished.run(*train, "--folds", "0", check=False)
     assert "`snakemake data/embeddings/small-" in said  # the table that is missing, and its command
-    said = finished.run("qmoe", "work", "results/orders/x.json", check=False)
+    said = finished.run("qmoe", "work", ".store/orders/x.json", check=False)
     assert "is not here" in said and "Traceback" not in said
 
 

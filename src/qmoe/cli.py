@@ -111,13 +111,12 @@ def embed(
 
 
 @app.command()
-def work(order: Annotated[Path, typer.Argument(help="a file of results/orders")]) -> None:
+def work(order: Annotated[Path, typer.Argument(help="a file of .store/orders")]) -> None:
     """Carry out an order of the workflow: train, pack or check the cells that it lists."""
-    from qmoe.orders import read as read_order
-    from qmoe.work import work as carry_out
+    from qmoe.work import carry_out
 
     _one_thread()
-    for line in carry_out(read_order(order)):
+    for line in carry_out(order):
         print(line, flush=True)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from qmoe import store
 from qmoe.paths import STORE
 from records import record as records
+from records.files import draft_of
 
 BEFORE = STORE / "before"  # what the outputs of a run were before it
 LONG_AGO_NS = 10**9
@@ -104,7 +105,7 @@ def own(path: Path) -> None:
     if path.is_symlink() and not path.exists():
         path.unlink()
     elif path.is_symlink() or (path.is_file() and not path.stat().st_mode & stat.S_IWUSR):
-        draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+        draft = draft_of(path)
         shutil.copyfile(path, draft)
         shutil.copystat(path, draft)
         draft.chmod(0o644)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from qmoe.paths import CHECK, DAMAGED, MANIFEST, RECORD, SCORES, STORE
-from records.files import clear_drafts
+from records.files import clear_drafts, draft_of
 
 
 def stored(path: Path) -> Path:
@@ -73,8 +73,7 @@ def link(source: Path, target: Path) -> None:
         if place.exists() and place.samefile(file):
             continue
         place.parent.mkdir(parents=True, exist_ok=True)
-        draft = place.with_name(f".{place.name}.{os.getpid()}.draft")
-        draft.unlink(missing_ok=True)
+        draft = draft_of(place)
         try:
             os.link(file.resolve(), draft)
         except OSError:  # another file system, or one without hard links

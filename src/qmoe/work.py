@@ -5,13 +5,22 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from qmoe import store
+from qmoe import orders, store
 from qmoe.errors import UserError
 from qmoe.keys import key, write_json
 from qmoe.paths import CELLS, CHECK, CHECK_RECORD, RECORD
 from qmoe.spec import write as write_spec
 from records import record
 from records.files import sync
+
+
+def carry_out(file: Path) -> Iterator[str]:
+    """Carry out the order in a file; yield a line for each cell that was made. Raises UserError
+    where another run of Snakemake has replaced the order meanwhile: what this job would tell
+    Snakemake concerns a run that is over, and what it made stays."""
+    yield from work(orders.read(file))
+    if not file.exists():
+        raise UserError(f"another run of Snakemake has replaced {file}; what was made stays")
 
 
 def work(order: Mapping[str, Any]) -> Iterator[str]:

@@ -66,7 +66,6 @@ class WorkflowRun:
         self.grid, self._slots = grid, slots
         self.name = secrets.token_hex(4)
         self.derived = Derived(newer)
-        self._finished = Finished()
         self._orders: dict[str, list[Order]] = {}
         self._files: dict[Path, str] = {}
 
@@ -74,6 +73,10 @@ class WorkflowRun:
     def parameters(self) -> Path:
         """The file with all parameters of the run, named after its content."""
         return PARAMETERS / f"{key(self.grid.params.model_dump(mode='json'))}.json"
+
+    @cached_property
+    def _finished(self) -> Finished:
+        return Finished()
 
     # What is finished: the hash of the record, which stands for the content, by folder.
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,10 +11,16 @@ from pathlib import Path
 def write(path: Path, content: str | bytes) -> None:
     """Write a file whole or not at all, with its folder: a synced draft, renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}.draft")
+    draft = draft_of(path)
     draft.write_bytes(content if isinstance(content, bytes) else content.encode())
     sync(draft)
     draft.replace(path)
+
+
+def draft_of(path: Path) -> Path:
+    """Return a new name beside a file or folder, to write it under. It is random, because processes
+    of two machines that share a disk may have the same number."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.draft")
 
 
 def sync(path: Path) -> None:
@@ -33,7 +40,7 @@ def clear_drafts(folder: Path) -> None:
     """Remove the drafts that jobs which died have left in a folder and below it."""
     for draft in list(folder.rglob(".*.draft")):
         if draft.is_dir():
-            shutil.rmtree(draft)
+            shutil.rmtree(draft, ignore_errors=True)
         else:
             draft.unlink(missing_ok=True)
 

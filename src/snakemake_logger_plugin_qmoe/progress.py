@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-ORDERS = Path("results/orders")
+ORDERS = Path(".store/orders")
 
 # Of each kind of order: what it makes, and the file that appears last of each.
 KINDS = {

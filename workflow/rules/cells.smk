@@ -13,7 +13,7 @@ rule train:
     input:
         needs,
     output:
-        touch("results/orders/{order}.done"),
+        touch(".store/orders/{order}.done"),
     log:
         "logs/train/{order}.log",
     benchmark:
@@ -29,4 +29,4 @@ rule train:
     message:
         "Training the cells of {wildcards.order}"
     shell:
-        "qmoe work results/orders/{wildcards.order}.json > {log} 2>&1"
+        "qmoe work .store/orders/{wildcards.order}.json > {log} 2>&1"

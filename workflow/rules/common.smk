@@ -60,16 +60,32 @@ def parameters(wildcards):
     return RUN.parameters
 
 
+def planned(find):
+    """An input function of jobs that may run elsewhere. What they need is found out, and made, by
+    the process that plans the run. The Snakemake of the job itself inspects and changes nothing.
+    """
+    return lambda wildcards: find(wildcards) if workflow.is_main_process else []
+
+
+@planned
 def needs(wildcards):
-    """What an order needs. Only the process that wrote it knows; a job elsewhere just reads it."""
-    return RUN.needs(wildcards.order) if workflow.is_main_process else []
+    """What an order needs."""
+    return RUN.needs(wildcards.order)
 
 
+@planned
 def audio_of(wildcards):
     """The clips of a dataset where a rule makes them; other audio is part of the table's key."""
     return RUN.audio(wildcards.dataset)
 
 
+@planned
+def packed_models(wildcards):
+    """What a measurement needs, unless it was made before."""
+    return RUN.measurement(wildcards.what)
+
+
+@planned
 def archive_of(wildcards):
     """The archive of a public dataset: downloaded, or a file of the user."""
     folder = Path("data/audio") / wildcards.folder

@@ -14,7 +14,7 @@ rule measurements:
 rule measure:
     """Measure the packed models of the grid."""
     input:
-        lambda wildcards: RUN.measurement(wildcards.what),
+        packed_models,
     output:
         table="results/measurements/{key}/{what}.csv",
         machine="results/measurements/{key}/{what}.json",

@@ -13,7 +13,7 @@ rule pack:
     input:
         needs,
     output:
-        touch("results/orders/{order}.done"),
+        touch(".store/orders/{order}.done"),
     log:
         "logs/pack/{order}.log",
     benchmark:
@@ -29,7 +29,7 @@ rule pack:
     message:
         "Packing the cells of {wildcards.order}"
     shell:
-        "qmoe work results/orders/{wildcards.order}.json > {log} 2>&1"
+        "qmoe work .store/orders/{wildcards.order}.json > {log} 2>&1"
 
 
 rule check:
@@ -37,7 +37,7 @@ rule check:
     input:
         needs,
     output:
-        touch("results/orders/{order}.done"),
+        touch(".store/orders/{order}.done"),
     log:
         "logs/check/{order}.log",
     benchmark:
@@ -53,4 +53,4 @@ rule check:
     message:
         "Comparing the packed and trained models of {wildcards.order}"
     shell:
-        "qmoe work results/orders/{wildcards.order}.json > {log} 2>&1"
+        "qmoe work .store/orders/{wildcards.order}.json > {log} 2>&1"

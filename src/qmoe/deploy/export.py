@@ -24,6 +24,7 @@ from qmoe.nn.layers import BitLinear, BitNetLinear, PopcountLinear
 from qmoe.nn.mixture import Mixture
 from qmoe.nn.quantizers import k_bit_weights, ternary_activations, ternary_weights
 from qmoe.nn.router import Router
+from records.files import draft_of
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,7 @@ class PackedExpert:
 def export(cell: Path, folder: Path) -> None:
     """Pack a cell into a folder, whole or not at all; raises UserError where there is no cell."""
     trained = load(cell)
-    draft = folder.with_name(f".{folder.name}.draft")
-    shutil.rmtree(draft, ignore_errors=True)
+    draft = draft_of(folder)
     draft.mkdir(parents=True)
     experts = []
     for index, (scheme, expert) in enumerate(

@@ -197,8 +197,9 @@ def test_page_and_notebook_know_no_torch_and_are_the_same_bytes_again(
     again = Project(tmp_path)
     (tmp_path / "no").mkdir()
     (tmp_path / "no/torch.py").write_text("raise ImportError('not for reading results')")
-    path = f"PYTHONPATH={tmp_path / 'no'}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"
-    said = again.run("env", path, "qmoe", "train", "x", "--folds", "0", check=False)
+    path = f"PYTHONPATH={tmp_path / 'no'}{os.pathsep}{tmp_path / 'src'}"
+    train = ("qmoe", "train", "x", "--folds", "0", "--into", "y")
+    said = again.run("env", path, *train, check=False)
     assert "not for reading results" in said
     files = [tmp_path / "results" / name for name in (*PAGES, "paper.ipynb")]
     for file in files:

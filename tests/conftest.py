@@ -117,9 +117,10 @@ class Project:
         merged = merge(yaml.safe_load(path.read_text()), changes)
         path.write_text(yaml.safe_dump(merged, sort_keys=False))
 
-    def cells(self, above: str = ".") -> dict[str, float]:
-        """Time of the last change of every cell that results/cells shows, or that of the store."""
-        root = self.folder / above / "results/cells"
+    def cells(self, below: str = "results/cells") -> dict[str, float]:
+        """Time of the last change of every cell in results/cells, or of all that were ever made, in
+        .store/results/cells."""
+        root = self.folder / below
         return {
             str(p.parent.relative_to(root)): p.stat().st_mtime_ns
             for p in root.rglob("predictions.parquet")

@@ -69,16 +69,17 @@ def test_bytes_do_not_depend_on_the_number_of_jobs(finished: Project, tmp_path: 
 
 
 def test_an_alpha_more_trains_its_cells_only_and_one_fewer_none(finished: Project) -> None:
-    before, table = finished.cells(".store"), finished.table1()
+    before, table = finished.cells(), finished.table1()
     finished.set(grid={"curiosity": ALPHAS})
     finished.snakemake("tables")
-    after = finished.cells(".store")
+    after = finished.cells()
     assert {name: after[name] for name in before} == before
     assert {name.split("/")[3] for name in set(after) - set(before)} == {"kl_divergence-1"}
     assert len(finished.table1()) == len(table) + 1
     finished.set(grid={"curiosity": [{"strategy": "none"}]})
     finished.snakemake("tables")
-    assert finished.cells(".store") == after
+    assert finished.cells() == {n: t for n, t in after.items() if n.split("/")[3] == "none"}
+    assert finished.cells(".store/results/cells") == after
     assert list(finished.table1()["model"]) == ["FP32-Base", "BitNet-Q4/8-QMoE"]
 
 
@@ -95,14 +96,15 @@ def test_a_fold_more_trains_its_cells_only(project: Project) -> None:
 
 
 def test_parameters_changed_and_changed_back_give_the_first_table(finished: Project) -> None:
-    table, cells = finished.table1(), finished.cells(".store")
+    table, cells = finished.table1(), finished.cells()
     finished.set(training={"single": {"learning_rate": 0.5}})
     finished.snakemake("tables")
-    changed = finished.cells(".store")
-    assert {n.split("/")[2] for n in set(changed) - set(cells)} == {"fp32"}
+    assert {n.split("/")[2] for n in set(finished.cells()) - set(cells)} == {"fp32"}
+    made = finished.cells(".store/results/cells")
     finished.set(training={"single": {"learning_rate": 5.793146438537801e-4}})
     finished.snakemake("tables")
-    assert finished.cells(".store") == changed  # nothing was trained
+    assert finished.cells(".store/results/cells") == made  # nothing was trained
+    assert finished.cells() == cells
     pd.testing.assert_frame_equal(finished.table1(), table)
 
 

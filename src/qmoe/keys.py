@@ -42,12 +42,11 @@ def source_key(*patterns: str, root: Path | None = None) -> str:
     content = json.dumps([texts, Path(__file__).read_text(encoding="utf-8")])
     name, memo = f"source {hashlib.sha256(content.encode()).hexdigest()}", _memo()
     if name not in memo:
-        made = key({path: _shape(ast.parse(text)) for path, text in texts.items()})
-        memo[name] = REWRITTEN.get(made, made)
+        memo[name] = key({path: _shape(ast.parse(text)) for path, text in texts.items()})
         if MEMO.parent.is_dir():  # elsewhere than in a project nothing is left behind
             with suppress(PermissionError):
                 write_atomically(MEMO, json.dumps(memo))
-    return str(memo[name])
+    return REWRITTEN.get(memo[name], memo[name])
 
 
 def _memo() -> dict[str, Any]:

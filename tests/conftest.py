@@ -1,11 +1,15 @@
 """A small copy of the project to run, on a table small enough to train in a second."""
 
+import atexit
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +67,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.get_closest_marker("pipeline") is None)
 
 
+@cache
+def _preloaded() -> Path:
+    """A folder of commands that need not import their libraries: see benchmarks/preloaded.py."""
+    folder = Path(tempfile.mkdtemp(prefix="preloaded-"))
+    command = [sys.executable, str(ROOT / "benchmarks/preloaded.py"), str(folder)]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    assert server.stdout is not None and server.stdout.readline() == "ready\n"
+
+    def end() -> None:
+        os.killpg(server.pid, signal.SIGKILL)
+        shutil.rmtree(folder)
+
+    atexit.register(end)
+    return folder
+
+
 @dataclass
 class Project:
     """A folder with the workflow in it."""
@@ -74,7 +94,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment,
+            env=self.environment | {"PATH": f"{_preloaded()}:{self.environment['PATH']}"},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

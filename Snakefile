@@ -23,7 +23,10 @@ include: "workflow/rules/report.smk"
 
 
 onstart:
-    RUN.begin()
+    try:
+        RUN.begin()
+    except UserError as error:
+        raise WorkflowError(str(error))
 
 
 onsuccess:
@@ -38,6 +41,7 @@ rule all:
     """Everything that is made by default."""
     default_target: True
     input:
+        rules.embeddings.input,
         rules.tables.output,
         rules.measured_tables.output,
         rules.significance.output,

@@ -63,7 +63,7 @@ BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 # orders and the store (a workflow that never says "done" when it is not) added 1,252 lines to qmoe.
 # The aim for referee is 7,500 lines.
 LINES_OF_PYTHON = {
-    "src/qmoe": 6_736,
+    "src/qmoe": 6_900,
     "src/records": 226,
     "src/referee": 7_594,
     "src/snakemake_logger_plugin_qmoe": 520,

@@ -177,6 +177,7 @@ def test_a_commit_of_a_smaller_grid_is_noticed_and_poisons_nothing(
     for project in (tracked, without_lock(tracked, tmp_path / "clone")):
         cells, _ = trained(project, *REPRO)
         assert not cells and len(scores(project)) == len(project.cells()) == 6
+        project.run(*TABLES)
         project.run("qmoe", "verify", "--params", "params.yaml")
 
 

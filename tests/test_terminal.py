@@ -205,6 +205,7 @@ def half_way(project: Project) -> subprocess.Popen[str]:
         text=True,
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     while not list(project.folder.rglob("scores.json")):
         assert running.poll() is None

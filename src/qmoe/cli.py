@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal
@@ -100,14 +101,11 @@ def embed(
     """Turn audio, or the CSV file of the paper's authors, into a table of embeddings."""
     grid = _grid(params)
     require_same(grid.source(dataset).table, table)
-    record = table.with_suffix(f".{RECORD}")
-    if is_whole(store.stored(record), table.stem):
-        store.restore(table)
-        store.restore(record)
-        return
-    write_table(grid.params, dataset, grid.source(dataset), workers)
-    store.keep(table)
-    store.keep(record)
+    record, source = table.with_suffix(f".{RECORD}"), grid.source(dataset)
+    if not is_whole(store.stored(record), table.stem):
+        write_table(grid.params, dataset, replace(source, table=store.stored(table)), workers)
+    store.restore(record)
+    store.restore(table)
 
 
 @app.command()
@@ -179,22 +177,31 @@ def measure(
     table: Annotated[Path, typer.Argument(help="CSV to write; a .json beside it has the machine")],
     params: Parameters,
 ) -> None:
-    """Measure the packed models of the grid. Nothing else should run on the machine meanwhile."""
+    """Measure the packed models of the grid. Nothing else should run on the machine meanwhile.
+    What the store holds is not measured again."""
     from qmoe.measure import hardware
     from qmoe.measure.subjects import pin_to_one_thread
 
     grid = _grid(params)
     require_same(grid.measurements, table.parent)
+    about, record = table.with_suffix(".json"), table.with_suffix(f".{RECORD}")
+    if is_whole(store.stored(record), grid.measurements.name):
+        print(f"measured before: to measure anew, remove {store.stored(table)} first")
+        for file in (about, record, table):
+            store.restore(file)
+        return
     machine = hardware.describe()
     busy_percent = machine["busy_percent_before"]
     if busy_percent > hardware.BUSY_PERCENT:
         print(f"other programs use {busy_percent:.0f} % of the machine: do not trust these numbers")
     machine["pinned_to_processor"] = pin_to_one_thread()
     calls = import_module(f"qmoe.measure.{what}").measure(grid)
-    about = table.with_suffix(".json")
-    write_json(about, machine)
-    write_atomically(table, calls.to_csv(index=False))
-    seal(table.with_suffix(f".{RECORD}"), grid.measurements.name, [about, table])
+    write_json(store.stored(about), machine)
+    write_atomically(store.stored(table), calls.to_csv(index=False))
+    made = [store.stored(about), store.stored(table)]
+    seal(store.stored(record), grid.measurements.name, made)
+    for file in (about, record, table):
+        store.restore(file)
 
 
 @app.command()

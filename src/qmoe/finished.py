@@ -3,6 +3,7 @@ kept their sizes and times since they were read are not read again."""
 
 import json
 import os
+from contextlib import suppress
 from hashlib import blake2b
 from pathlib import Path
 
@@ -20,7 +21,8 @@ class Finished:
         self._memory = memory
         try:
             self._seen: dict[str, list[str]] = json.loads(memory.read_bytes())
-        except (FileNotFoundError, ValueError):
+            self._seen = dict(self._seen)
+        except (OSError, ValueError, TypeError):  # it only saves time
             self._seen = {}
         self._known = dict(self._seen)
         self._folder = ""  # the one that was looked at last, in which records may lie side by side
@@ -50,9 +52,13 @@ class Finished:
     def trust(self, record: str, last: str) -> None:
         """Take the files of a record, which a job of this run has just written, as whole."""
         folder, name = os.path.split(record)
-        stamp = _stamp(_files(folder), name, last)
+        found = _files(folder)
+        stamp = _stamp(found, name, last)
         if stamp and record not in self._seen:
             content = records.read(Path(record))
+            sizes = {file: about["bytes"] for file, about in content["files"].items()}
+            if any(file not in found or found[file].st_size != sizes[file] for file in sizes):
+                return  # changed since: the next run reads it
             self._seen[record] = [stamp, content["key"], content[records.SELF]]
 
     def content(self, record: str) -> str:
@@ -62,7 +68,8 @@ class Finished:
     def remember(self) -> None:
         """Write down what was read, if that was anything new."""
         if self._seen != self._known:
-            write(self._memory, json.dumps(self._seen))
+            with suppress(OSError):  # a full disk: it only saves time
+                write(self._memory, json.dumps(self._seen))
             self._known = dict(self._seen)
 
 

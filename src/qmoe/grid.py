@@ -94,9 +94,19 @@ def training_source() -> str:
     return source_key("nn/*.py", "train.py", "data/splits.py", "data/table.py")
 
 
+def training_code() -> dict[str, Any]:
+    """Return what a specification says of the code and the libraries that train."""
+    return {"source": training_source(), "versions": versions(*_TRAINING_LIBRARIES)}
+
+
+def packing_key() -> str:
+    """Return the key of the code and the libraries that pack."""
+    return key({"source": source_key("deploy/*.py"), "versions": versions(*_PACKING_LIBRARIES)})
+
+
 def _expand(params: Params, sources: dict[str, DataSource]) -> Iterator[Experiment]:
     """Every experiment that the grid asks for, in the order of its lists."""
-    code = {"source": training_source(), "versions": versions(*_TRAINING_LIBRARIES)}
+    code = training_code()
     grid = params.grid
     for dataset, protocol, expert_set in product(grid.datasets, grid.protocols, grid.expert_sets):
         n_folds = params.n_folds(dataset, protocol)
@@ -173,8 +183,7 @@ class Grid:
     @cached_property
     def packed_root(self) -> Path:
         """Folder of the packed models; its key is that of the code that packs."""
-        packing = {"source": source_key("deploy/*.py"), "versions": versions(*_PACKING_LIBRARIES)}
-        return PACKED / key(packing)
+        return PACKED / packing_key()
 
     def packed(self, experiment: Experiment, fold: int) -> Path:
         """Return the folder of the packed model of a cell."""

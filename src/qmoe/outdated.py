@@ -46,8 +46,8 @@ class Derived:
         return self._answers[record]
 
     def _answer(self, record: Path, key: str, files: list[Path], latest_ns: int) -> list[str]:
-        there = [path for path in files if path.exists()]
-        if records.is_current(record, key, there):
+        there = [path for path in (*files, record) if path.exists()]
+        if records.is_current(record, key, filter(Path.is_file, files)):
             for path in there:
                 if _mtime_ns(path) < latest_ns:
                     _date(path, latest_ns)
@@ -127,5 +127,5 @@ def _date(path: Path, time_ns: int) -> None:
             own(file)
             try:
                 os.utime(file, ns=(time_ns, time_ns))
-            except PermissionError:  # of somebody else: made again at worst
+            except OSError:  # of somebody else, or read-only: made again at worst
                 return

@@ -57,6 +57,11 @@ def set_aside(path: Path) -> Path:
     return place
 
 
+def is_same(path: Path) -> bool:
+    """Say whether a file and its place in the store are the same file, under two names."""
+    return path.exists() and stored(path).exists() and path.samefile(stored(path))
+
+
 def forget(path: Path) -> None:
     """Remove a file or folder from the store."""
     place = stored(path)

@@ -58,7 +58,8 @@ def faults(folder: Path) -> Iterator[Fault]:
     for path in sorted(folder.rglob("*")):
         costly = any(map(path.is_relative_to, (CELLS, PACKED, EMBEDDINGS, MEASUREMENTS)))
         if costly and path.is_file() and path.name[0] != "." and path not in named:
-            yield Fault(path, "is named by no record", _unit(path) or path)
+            alone = (path.parent / RECORD).exists()
+            yield Fault(path, "is named by no record", path if alone else _unit(path) or path)
     for path in sorted(folder.rglob(f"{PARAMETERS.name}/*.json")):
         if key(_json(path)) != path.stem:
             yield Fault(path, "is not the content that it is named after", path)
@@ -105,11 +106,16 @@ def _foreign(record: Path) -> str:
 
 
 def repair(found: Iterable[Fault]) -> Iterator[tuple[Path, Path]]:
-    """Set aside what is damaged, here and in the store; yield each path and its new place."""
-    for unit in sorted({fault.unit for fault in found}):
+    """Set aside what is damaged; yield each path and its new place. The store forgets it where it
+    holds the same file; a copy there that is whole comes back with the next run."""
+    units: dict[Path, bool] = {}  # whether the file in the store is the damaged one
+    for fault in found:
+        units[fault.unit] = units.get(fault.unit, False) or store.is_same(fault.path)
+    for unit, is_same in sorted(units.items()):
+        if is_same:
+            store.forget(unit)
         if unit.exists():
             yield unit, store.set_aside(unit)
-        store.forget(unit)
 
 
 def strangers(grid: Grid) -> Iterator[Fault]:

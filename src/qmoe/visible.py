@@ -69,16 +69,25 @@ def _places(grid: Grid) -> Iterator[str]:
     yield str(grid.measurements)
 
 
+def _is_ours(path: Path, *, below: bool) -> bool:
+    """Whether the pipeline made a file with a key in its name, or one in a folder with a key: there
+    it writes specifications and their records alone, and elsewhere a record beside each file."""
+    if below:
+        return path.name in (SPEC, RECORD)
+    return path.name.endswith(RECORD) or path.with_suffix(f".{RECORD}").exists()
+
+
 def _others(folder: str, wanted: set[str], above: set[str], *, keyed: bool) -> Iterator[Path]:
     """Below a name with a key everything else is of another grid. A name without one is perhaps a
     file of the user, and stays."""
     with os.scandir(folder) as found:
         entries = sorted(found, key=lambda entry: entry.name)
     for entry in entries:
-        if entry.name.startswith(".") or entry.path in wanted:
+        if entry.name.startswith(".") or entry.path in wanted or entry.is_symlink():
             continue
         has_key = keyed or bool(KEYED.search(entry.name))
         if has_key and entry.path not in above:
-            yield Path(entry.path)
+            if entry.is_dir() or _is_ours(Path(entry.path), below=keyed):
+                yield Path(entry.path)
         elif entry.is_dir():
             yield from _others(entry.path, wanted, above, keyed=has_key)

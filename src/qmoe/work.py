@@ -7,6 +7,7 @@ from typing import Any
 
 from qmoe import orders, store
 from qmoe.errors import UserError
+from qmoe.grid import packing_key, training_code
 from qmoe.keys import key, write_json
 from qmoe.paths import CELLS, CHECK, CHECK_RECORD, RECORD
 from qmoe.spec import write as write_spec
@@ -33,7 +34,28 @@ def work(order: Mapping[str, Any]) -> Iterator[str]:
                 f"{path} is not named after the specification that it was ordered with: "
                 "start Snakemake again, which writes new orders"
             )
+        _require_code(order["kind"], spec, order["packed_root"])
         yield from make(path, spec, experiment["folds"], Path(order["packed_root"]))
+
+
+def _require_code(kind: str, spec: Mapping[str, Any], packed_root: str) -> None:
+    """Raise UserError where the code here is not that of the key under which a cell is kept. The
+    code is imported before it is looked at, so that no later change of it goes unnoticed."""
+    if kind == "train":
+        import qmoe.cells
+
+        made = training_code()
+        same = all(spec[name] == value for name, value in made.items())
+    else:
+        import qmoe.deploy.check
+        import qmoe.deploy.export  # noqa: F401
+
+        same = Path(packed_root).name == packing_key()
+    if not same:
+        raise UserError(
+            "the code or a library was changed while the workflow ran: start Snakemake again, "
+            "which finds out what has to be made with the code that is here now"
+        )
 
 
 def _train(path: Path, spec: dict[str, Any], folds: list[int], _: Path) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """One run of the workflow, as its main process sees it: what is finished, what is missing, and in
 which orders it will be made. Nothing here trusts the time of a file."""
 
+import fcntl
 import os
 import secrets
 import shutil
@@ -9,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import IO
 
 from qmoe import orders, rows, spec, store, visible
+from qmoe.errors import UserError
 from qmoe.estimate import cost_s
 from qmoe.finished import MISSING, Finished
 from qmoe.grid import Experiment, Grid
@@ -154,8 +157,10 @@ class WorkflowRun:
             if kept_fault is None:
                 store.clear(path)
                 store.restore(path)
+            elif kept_fault != MISSING and fault != MISSING:
+                store.forget(path)  # most often the same file, which was set aside just now
             elif kept_fault != MISSING:
-                store.forget(path)
+                _set_aside([store.stored(path)], kept_fault, restored=False)
         return None if kept_fault else self._finished.content(kept)
 
     # What is to be made.
@@ -271,7 +276,9 @@ class WorkflowRun:
     # The beginning and the end of a run.
 
     def begin(self) -> None:
-        """Write the orders and the parameters, and clear what earlier runs have left."""
+        """Write the orders and the parameters, and clear what earlier runs have left. Raises
+        UserError where another run is under way in this folder."""
+        self._lock = _locked(STORE / "run.lock")
         for old in (*ORDERS.glob("*"), *PARAMETERS.glob("*"), *STORE.glob("*.draft")):
             old.unlink()
         write_json(self.parameters, self.grid.params.model_dump(mode="json"))
@@ -305,6 +312,21 @@ class WorkflowRun:
             Path(order.done).exists() for order in chain.from_iterable(self._orders.values())
         ):
             shutil.rmtree(ORDERS, ignore_errors=True)
+
+
+def _locked(path: Path) -> IO[str]:
+    """Take a lock that ends with this process; raises UserError where another one has it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file = path.open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise UserError(
+            "another run of Snakemake is under way in this folder: wait until it has ended"
+        ) from None
+    except OSError:  # a file system without locks
+        pass
+    return file
 
 
 def _set_aside(paths: Iterable[Path], fault: str, *, restored: bool) -> None:

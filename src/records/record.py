@@ -97,7 +97,7 @@ def is_current(record: Path, key: str, files: Iterable[Path] = ()) -> bool:
     if fault(record, key, files):
         return False
     for name, hashed in read(record).get("inputs", {}).items():
-        path = record.parent / name
+        path = Path(os.path.normpath(record.parent / name))
         if not path.is_file() or sha256(path) != hashed:
             return False
     return True

@@ -134,7 +134,7 @@ class LogHandler(LogHandlerBase):
         name = " ".join([rule, *map(str, values.values())])
         self.jobs[record.jobid] = Job(rule, name, record.log, values.get("order"))
         self.running.add(record.jobid)
-        self.outputs += record.output
+        self.outputs += [path for path in record.output if not path.startswith(".store")]
         parts = re.findall(r"(?:^|; )([A-Z][^:;.]+)", record.reason)
         self.reasons.setdefault(rule, {}).update(dict.fromkeys(parts))
         self.work.start(values.get("order"), record.created)

@@ -47,7 +47,10 @@ EVERY_CORE = workflow.resource_settings.cores or 1
 
 def outdated(record, outputs, inputs=()):
     """One more input where the outputs are not those of this run; see `RUN.outdated`."""
-    return lambda wildcards: RUN.outdated(record, outputs, inputs)
+    tables = [str(source.table) for source in GRID.sources.values()]
+    return lambda wildcards: RUN.outdated(
+        record, outputs, [*inputs, *tables, *measured(wildcards)]
+    )
 
 
 def key_of(record):

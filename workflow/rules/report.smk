@@ -22,7 +22,11 @@ rule page:
     input:
         STORY,
         measured,
-        outdated("results/index.provenance.json", ["results/index.html"], STORY),
+        outdated(
+            "results/index.provenance.json",
+            ["results/index.html", "results/pages"],
+            STORY,
+        ),
     output:
         "results/index.html",
         report(

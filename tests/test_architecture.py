@@ -60,10 +60,10 @@ FORBIDDEN = {
 BRIDGE = "qmoe.cli"  # the only module of qmoe that may import referee
 
 # What each package holds; it may lose lines but not gain any without a reason. Records, work
-# orders and the store (a workflow that never says "done" when it is not) added 1,252 lines to qmoe.
+# orders and the store (a workflow that never says "done" when it is not) added 1,338 lines to qmoe.
 # The aim for referee is 7,500 lines.
 LINES_OF_PYTHON = {
-    "src/qmoe": 6_900,
+    "src/qmoe": 6_822,
     "src/records": 226,
     "src/referee": 7_594,
     "src/snakemake_logger_plugin_qmoe": 520,

@@ -119,3 +119,18 @@ def test_what_a_job_has_just_written_is_trusted_without_reading_its_files() -> N
     made.remember()
     assert made.content(PLACE) == records.read(CELL / RECORD)[records.SELF]
     assert fault() is None
+
+
+def test_a_file_that_was_cut_off_after_its_job_is_not_taken_as_whole() -> None:
+    """At the end of a run its own cells are not read again, but their sizes are compared."""
+    (CELL / "model").write_text("model")
+    found = Finished()
+    found.trust(PLACE, "scores.json")
+    assert found.fault(PLACE, "k/fold0", "scores.json") not in (None, MISSING)
+
+
+@pytest.mark.parametrize("memory", ["[]", "not JSON", '{"a": 1'])
+def test_a_memory_that_cannot_be_read_costs_no_more_than_time(memory: str) -> None:
+    file = Path(".store/seen.json")
+    files.write(file, memory)
+    assert fault() is None

@@ -16,6 +16,7 @@ from qmoe.config import load, merge, read, read_yaml
 from qmoe.errors import UserError
 from qmoe.grid import Grid
 from qmoe.outdated import Derived
+from qmoe.workflow import WorkflowRun
 from records import record as records
 
 HOSTILE = "it's {1} $(touch PWNED) `touch PWNED`"
@@ -282,3 +283,74 @@ def test_a_dry_run_changes_no_content(finished: Project) -> None:
     seen = str(finished.folder / ".store/seen.json")  # what was read, which a dry run may remember
     assert contents(finished.folder / ".store") | {seen: b""} == stored | {seen: b""}
     assert all(Path(name).is_relative_to(lost) for name in set(after) - set(before))
+
+
+# Found by readers who attacked the work orders.
+
+
+@pytest.mark.pipeline
+def test_code_that_changes_while_a_run_goes_on_makes_nothing_under_the_old_key(
+    finished: Project,
+) -> None:
+    experiment = grid_of(finished).experiments[0]
+    order = {
+        "kind": "train",
+        "packed_root": "results/packed/0123456789",
+        "experiments": [{"path": str(experiment.path), "folds": [0], "spec": experiment.spec}],
+    }
+    (finished.folder / "order.json").write_text(json.dumps(order))
+    for folder in ("results/cells", ".store"):
+        shutil.rmtree(finished.folder / folder)
+    code = finished.folder / "src/qmoe/train.py"
+    changed = code.read_text().replace('lr=training["learning_rate"]', 'lr=1.0')
+    code.write_text(changed)
+    said = finished.run("qmoe", "work", "order.json", check=False)
+    assert "changed while the workflow ran" in said and "Traceback" not in said
+    assert not finished.cells() and not finished.cells(".store/results/cells")
+
+
+@pytest.mark.pipeline
+def test_a_whole_copy_in_the_store_outlives_a_repair(finished: Project) -> None:
+    cell = finished.folder / "results/cells" / next(iter(finished.cells()))
+    kept = finished.folder / ".store" / cell.relative_to(finished.folder)
+    changed = cell / "history.csv"
+    content = changed.read_bytes()
+    changed.unlink()
+    changed.write_bytes(content.replace(b"1", b"2", 1))  # as most editors do: another file
+    finished.run("qmoe", "verify", "--repair")
+    inode = (kept / "scores.json").stat().st_ino
+    finished.snakemake("cells")
+    assert (cell / "scores.json").stat().st_ino == inode  # restored, not trained again
+    assert changed.read_bytes() == content
+
+
+def test_a_damaged_copy_in_the_store_is_set_aside_and_not_deleted(
+    finished: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grid = grid_of(finished)
+    with chdir(finished.folder):
+        shutil.rmtree("results/cells")
+        model = Path(".store") / grid.cells[0] / "model.safetensors"
+        model.write_bytes(model.read_bytes()[:100])
+        assert len(WorkflowRun(grid, lambda: (1, False)).cells) == len(grid.cells) - 1
+        assert "set aside" in capsys.readouterr().err
+        assert len(list(Path("results/damaged").rglob("model.safetensors"))) == 1
+
+
+def test_a_second_run_in_the_folder_is_refused(finished: Project) -> None:
+    grid = grid_of(finished)
+    with chdir(finished.folder):
+        first = WorkflowRun(grid, lambda: (1, False))
+        first.begin()
+        with pytest.raises(UserError, match="another run of Snakemake is under way"):
+            WorkflowRun(grid, lambda: (1, False)).begin()
+        assert first.parameters.exists()
+
+
+@pytest.mark.pipeline
+def test_no_profile_measures_again_what_was_measured(whole: Project, tmp_path: Path) -> None:
+    shutil.copytree(whole.folder, tmp_path, symlinks=True, dirs_exist_ok=True)
+    project = Project(tmp_path)
+    before = contents(tmp_path / "results/measurements")
+    project.snakemake("--workflow-profile", "none", "measurements")
+    assert contents(tmp_path / "results/measurements") == before

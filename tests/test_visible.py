@@ -13,7 +13,12 @@ from qmoe.grid import Grid
 from qmoe.paths import DATASETS, GRID, STORE
 from records import files
 
-USERS = ("data/audio/recordings/one.wav", "data/embeddings/notes.txt", "results/cells/notes.txt")
+USERS = (
+    "data/audio/recordings/one.wav",
+    "data/embeddings/notes.txt",
+    "data/embeddings/authors-2024051812.csv",  # ten digits, as a key has
+    "results/cells/notes.txt",
+)
 
 
 def grid(**changes: object) -> Grid:

@@ -83,6 +83,11 @@ def _preloaded() -> Path:
     return folder
 
 
+def _commands() -> str:
+    """What comes first in the PATH. On a cluster a job must run where it was started."""
+    return "" if "QMOE_SLURM" in os.environ else f"{_preloaded()}:"
+
+
 @dataclass
 class Project:
     """A folder with the workflow in it."""
@@ -94,7 +99,7 @@ class Project:
         done = subprocess.run(
             command,
             cwd=self.folder,
-            env=self.environment | {"PATH": f"{_preloaded()}:{self.environment['PATH']}"},
+            env=self.environment | {"PATH": f"{_commands()}{self.environment['PATH']}"},
             text=True,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -302,7 +302,7 @@ def test_code_that_changes_while_a_run_goes_on_makes_nothing_under_the_old_key(
     for folder in ("results/cells", ".store"):
         shutil.rmtree(finished.folder / folder)
     code = finished.folder / "src/qmoe/train.py"
-    changed = code.read_text().replace('lr=training["learning_rate"]', 'lr=1.0')
+    changed = code.read_text().replace('lr=training["learning_rate"]', "lr=1.0")
     code.write_text(changed)
     said = finished.run("qmoe", "work", "order.json", check=False)
     assert "changed while the workflow ran" in said and "Traceback" not in said

@@ -206,6 +206,7 @@ def test_measurements_are_made_on_a_node_of_their_own(finished: Project) -> None
 
 
 def test_jobs_lost_with_their_node_are_made_when_it_is_back(embedded: Project) -> None:
+    embedded.set(training={"mixture": {"patience": 2000}})
     running = start(embedded, "cells", *on("n1"), "--set-resources", "train:mem_mb=1234")
     wait(lambda: len(complete(embedded)) > 1, "the first cells")
     cluster("kill", "n1")

@@ -8,7 +8,7 @@
 #SBATCH --time=04:00:00
 #SBATCH --exclusive
 #SBATCH --no-requeue
-#SBATCH --output=logs/allocation-%j.log
+#SBATCH --output=allocation-%j.log
 # Two minutes before its time is over Snakemake is interrupted, and leaves no lock behind.
 #SBATCH --signal=B:INT@120
 unset SNAKEMAKE_PROFILE # that one would submit jobs from within

@@ -1,6 +1,7 @@
 """Makes every picture of a run, and the index of them, `figures.json`."""
 
 import json
+import shutil
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache, partial
 from importlib import import_module
@@ -24,11 +25,12 @@ def draw(name: str, run: Frames) -> style.Picture:
 def make(folder: Path, files: RunFiles, workers: int = 1) -> list[Path]:
     """Write every picture as PNG and PDF, the files of each experiment, and the index.
 
-    The bytes do not depend on the number of worker processes. Returns the pictures that every
-    grid has, and the index. Raises InputError where a file that is named is missing, or not as
-    the contract says.
+    The bytes do not depend on the number of worker processes. The files of experiments that were
+    there before are removed. Returns all files. Raises InputError where a file that is named is
+    missing, or not as the contract says.
     """
     run = _read(files)
+    shutil.rmtree(folder / EXPERIMENTS, ignore_errors=True)
     tasks = [partial(_figure, folder, name, files) for name in FIGURES]
     groups = experiments.experiments(run.cells).items()
     tasks += [partial(_experiment, folder, name, files, cells) for name, cells in groups]
@@ -39,8 +41,7 @@ def make(folder: Path, files: RunFiles, workers: int = 1) -> list[Path]:
         entries = [task() for task in tasks]
     index = folder / "figures.json"
     write_files({index: json.dumps(entries, indent=1, ensure_ascii=False) + "\n"})
-    names = file_names(run.paper.folder)
-    return [*(folder / f"{names[name]}.{end}" for name in FIGURES for end in FORMATS), index]
+    return [*(folder / file for entry in entries for file in entry["files"]), index]
 
 
 _read = cache(frames.read)  # once a process

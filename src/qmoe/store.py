@@ -26,17 +26,9 @@ def keep(path: Path) -> None:
 
 def keep_new(folder: Path) -> None:
     """Link a file, or the files of a folder, into the store where it has none of their names."""
-    for place, _, names in os.walk(folder):
-        for name in sorted(names, key=lambda name: (name == SCORES, name)):
-            path = f"{place}/{name}"
-            if not (name.endswith(".draft") or os.path.lexists(f"{STORE}/{path}")):
-                _keep_file(Path(path))
-    _keep_file(folder)
-
-
-def _keep_file(path: Path) -> None:
-    if path.is_file() and not stored(path).exists():
-        keep(path)
+    for file, place in _pairs(folder, stored(folder)):
+        if not place.exists():
+            link(file, place)
 
 
 def restore(path: Path) -> None:

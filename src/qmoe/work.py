@@ -27,6 +27,7 @@ def carry_out(file: Path) -> Iterator[str]:
 def work(order: Mapping[str, Any]) -> Iterator[str]:
     """Carry out an order (see `qmoe.orders`); yield a line for each cell that was made."""
     make = {"train": _train, "pack": _pack, "check": _check}[order["kind"]]
+    _require_code(order)
     for experiment in order["experiments"]:
         path, spec = Path(experiment["path"]), experiment["spec"]
         if key(spec) != path.name.rpartition("-")[2]:
@@ -34,23 +35,23 @@ def work(order: Mapping[str, Any]) -> Iterator[str]:
                 f"{path} is not named after the specification that it was ordered with: "
                 "start Snakemake again, which writes new orders"
             )
-        _require_code(order["kind"], spec, order["packed_root"])
         yield from make(path, spec, experiment["folds"], Path(order["packed_root"]))
 
 
-def _require_code(kind: str, spec: Mapping[str, Any], packed_root: str) -> None:
-    """Raise UserError where the code here is not that of the key under which a cell is kept. The
+def _require_code(order: Mapping[str, Any]) -> None:
+    """Raise UserError where the code here is not that of the keys under which cells are kept. The
     code is imported before it is looked at, so that no later change of it goes unnoticed."""
-    if kind == "train":
+    if order["kind"] == "train":
         import qmoe.cells
 
         made = training_code()
-        same = all(spec[name] == value for name, value in made.items())
+        specs = [experiment["spec"] for experiment in order["experiments"]]
+        same = all(spec[name] == value for spec in specs for name, value in made.items())
     else:
         import qmoe.deploy.check
         import qmoe.deploy.export  # noqa: F401
 
-        same = Path(packed_root).name == packing_key()
+        same = Path(order["packed_root"]).name == packing_key()
     if not same:
         raise UserError(
             "the code or a library was changed while the workflow ran: start Snakemake again, "

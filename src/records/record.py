@@ -61,10 +61,10 @@ def read(record: Path) -> dict[str, Any]:
     return content
 
 
-def damage(record: Path) -> Iterator[tuple[Path, str]]:
+def damage(record: Path, content: Mapping[str, Any] | None = None) -> Iterator[tuple[Path, str]]:
     """Yield each file that is not as its record says, with what is wrong with it. Raises Damaged
-    where that is the record itself."""
-    for name, expected in read(record)["files"].items():
+    where that is the record itself, unless its `content` was read before."""
+    for name, expected in (content or read(record))["files"].items():
         path = Path(os.path.normpath(record.parent / name))
         wrong = _wrong(path, expected)
         if wrong:
@@ -76,10 +76,10 @@ def fault(record: Path, key: str, files: Iterable[Path] = ()) -> str | None:
     does not name one of some `files`; None where nothing is."""
     try:
         content = read(record)
-        for path, wrong in damage(record):
-            return f"{path.name} {wrong}"
     except Damaged as damaged:
         return str(damaged)
+    for path, wrong in damage(record, content):
+        return f"{path.name} {wrong}"
     for path in files:
         if _relative(record, path) not in content["files"]:
             return f"{record.name} does not name {path.name}"
